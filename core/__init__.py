@@ -1,0 +1,1 @@
+"""The Recado platform: everything but the integrations, which are plugins."""

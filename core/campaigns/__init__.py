@@ -1,0 +1,1 @@
+"""Campaigns and the engine that sends them."""

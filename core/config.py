@@ -1,0 +1,183 @@
+"""platform.toml as typed values; unknown keys are refused and every problem is named at once."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from core.errors import OperatorError
+from core.plugin.secret import Secret
+from core.plugin.validation import Problem, validate_table
+
+DEFAULT_PATH = Path("platform.toml")
+PATH_VARIABLE = "RECADO_CONFIG"
+"""Environment variable that names another file than ``platform.toml``."""
+
+OVERRIDES: Mapping[str, tuple[str, str]] = {
+    "RECADO_DATABASE_URL": ("database", "url"),
+    "RECADO_REDIS_URL": ("redis", "url"),
+    "RECADO_SECRET_KEY": ("server", "secret_key"),
+    "RECADO_HOST": ("server", "host"),
+    "RECADO_PORT": ("server", "port"),
+    "RECADO_PUBLIC_URL": ("server", "public_url"),
+    "RECADO_DATA": ("paths", "data"),
+}
+"""Environment variables that take the place of a key: for containers, and from ``recado up`` to what it starts."""
+
+
+class ConfigError(OperatorError):
+    """platform.toml cannot be used; ``str(error)`` lists every problem, a line each."""
+
+    def __init__(self, path: Path, problems: list[Problem]) -> None:
+        self.problems = tuple(problems)
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(f"{path} cannot be used:\n{listed}")
+
+
+class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How the API is reached."""
+
+    host: Annotated[str, msgspec.Meta(description="Address to listen on; 0.0.0.0 for every interface.")] = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(description="Port to listen on.", ge=1, le=65535)] = 8000
+    public_url: Annotated[
+        str,
+        msgspec.Meta(description="The address others reach this platform by: webhooks, links, cookies."),
+    ] = ""
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(description="Addresses or networks of reverse proxies whose X-Forwarded-For is believed."),
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[str, ...], msgspec.Meta(description="Origins of web frontends that may call the API from a browser.")
+    ] = ()
+    secret_key: Annotated[
+        Secret | None,
+        msgspec.Meta(
+            description="Encrypts secrets at rest; made on the first run and kept under paths.data when absent."
+        ),
+    ] = None
+    registration: Annotated[bool, msgspec.Meta(description="Whether anybody may register.")] = True
+
+    @property
+    def base_url(self) -> str:
+        """The public address, or the local one while none is configured."""
+        return self.public_url.rstrip("/") or self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """The address on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+class DatabaseConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """PostgreSQL 15 or newer; without a url an embedded one is started by ``recado up``."""
+
+    url: Annotated[
+        Secret | None, msgspec.Meta(description="postgresql://user:password@host:5432/name, as env or file.")
+    ] = None
+    pool_size: Annotated[int, msgspec.Meta(description="Connections each process may open.", ge=2, le=200)] = 12
+
+
+class RedisConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Redis 7 or Valkey 8 and newer; without a url an embedded Valkey is started by ``recado up``."""
+
+    url: Annotated[Secret | None, msgspec.Meta(description="redis://:password@host:6379/0, as env or file.")] = None
+
+
+class PathsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Where files are kept."""
+
+    data: Annotated[
+        str, msgspec.Meta(description="Folder of the embedded servers, media and the generated secret key.")
+    ] = "./data"
+
+
+class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one worker process does at a time."""
+
+    processes: Annotated[int, msgspec.Meta(description="Worker processes that `recado up` starts.", ge=1, le=64)] = 2
+    threads: Annotated[int, msgspec.Meta(description="Queue messages one process works on at once.", ge=2, le=64)] = 8
+    send_slots: Annotated[
+        int, msgspec.Meta(description="Messages one process may have on the wire at once.", ge=1, le=1024)
+    ] = 64
+
+
+class LoggingConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What is logged, and how."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], msgspec.Meta(description="The least severe level shown.")
+    ] = "info"
+    format: Annotated[
+        Literal["text", "json"], msgspec.Meta(description="text for people, json for log collectors.")
+    ] = "text"
+
+
+class PlatformConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole of platform.toml."""
+
+    server: ServerConfig = ServerConfig()
+    database: DatabaseConfig = DatabaseConfig()
+    redis: RedisConfig = RedisConfig()
+    paths: PathsConfig = PathsConfig()
+    worker: WorkerConfig = WorkerConfig()
+    logging: LoggingConfig = LoggingConfig()
+    plugins: dict[str, dict[str, object]] = {}
+
+    @property
+    def data_folder(self) -> Path:
+        """The data folder as an absolute path."""
+        return Path(self.paths.data).absolute()
+
+
+def load_config(path: Path | None = None) -> PlatformConfig:
+    """Read ``path``, else the file named by ``RECADO_CONFIG``, else ``platform.toml``; then apply ``OVERRIDES``.
+
+    Only the last may be absent; then everything has its default.
+
+    Raises:
+        ConfigError: With every problem of every table but the plugins' own, which the loader checks.
+    """
+    named = os.environ.get(PATH_VARIABLE)
+    chosen = path or (Path(named) if named else DEFAULT_PATH)
+    tables: dict[str, object] = {}
+    if chosen is not DEFAULT_PATH or chosen.exists():
+        tables = _read_tables(chosen)
+    return parse_config(_with_overrides(tables), chosen)
+
+
+def server_variables(config: PlatformConfig) -> dict[str, str]:
+    """Return the environment variables that hand the addresses of ``config`` to another ``load_config``."""
+    urls = {"RECADO_DATABASE_URL": config.database.url, "RECADO_REDIS_URL": config.redis.url}
+    return {variable: url.reveal() for variable, url in urls.items() if url is not None}
+
+
+def parse_config(tables: Mapping[str, object], path: Path = DEFAULT_PATH) -> PlatformConfig:
+    """Validate the tables of an already decoded platform.toml; raises ``ConfigError`` as ``load_config`` does."""
+    config, problems = validate_table(PlatformConfig, tables, "")
+    if config is None:
+        raise ConfigError(path, problems)
+    return config
+
+
+def _read_tables(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(path, [Problem("", "", f"cannot be read: {error.strerror or error}")]) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(path, [Problem("", "", f"is not valid TOML: {error}")]) from None
+
+
+def _with_overrides(tables: Mapping[str, object]) -> dict[str, object]:
+    merged = dict(tables)
+    for variable, (table, key) in OVERRIDES.items():
+        text = os.environ.get(variable)
+        known = merged.get(table, {})
+        if text and isinstance(known, Mapping):
+            merged[table] = {**known, key: int(text) if key == "port" and text.isdecimal() else text}
+    return merged

@@ -1,0 +1,1 @@
+"""Contacts, audiences, labels, the block list and imports."""

@@ -1,0 +1,24 @@
+"""Piccolo's description of this domain's tables and migrations."""
+
+from pathlib import Path
+
+from piccolo.conf.apps import AppConfig
+
+from core.contacts.tables import (
+    BlockContact,
+    Contact,
+    ContactAddress,
+    Import,
+    ImportFailure,
+    Label,
+    Public,
+    PublicByContact,
+)
+
+APP_CONFIG = AppConfig(
+    app_name="contacts",
+    migrations_folder_path=str(Path(__file__).parent / "piccolo_migrations"),
+    table_classes=[Contact, ContactAddress, Public, Label, PublicByContact, BlockContact, Import, ImportFailure],
+    migration_dependencies=["core.accounts.piccolo_app"],
+    commands=[],
+)

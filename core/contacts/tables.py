@@ -1,0 +1,112 @@
+"""Contacts, audiences (``publics``), labels, the block list and imports."""
+
+from piccolo.columns import (
+    JSONB,
+    BigInt,
+    BigSerial,
+    Boolean,
+    ForeignKey,
+    Integer,
+    SmallInt,
+    Text,
+    Timestamptz,
+    Varchar,
+)
+from piccolo.table import Table
+
+from core.accounts.tables import User
+from core.columns import CreatedAt, SoftDelete, Timestamps
+
+
+class Contact(SoftDelete, Table, tablename="contacts"):
+    """A person (type 1) or group (type 2); ``number`` is E.164 digits, ``labels`` a list of label ids."""
+
+    id = BigSerial(primary_key=True)
+    user_id = ForeignKey(references=User)
+    number = Varchar(length=32, default=None, null=True)
+    name = Varchar(length=160, default="")
+    variables = JSONB(default="{}")
+    labels = JSONB(default="[]")
+    type = SmallInt(default=1)
+    status = SmallInt(default=1)
+    last_inbound_at = Timestamptz(default=None, null=True)
+    blocked_at = Timestamptz(default=None, null=True)
+
+
+class ContactAddress(Table, tablename="contact_addresses"):
+    """What a provider's number check answered for a contact; ``address`` is empty when it has no account there."""
+
+    id = BigSerial(primary_key=True)
+    contact_id = BigInt()
+    provider = Varchar(length=60)
+    number = Varchar(length=32)
+    address = Varchar(length=120, default="")
+    checked_at = Timestamptz()
+
+
+class Public(SoftDelete, Table, tablename="publics"):
+    """An audience: chosen by hand (1), dynamic (2, by ``filters``) or from an import (3)."""
+
+    id = BigSerial(primary_key=True)
+    user_id = ForeignKey(references=User)
+    name = Varchar(length=120)
+    description = Varchar(length=500, default="")
+    type = SmallInt(default=1)
+    filters = JSONB(default="{}")
+
+
+class Label(SoftDelete, Table, tablename="labels"):
+    """A tenant's label; ``color`` is ``#rrggbb``."""
+
+    id = BigSerial(primary_key=True)
+    user_id = ForeignKey(references=User)
+    name = Varchar(length=80)
+    color = Varchar(length=7, default="#888888")
+
+
+class PublicByContact(Timestamps, Table, tablename="public_by_contacts"):
+    """A contact's membership of an audience."""
+
+    id = BigSerial(primary_key=True)
+    public_id = BigInt()
+    contact_id = BigInt()
+
+
+class BlockContact(Timestamps, Table, tablename="block_contacts"):
+    """A number this tenant never writes to, whether or not it is a contact."""
+
+    id = BigSerial(primary_key=True)
+    user_id = ForeignKey(references=User)
+    number = Varchar(length=32)
+    reason = Varchar(length=120, default="")
+
+
+class Import(Timestamps, Table, tablename="imports"):
+    """One uploaded file and what became of its rows; the work itself is a job."""
+
+    id = BigSerial(primary_key=True)
+    user_id = ForeignKey(references=User)
+    job_id = BigInt(default=None, null=True)
+    public_id = BigInt(default=None, null=True)
+    filename = Varchar(length=255)
+    path = Varchar(length=500)
+    mapping = JSONB(default="{}")
+    default_country = Varchar(length=2, default="BR")
+    header = Boolean(default=True)
+    rows_total = Integer(default=0)
+    rows_created = Integer(default=0)
+    rows_updated = Integer(default=0)
+    rows_skipped = Integer(default=0)
+    rows_failed = Integer(default=0)
+
+
+class ImportFailure(CreatedAt, Table, tablename="import_errors"):
+    """One row that did not go in: where it stood and why."""
+
+    id = BigSerial(primary_key=True)
+    import_id = BigInt()
+    line = Integer()
+    column = Varchar(length=120, default="")
+    value = Varchar(length=500, default="")
+    reason = Varchar(length=255)
+    row = Text(default="")

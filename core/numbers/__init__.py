@@ -1,0 +1,1 @@
+"""Servers of messaging services and the WhatsApp numbers connected to them."""

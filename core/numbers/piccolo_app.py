@@ -1,0 +1,15 @@
+"""Piccolo's description of this domain's tables and migrations."""
+
+from pathlib import Path
+
+from piccolo.conf.apps import AppConfig
+
+from core.numbers.tables import Number, Server
+
+APP_CONFIG = AppConfig(
+    app_name="numbers",
+    migrations_folder_path=str(Path(__file__).parent / "piccolo_migrations"),
+    table_classes=[Server, Number],
+    migration_dependencies=["core.accounts.piccolo_app"],
+    commands=[],
+)

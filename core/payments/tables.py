@@ -1,0 +1,20 @@
+"""Payments."""
+
+from piccolo.columns import JSONB, BigSerial, ForeignKey, Numeric, Varchar
+from piccolo.table import Table
+
+from core.accounts.tables import User
+from core.columns import Timestamps
+
+
+class Payment(Timestamps, Table, tablename="payments"):
+    """One payment, append-only: ``amount`` in the currency's major unit, status pending, completed or failed."""
+
+    id = BigSerial(primary_key=True)
+    user_id = ForeignKey(references=User)
+    gateway = Varchar(length=60)
+    transaction_id = Varchar(length=255)
+    amount = Numeric(digits=(12, 2))
+    currency = Varchar(length=3)
+    status = Varchar(length=20, default="pending")
+    gateway_response = JSONB(default="{}")

@@ -1,0 +1,1 @@
+"""What an account may use: plans and their limits."""

@@ -1,0 +1,173 @@
+"""Everything a plugin may import; ``__all__`` is a promise, versioned by ``API_VERSION``.
+
+A plugin is a module with a class ``Plugin``::
+
+    class ExampleSettings(Settings, frozen=True):
+        token: Secret
+
+    class Plugin:
+        Settings = ExampleSettings
+        requires = ">=1.0,<2"
+
+        def __init__(self, settings: ExampleSettings) -> None: ...
+
+        @hookimpl
+        def register_messaging_providers(self) -> Iterable[MessagingProvider]: ...
+
+Put the folder into ``plugins/`` or publish it with an entry point in the group ``recado.plugins``, then add the
+table ``[plugins.<name>]`` to platform.toml.
+"""
+
+from core.plugin.errors import MisconfiguredError, ProviderError, RefusedError, UnavailableError, UncertainError
+from core.plugin.hookspecs import hookimpl
+from core.plugin.messaging import (
+    Absent,
+    Accepted,
+    CannotTell,
+    Capabilities,
+    Challenge,
+    ContactListing,
+    Finding,
+    Found,
+    ListedContact,
+    Media,
+    MessageKind,
+    MessageStatus,
+    MessagingProvider,
+    NumberCheck,
+    NumberChecking,
+    Outcome,
+    OutgoingMessage,
+    Prepared,
+    Rejected,
+    Retryable,
+    Scope,
+    SeededServer,
+    Sender,
+    SenderReport,
+    SenderState,
+    SenderStopped,
+    Server,
+    ServerSeeding,
+    SignIn,
+    Typing,
+    Unknown,
+    WebhookTarget,
+)
+from core.plugin.notifications import Channel, Notification, Notifier
+from core.plugin.payments import (
+    Checkout,
+    CheckoutStep,
+    ClientSecret,
+    ConfigurationError,
+    DeclinedError,
+    GatewayCapabilities,
+    GatewayHint,
+    GatewayVerdict,
+    Money,
+    PaymentFact,
+    PaymentGateway,
+    PixQr,
+    Redirect,
+    References,
+    RetryableError,
+    Snapshot,
+    SubscriptionStatus,
+)
+from core.plugin.registry import PluginInfo
+from core.plugin.secret import Secret
+from core.plugin.settings import Settings
+from core.plugin.transport import Client, build_client, decode, never_written, retry_after
+from core.plugin.version import API_VERSION
+from core.plugin.webhooks import (
+    AnyEvent,
+    Event,
+    ForeignMessageEvent,
+    IdentityEvent,
+    MessageInEvent,
+    MessageStatusEvent,
+    SenderStatusEvent,
+    UnknownEvent,
+    WebhookDelivery,
+    WebhookResult,
+)
+
+__all__ = (
+    "API_VERSION",
+    "Absent",
+    "Accepted",
+    "AnyEvent",
+    "CannotTell",
+    "Capabilities",
+    "Challenge",
+    "Channel",
+    "Checkout",
+    "CheckoutStep",
+    "Client",
+    "ClientSecret",
+    "ConfigurationError",
+    "ContactListing",
+    "DeclinedError",
+    "Event",
+    "Finding",
+    "ForeignMessageEvent",
+    "Found",
+    "GatewayCapabilities",
+    "GatewayHint",
+    "GatewayVerdict",
+    "IdentityEvent",
+    "ListedContact",
+    "Media",
+    "MessageInEvent",
+    "MessageKind",
+    "MessageStatus",
+    "MessageStatusEvent",
+    "MessagingProvider",
+    "MisconfiguredError",
+    "Money",
+    "Notification",
+    "Notifier",
+    "NumberCheck",
+    "NumberChecking",
+    "Outcome",
+    "OutgoingMessage",
+    "PaymentFact",
+    "PaymentGateway",
+    "PixQr",
+    "PluginInfo",
+    "Prepared",
+    "ProviderError",
+    "Redirect",
+    "References",
+    "RefusedError",
+    "Rejected",
+    "Retryable",
+    "RetryableError",
+    "Scope",
+    "Secret",
+    "SeededServer",
+    "Sender",
+    "SenderReport",
+    "SenderState",
+    "SenderStatusEvent",
+    "SenderStopped",
+    "Server",
+    "ServerSeeding",
+    "Settings",
+    "SignIn",
+    "Snapshot",
+    "SubscriptionStatus",
+    "Typing",
+    "UnavailableError",
+    "UncertainError",
+    "Unknown",
+    "UnknownEvent",
+    "WebhookDelivery",
+    "WebhookResult",
+    "WebhookTarget",
+    "build_client",
+    "decode",
+    "hookimpl",
+    "never_written",
+    "retry_after",
+)

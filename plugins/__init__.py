@@ -1,0 +1,1 @@
+"""Integrations shipped with Recado; each is an ordinary plugin."""
