@@ -54,12 +54,17 @@ async def open_pool(config: PlatformConfig, *, size: int | None = None) -> None:
     await DB.start_connection_pool(
         min_size=1,
         max_size=size or config.database.pool_size,
+        reset=_keep_session,
         server_settings={"timezone": "UTC", "jit": "off", "application_name": "recado"},
     )
     version = await fetch_row("SELECT current_setting('server_version_num')::int AS num, version() AS text")
     if version is not None and version["num"] < MINIMUM_VERSION:
         await close_pool()
         raise DatabaseTooOldError(version["text"].split()[1])
+
+
+async def _keep_session(_connection: asyncpg.Connection) -> None:
+    """Skip asyncpg's round trip on every release: no statement here leaves a setting, lock or cursor behind."""
 
 
 async def close_pool() -> None:

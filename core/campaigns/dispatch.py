@@ -1,0 +1,278 @@
+"""The dispatcher: holds lanes, claims as many messages as there are free slots, and keeps them in the air.
+
+One runs in each worker process. It works all its lanes together, so that claims and records are batched over them,
+and ends when nothing is due soon.
+"""
+
+import asyncio
+import random
+import secrets
+from datetime import datetime, timedelta
+
+import structlog
+
+from core.campaigns import lanes
+from core.campaigns.claims import Claimed, Want, claim
+from core.campaigns.lanes import CampaignTurn, HeldLane
+from core.campaigns.outcomes import Context, settle
+from core.campaigns.pacing import SendNow, Stop, decide
+from core.campaigns.recording import Recorder, Result
+from core.campaigns.sending import KINDS, LEASE_MARGIN, send
+from core.campaigns.skipping import skip
+from core.clock import DatabaseClock
+from core.numbers import senders
+from core.numbers.senders import SenderRoute
+
+LANE_LEASE = timedelta(seconds=15)
+EXTEND_SECONDS = 5.0
+REFRESH_SECONDS = 1.0
+HOLD = timedelta(seconds=60)
+"""A lane that is due later than this is given back."""
+LOOK_AGAIN = timedelta(milliseconds=50)
+MAX_LANES = 10_000
+RUN_SECONDS = 600.0
+"""A run ends after this long and is started again, so that no queue message lives for ever."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    """One run over all lanes this process can get hold of."""
+
+    def __init__(self, slots: int, stopping: asyncio.Event) -> None:
+        self._slots = slots
+        self._stopping = stopping
+        self._clock = DatabaseClock()
+        self._holder = secrets.token_hex(12)
+        self._lanes: dict[int, HeldLane] = {}
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        # Even numbers: the odd one beside is used by the same statement for rows dropped with a failed step.
+        shard = 2 * random.randrange(8)  # noqa: S311 - spreads counters, no secret
+        self._recorder = Recorder(self._clock, shard, self._changed.set)
+        self._acquire_limit = 1
+        self._extended = 0.0
+        self._refreshed = 0.0
+
+    def nudge(self) -> None:
+        """Look at once: something became due."""
+        self._refreshed = 0.0
+        self._changed.set()
+
+    async def run(self) -> bool:
+        """Work until nothing is due soon; return whether the run was cut short and should be started again."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await self._clock.sync()
+        self._recorder.start()
+        try:
+            while not self._stopping.is_set() and loop.time() - begun < RUN_SECONDS:
+                self._changed.clear()
+                now = self._clock.now()
+                await self._keep_lanes(now, loop.time())
+                await self._claim_due(now)
+                await self._release_idle(now)
+                if not self._lanes and not self._in_flight:
+                    return False
+                await self._wait()
+            return True
+        finally:
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Let what is on the wire come home, write it down and free the lanes."""
+        if self._in_flight:
+            await asyncio.wait(self._in_flight)
+        await self._recorder.stop()
+        await lanes.give_up(self._holder)
+
+    async def _wait(self) -> None:
+        """Sleep until a slot or a result comes free, a lane is due, or a second has passed."""
+        now = self._clock.now()
+        moments = [lane.wake_at(now) for lane in self._lanes.values() if not (lane.paced and lane.in_flight)]
+        until = min((moment for moment in moments if moment is not None and moment > now), default=None)
+        seconds = REFRESH_SECONDS if until is None else min(REFRESH_SECONDS, (until - now).total_seconds())
+        try:
+            async with asyncio.timeout(max(seconds, 0.001)):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    async def _keep_lanes(self, now: datetime, ticks: float) -> None:
+        """Renew leases, notice what was lost or woken, and take more lanes while slots are free."""
+        if ticks - self._extended >= EXTEND_SECONDS and self._lanes:
+            self._extended = ticks
+            await lanes.extend(self._holder, now + LANE_LEASE)
+            await self._clock.sync()
+        if ticks - self._refreshed >= REFRESH_SECONDS:
+            self._refreshed = ticks
+            await self._refresh(now)
+            self._acquire_limit = max(self._acquire_limit, 1)
+        free = self._slots - len(self._in_flight)
+        while free > 0 and self._acquire_limit and len(self._lanes) < MAX_LANES:
+            taken = await lanes.acquire(now, self._holder, now + LANE_LEASE, self._acquire_limit)
+            await self._load(taken, now)
+            # Doubling spreads a few busy lanes over the processes and still gathers thousands of paced ones fast.
+            self._acquire_limit = self._acquire_limit * 2 if len(taken) == self._acquire_limit else 0
+            if any(not turn.state.pacing.paced for number in taken for turn in self._turns(number)):
+                break
+
+    def _turns(self, number_id: int) -> list[CampaignTurn]:
+        lane = self._lanes.get(number_id)
+        return lane.campaigns if lane is not None else []
+
+    async def _refresh(self, now: datetime) -> None:
+        if not self._lanes:
+            self._acquire_limit = 1
+            return
+        held = await lanes.held(self._holder)
+        for number_id in self._lanes.keys() - held.keys():
+            _log.warning("lane_lost", number_id=number_id)
+            del self._lanes[number_id]
+        woken = [number for number, lane in self._lanes.items() if lane.wakes != held[number]]
+        await self._load(woken, now)
+        self._acquire_limit = 1
+
+    async def _load(self, number_ids: list[int], now: datetime) -> None:
+        if not number_ids:
+            return
+        for lane in await lanes.load(self._holder, number_ids, now):
+            before = self._lanes.get(lane.number_id)
+            if before is None:
+                self._lanes[lane.number_id] = lane
+            else:
+                before.renew(lane)
+
+    async def _claim_due(self, now: datetime) -> None:
+        """Claim for every lane that may send, as far as slots are free, and put the messages on the wire."""
+        free = self._slots - len(self._in_flight)
+        due = [lane for lane in self._lanes.values() if lane.is_due(now)]
+        # A claim costs one round trip: a few free slots wait for company while others are busy.
+        if not due or (free < self._slots // 4 and self._in_flight and not any(lane.paced for lane in due)):
+            return
+        routes = await senders.senders([lane.number_id for lane in due])
+        share = max(1, free // len(due))
+        wanted: dict[int, tuple[HeldLane, CampaignTurn, Want]] = {}
+        for lane in due:
+            if free <= 0:
+                break
+            route = routes.get(lane.number_id)
+            want = self._want(lane, route, min(share, free), now) if route is not None else None
+            if want is not None:
+                wanted[lane.number_id] = (lane, *want)
+                free -= want[1].take
+        if wanted:
+            await self._take(wanted, routes, now)
+
+    def _want(self, lane: HeldLane, route: SenderRoute, most: int, now: datetime) -> tuple[CampaignTurn, Want] | None:
+        """Ask ``decide`` about the lane's campaigns in turn; the first that may send gives the want."""
+        for turn in list(lane.campaigns):
+            if not turn.open or (turn.not_before is not None and turn.not_before > now):
+                continue
+            lane.campaigns.remove(turn)
+            lane.campaigns.append(turn)
+            rng = random.Random(f"{turn.id}:{lane.slot}")  # noqa: S311 - pacing, no secret
+            decision = decide(now, lane.number, turn.state, lane.history(turn, now), rng)
+            if isinstance(decision, SendNow):
+                lane.wait_reason = ""
+                return turn, self._build_want(lane, turn, route, min(most, decision.room), decision, now)
+            lane.wait_reason = decision.reason
+            if isinstance(decision, Stop):
+                turn.stopped = True
+            else:
+                turn.not_before = decision.until
+        return None
+
+    def _build_want(
+        self, lane: HeldLane, turn: CampaignTurn, route: SenderRoute, take: int, decision: SendNow, now: datetime
+    ) -> Want:
+        paced = turn.state.pacing.paced
+        if paced:
+            lane.next_at = now + timedelta(seconds=decision.pause)
+            lane.burst = 0 if decision.rest else lane.burst + 1
+        longest = max(route.provider.send_timeout(KINDS[step.type_message]) for step in turn.steps.values())
+        return Want(
+            number_id=lane.number_id,
+            user_id=lane.user_id,
+            campaign_id=turn.id,
+            slot=lane.slot,
+            take=take,
+            paced=paced,
+            lease_until=now + timedelta(seconds=longest) + LEASE_MARGIN,
+            stop_on_reply=turn.stop_on_reply,
+            caps=lane.caps(turn, now),
+            client_ids=tuple(route.provider.new_client_id() for _ in range(take)),
+            ids_are_final=route.sender.capabilities.client_message_id,
+        )
+
+    async def _take(
+        self,
+        wanted: dict[int, tuple[HeldLane, CampaignTurn, Want]],
+        routes: dict[int, SenderRoute],
+        now: datetime,
+    ) -> None:
+        result = await claim(now, self._holder, [want for _, _, want in wanted.values()])
+        got = dict.fromkeys(wanted, 0)
+        for row in result.claimed:
+            lane, turn, want = wanted[row.number_id]
+            got[row.number_id] += 1
+            lane.in_flight += 1
+            task = asyncio.create_task(self._send(row, lane, turn, routes[row.number_id], want))
+            self._in_flight.add(task)
+            task.add_done_callback(self._landed)
+        if result.ineligible:
+            await skip(self._clock.now(), result.ineligible)
+            self._changed.set()
+        for number_id, (lane, turn, want) in wanted.items():
+            lane.slot += 1
+            for cap in want.caps:
+                key = (cap.scope, cap.scope_id, cap.period)
+                lane.used[key] = lane.used.get(key, 0) + got[number_id]
+            if not got[number_id]:
+                turn.exhausted = not result.ineligible
+                if want.paced:
+                    lane.next_at = None
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        self._changed.set()
+
+    async def _send(self, row: Claimed, lane: HeldLane, turn: CampaignTurn, route: SenderRoute, want: Want) -> None:
+        if row.message_id not in turn.steps or row.version != turn.version:
+            turn.steps = await lanes.load_steps(row.campaign_id)
+            turn.version = row.version
+        grace = timedelta(seconds=route.provider.unknown_grace_seconds)
+        latest_start = (want.lease_until - LEASE_MARGIN / 2).timestamp() - route.provider.send_timeout(
+            KINDS[turn.steps[row.message_id].type_message]
+        )
+        outcome = await send(row, turn, route, self._clock, latest_start)
+        context = Context(
+            now=self._clock.now(),
+            lease_until=want.lease_until,
+            receipts=route.sender.capabilities.receipts != "none",
+            unknown_grace=grace,
+            lane_failures=lane.failures,
+        )
+        self._recorder.add(Result(lane, turn, row, settle(row, outcome, context), want.caps))
+
+    async def _release_idle(self, now: datetime) -> None:
+        """Give back lanes with nothing in the air and nothing due soon."""
+        for lane in list(self._lanes.values()):
+            if lane.in_flight:
+                continue
+            wake_at = lane.wake_at(now)
+            if wake_at is None or wake_at > now + HOLD:
+                await self._release(lane, wake_at, now)
+
+    async def _release(self, lane: HeldLane, wake_at: datetime | None, now: datetime) -> None:
+        """Free a lane with its next due time; a stopped campaign becomes due by what starts it, not by the clock."""
+        exhausted = [turn.id for turn in lane.campaigns if turn.exhausted and not turn.stopped]
+        due_at = await lanes.next_due(lane.number_id, exhausted)
+        if due_at is not None and due_at <= now:
+            # Rows another process is just taking: look again soon, not at once.
+            due_at = now + LOOK_AGAIN
+        moments = [moment for moment in (wake_at, due_at) if moment is not None]
+        if await lanes.release(self._holder, lane, min(moments, default=None), lane.wait_reason):
+            del self._lanes[lane.number_id]
+        else:
+            await self._load([lane.number_id], now)

@@ -1,0 +1,126 @@
+"""What a campaign must be before it may be saved, and before it may be started."""
+
+from collections.abc import Iterator, Sequence
+from datetime import time
+
+from core import database
+from core.campaigns.pacing import Pacing, Window
+from core.campaigns.rendering import TemplateError, compile_template
+from core.campaigns.schemas import CampaignCreate, LabelFilter, MessageCreate
+from core.campaigns.tables import CampaignType
+from core.errors import InvalidInputError
+
+Errors = dict[str, list[str]]
+
+
+async def check_draft(user_id: int, draft: CampaignCreate, *, complete: bool = False) -> None:
+    """Refuse a draft that cannot work; with ``complete`` also one that lacks what a start needs.
+
+    Raises:
+        InvalidInputError: Naming every field.
+    """
+    errors: Errors = {}
+    for field, problem in _message_problems(draft):
+        errors.setdefault(field, []).append(problem)
+    for field, problem in _pacing_problems(draft.settings.pacing):
+        errors.setdefault(field, []).append(problem)
+    await _check_rows(user_id, draft, errors)
+    if complete:
+        _check_complete(draft, errors)
+    if errors:
+        raise InvalidInputError(errors)
+
+
+def _message_problems(draft: CampaignCreate) -> Iterator[tuple[str, str]]:
+    for place, message in enumerate(draft.messages):
+        try:
+            compile_template(message.content)
+        except TemplateError as error:
+            yield f"messages.{place}.content", str(error)
+    if draft.type is CampaignType.SIMPLIFIED and len(draft.messages) > 1:
+        yield "messages", "A simplified campaign has one message."
+    if draft.type is CampaignType.BY_LABELS and draft.public_id is not None:
+        yield "public_id", "A campaign by labels takes its audience from settings.labels."
+    if draft.type is not CampaignType.BY_LABELS and draft.settings.labels is not None:
+        yield "settings.labels", "Only a campaign by labels (type 4) takes labels."
+
+
+def _pacing_problems(pacing: Pacing | None) -> Iterator[tuple[str, str]]:
+    if pacing is None:
+        return
+    if pacing.delay_max < pacing.delay_min:
+        yield "settings.pacing.delay_max", "Must not be less than delay_min."
+    for place, window in enumerate(pacing.windows):
+        if not _is_span(window):
+            yield f"settings.pacing.windows.{place}", "Write start and end as HH:MM, the end later than the start."
+
+
+def _is_span(window: Window) -> bool:
+    try:
+        start = time.fromisoformat(window.start)
+        return window.end == "24:00" or start < time.fromisoformat(window.end)
+    except ValueError:
+        return False
+
+
+async def _check_rows(user_id: int, draft: CampaignCreate, errors: Errors) -> None:
+    """Everything a draft points at must be the tenant's own."""
+    own = await database.fetch(
+        "SELECT id FROM numbers WHERE user_id = $1 AND id = ANY($2::bigint[]) AND deleted_at IS NULL",
+        user_id,
+        list(draft.number_ids),
+    )
+    for number_id in sorted(set(draft.number_ids) - {row["id"] for row in own}):
+        errors.setdefault("number_ids", []).append(f"There is no number {number_id}.")
+    if draft.public_id is not None:
+        found = await database.fetch_value(
+            "SELECT id FROM publics WHERE user_id = $1 AND id = $2 AND deleted_at IS NULL", user_id, draft.public_id
+        )
+        if found is None:
+            errors.setdefault("public_id", []).append(f"There is no audience {draft.public_id}.")
+    labels = draft.settings.labels or LabelFilter()
+    wanted = {*labels.any, *labels.all, *labels.none}
+    known = await database.fetch(
+        "SELECT id FROM labels WHERE user_id = $1 AND id = ANY($2::bigint[]) AND deleted_at IS NULL",
+        user_id,
+        sorted(wanted),
+    )
+    for label_id in sorted(wanted - {row["id"] for row in known}):
+        errors.setdefault("settings.labels", []).append(f"There is no label {label_id}.")
+
+
+def _check_complete(draft: CampaignCreate, errors: Errors) -> None:
+    if not draft.number_ids:
+        errors.setdefault("number_ids", []).append("Choose at least one number to send from.")
+    if not draft.messages:
+        errors.setdefault("messages", []).append("Write at least one message.")
+    if draft.type is CampaignType.BY_LABELS:
+        labels = draft.settings.labels
+        if labels is None or not (labels.any or labels.all or labels.none):
+            errors.setdefault("settings.labels", []).append("Choose at least one label.")
+    elif draft.public_id is None:
+        errors.setdefault("public_id", []).append("Choose an audience.")
+
+
+async def store_numbers(campaign_id: int, number_ids: Sequence[int]) -> None:
+    """Replace the numbers of a campaign, in their order and each once."""
+    await database.execute("DELETE FROM campaign_numbers WHERE campaign_id = $1", campaign_id)
+    await database.execute(
+        "INSERT INTO campaign_numbers (campaign_id, number_id) SELECT $1, unnest($2::bigint[])",
+        campaign_id,
+        list(dict.fromkeys(number_ids)),
+    )
+
+
+async def store_messages(campaign_id: int, messages: Sequence[MessageCreate]) -> None:
+    """Replace the messages of a campaign that has not started."""
+    await database.execute("DELETE FROM messages WHERE campaign_id = $1", campaign_id)
+    await database.execute(
+        "INSERT INTO messages (campaign_id, position, delay, content, type_message)"
+        " SELECT $1, m.place, m.delay, m.content, m.type_message FROM unnest($2::int[], $3::text[], $4::smallint[])"
+        " WITH ORDINALITY AS m(delay, content, type_message, place)",
+        campaign_id,
+        [message.delay for message in messages],
+        [message.content for message in messages],
+        [message.type_message for message in messages],
+    )

@@ -1,0 +1,129 @@
+"""What services tell about messages: acknowledgements, failures and people who write back."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from core import database
+from core.campaigns import lanes
+from core.campaigns.outcomes import ACKNOWLEDGEMENT_TIMER
+from core.campaigns.tables import RecipientState
+from core.campaigns.transitions import FROM_ANY_ATTEMPT, FROM_UNSETTLED, Transition, apply
+from core.clock import DatabaseClock
+from core.plugin import MessageInEvent, MessageStatus, MessageStatusEvent
+from core.webhooks.services import StoredEvent, event_handler
+
+SHARD = 16
+"""Acknowledgements have a counter row of their own."""
+
+_PROGRESS = {status: place for place, status in enumerate(MessageStatus)}
+
+
+class _Match(msgspec.Struct):
+    """The furthest that the present batch says of one recipient row."""
+
+    attempt: int
+    status: MessageStatus
+    at: datetime
+    error: str
+
+
+@event_handler("message_status")
+async def apply_statuses(batch: Sequence[StoredEvent]) -> set[int]:
+    """Advance the rows that ``batch`` names; events whose message is not known yet stay open."""
+    wanted = [(stored, stored.event) for stored in batch if isinstance(stored.event, MessageStatusEvent)]
+    rows = await database.fetch(
+        "SELECT e.event_id, a.recipient_id, a.attempt FROM unnest($1::bigint[], $2::bigint[], $3::text[])"
+        " AS e(event_id, number_id, provider_id)"
+        " JOIN message_attempts a ON a.provider_id = e.provider_id AND a.number_id = e.number_id",
+        [stored.id for stored, event in wanted for _ in event.ids],
+        [stored.number_id for stored, event in wanted for _ in event.ids],
+        [provider_id for _, event in wanted for provider_id in event.ids],
+    )
+    found = {row["event_id"]: (row["recipient_id"], row["attempt"]) for row in rows}
+    furthest: dict[int, _Match] = {}
+    for stored, event in wanted:
+        if stored.id in found:
+            _merge(furthest, *found[stored.id], event)
+    clock = DatabaseClock()
+    await clock.sync()
+    transitions = [_transition(recipient_id, match) for recipient_id, match in furthest.items()]
+    if transitions:
+        changed = await apply(clock.now(), transitions, shard=SHARD)
+        due = [(row.number_id, row.next_due_at) for row in changed if row.number_id and row.next_due_at]
+        await lanes.wake_numbers(due)
+    return set(found)
+
+
+def _merge(furthest: dict[int, _Match], recipient_id: int, attempt: int, event: MessageStatusEvent) -> None:
+    status = MessageStatus(event.status)
+    before = furthest.get(recipient_id)
+    if before is None or _PROGRESS[status] > _PROGRESS[before.status]:
+        furthest[recipient_id] = _Match(attempt, status, event.at, event.error)
+
+
+def _transition(recipient_id: int, match: _Match) -> Transition:
+    status = match.status
+    if status is MessageStatus.FAILED:
+        return Transition(
+            id=recipient_id,
+            attempt=match.attempt,
+            allowed=FROM_UNSETTLED,
+            state=RecipientState.FAILED,
+            reason=(match.error or "failed_by_network")[:60],
+            burnt=1,
+        )
+    if status is MessageStatus.ACCEPTED:
+        # Says nothing new of a row that waits for its acknowledgement, and proves a doubtful one was taken.
+        return Transition(
+            id=recipient_id,
+            attempt=match.attempt,
+            allowed=FROM_UNSETTLED,
+            state=RecipientState.ACCEPTED,
+            accepted_at=match.at,
+            look_at=match.at + ACKNOWLEDGEMENT_TIMER,
+        )
+    delivered = status in {MessageStatus.DELIVERED, MessageStatus.READ}
+    return Transition(
+        id=recipient_id,
+        attempt=0,
+        allowed=FROM_ANY_ATTEMPT,
+        state=RecipientState.SENT,
+        sent_at=match.at,
+        delivered_at=match.at if delivered else None,
+        read_at=match.at if status is MessageStatus.READ else None,
+    )
+
+
+@event_handler("message_in")
+async def apply_replies(batch: Sequence[StoredEvent]) -> set[int]:
+    """Stamp who wrote back: the contact (for the rule that a reply stops the rest) and the row it answers."""
+    wanted = [(stored, stored.event) for stored in batch if isinstance(stored.event, MessageInEvent)]
+    await database.execute(
+        "WITH e AS (SELECT number_id, phone, address FROM unnest($1::bigint[], $2::text[], $3::text[])"
+        "           AS e(number_id, phone, address)),"
+        " person AS (SELECT c.id FROM e JOIN numbers n ON n.id = e.number_id"
+        "   JOIN contacts c ON c.user_id = n.user_id AND c.deleted_at IS NULL AND c.number = e.phone"
+        "   UNION SELECT c.id FROM e JOIN numbers n ON n.id = e.number_id"
+        "   JOIN contact_addresses a ON a.address = e.address"
+        "   JOIN contacts c ON c.id = a.contact_id AND c.user_id = n.user_id AND c.deleted_at IS NULL),"
+        " stamped AS (UPDATE contacts c SET last_inbound_at = now(), updated_at = now() FROM person p"
+        "   WHERE c.id = p.id RETURNING c.id),"
+        " answered AS (UPDATE message_by_contacts m SET replied_at = now() FROM ("
+        "   SELECT DISTINCT ON (r.contact_id) r.id FROM stamped s"
+        "   JOIN campaigns k ON k.status IN (2, 3, 4) AND k.started_at > now() - interval '30 days'"
+        "   JOIN messages g ON g.campaign_id = k.id"
+        "   JOIN message_by_contacts r ON r.message_id = g.id AND r.contact_id = s.id"
+        "     AND r.state IN ('accepted', 'sent') AND r.number_id = ANY($1::bigint[])"
+        "   ORDER BY r.contact_id, r.claimed_at DESC) last"
+        "   WHERE m.id = last.id AND m.replied_at IS NULL RETURNING m.campaign_id)"
+        " INSERT INTO campaign_counters AS k (campaign_id, shard, replied)"
+        " SELECT campaign_id, $4, count(*) FROM answered GROUP BY campaign_id"
+        " ON CONFLICT (campaign_id, shard) DO UPDATE SET replied = k.replied + excluded.replied",
+        [stored.number_id for stored, _ in wanted],
+        [event.phone for _, event in wanted],
+        [event.address for _, event in wanted],
+        SHARD,
+    )
+    return {stored.id for stored, _ in wanted}

@@ -1,0 +1,133 @@
+"""From a provider's outcome to what the recipient row becomes; every rule of retries stands here."""
+
+import random
+from datetime import datetime, timedelta
+
+import msgspec
+
+from core.campaigns.claims import Claimed
+from core.campaigns.tables import RecipientState
+from core.campaigns.transitions import FROM_IN_DOUBT, FROM_LEASED, Transition
+from core.plugin import Accepted, Outcome, Rejected, Retryable, SenderStopped, Unknown
+
+MAX_FAILURES = 5
+MAX_AGE = timedelta(hours=24)
+BACK_OFF_SECONDS = (10.0, 60.0, 300.0, 1800.0)
+ACKNOWLEDGEMENT_TIMER = timedelta(minutes=5)
+"""An accepted message without acknowledgement is looked up after this long."""
+DUPLICATE_ADDRESS = "duplicate_address"
+"""Another contact of the campaign turned out to be the same account."""
+BREAKER_SECONDS = (2.0, 5.0, 15.0, 30.0, 60.0)
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What an outcome means: the row's transition, and what it says of the number."""
+
+    transition: Transition
+    certain_non_send: bool
+    """The caps it took are given back."""
+    breaker_seconds: float = 0.0
+    """Try nothing on this lane for so long."""
+    stopped: SenderStopped | None = None
+    """The number cannot send until something changes."""
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """What settling needs beside the outcome."""
+
+    now: datetime
+    lease_until: datetime
+    receipts: bool
+    """The provider reports acknowledgements; without them an accepted message counts as sent."""
+    unknown_grace: timedelta
+    lane_failures: int
+
+
+def settle(row: Claimed, outcome: Outcome, context: Context) -> Settled:
+    """Translate ``outcome`` of ``row``'s present attempt; pure but for the jitter of the back-off."""
+    match outcome:
+        case Accepted():
+            return Settled(_accepted(row, outcome, context), certain_non_send=False)
+        case Unknown():
+            return _unknown(row, outcome, context)
+        case Rejected():
+            return Settled(_failed(row, outcome.code, "rejected"), certain_non_send=True)
+        case SenderStopped():
+            transition = _again(row, outcome.code, "sender_stopped", context.now, burnt=0)
+            return Settled(transition, certain_non_send=True, stopped=outcome)
+        case Retryable():
+            return _retry(row, outcome, context)
+
+
+def _accepted(row: Claimed, outcome: Accepted, context: Context) -> Transition:
+    return Transition(
+        id=row.id,
+        attempt=row.attempt,
+        allowed=FROM_IN_DOUBT,
+        state=RecipientState.ACCEPTED if context.receipts else RecipientState.SENT,
+        outcome="accepted",
+        provider_id=outcome.ids[0] if outcome.ids else None,
+        look_at=context.now + ACKNOWLEDGEMENT_TIMER if context.receipts else None,
+        accepted_at=context.now,
+        sent_at=None if context.receipts else context.now,
+    )
+
+
+def _unknown(row: Claimed, outcome: Unknown, context: Context) -> Settled:
+    transition = Transition(
+        id=row.id,
+        attempt=row.attempt,
+        allowed=FROM_LEASED,
+        state=RecipientState.UNKNOWN,
+        reason=outcome.code,
+        code=outcome.code,
+        outcome="unknown",
+        look_at=context.lease_until + context.unknown_grace,
+    )
+    breaker = _breaker(context.lane_failures) if outcome.sender_stopped else 0.0
+    return Settled(transition, certain_non_send=False, breaker_seconds=breaker)
+
+
+def _retry(row: Claimed, outcome: Retryable, context: Context) -> Settled:
+    if outcome.scope != "recipient":
+        pause = outcome.retry_after or _breaker(context.lane_failures)
+        transition = _again(row, outcome.code, "retryable", context.now, burnt=0)
+        return Settled(transition, certain_non_send=True, breaker_seconds=pause)
+    tries = row.failures + 1
+    if tries >= MAX_FAILURES or context.now - row.first_attempt_at >= MAX_AGE:
+        return Settled(_failed(row, outcome.code, "retryable"), certain_non_send=True)
+    pause = outcome.retry_after or BACK_OFF_SECONDS[min(tries, len(BACK_OFF_SECONDS)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+    due_at = context.now + timedelta(seconds=pause)
+    return Settled(_again(row, outcome.code, "retryable", due_at, burnt=1), certain_non_send=True)
+
+
+def _failed(row: Claimed, code: str, outcome: str) -> Transition:
+    return Transition(
+        id=row.id,
+        attempt=row.attempt,
+        allowed=FROM_IN_DOUBT,
+        state=RecipientState.SKIPPED if code == DUPLICATE_ADDRESS else RecipientState.FAILED,
+        reason=code,
+        code=code,
+        outcome=outcome,
+        burnt=1,
+    )
+
+
+def _again(row: Claimed, code: str, outcome: str, due_at: datetime, *, burnt: int) -> Transition:
+    return Transition(
+        id=row.id,
+        attempt=row.attempt,
+        allowed=FROM_IN_DOUBT,
+        state=RecipientState.PENDING,
+        reason=code,
+        code=code,
+        outcome=outcome,
+        due_at=due_at,
+        burnt=burnt,
+        release_number=True,
+    )
+
+
+def _breaker(failures: int) -> float:
+    return BREAKER_SECONDS[min(failures, len(BREAKER_SECONDS) - 1)]

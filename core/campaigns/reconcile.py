@@ -1,0 +1,196 @@
+"""Uncertain is honest: rows whose outcome never came are looked up by id, and otherwise shown to a person."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+
+from core import database
+from core.campaigns import lanes
+from core.campaigns.outcomes import ACKNOWLEDGEMENT_TIMER
+from core.campaigns.sending import build_message
+from core.campaigns.tables import RecipientState
+from core.campaigns.transitions import Transition, apply, mask
+from core.clock import DatabaseClock
+from core.numbers import senders
+from core.numbers.senders import SenderRoute
+from core.plugin import Absent, CannotTell, Finding, Found, MessageStatus
+
+BATCH = 100
+LOOK_EVERY = timedelta(minutes=5)
+GIVE_UP_AFTER = timedelta(hours=1)
+"""Past this age a row that cannot be looked up waits for a person."""
+WATCHED = mask(RecipientState.UNKNOWN, RecipientState.ACCEPTED)
+SHARD = 18
+
+_log = structlog.get_logger(__name__)
+
+
+class Doubt(msgspec.Struct, frozen=True, kw_only=True):
+    """A row to look up, with its latest attempt."""
+
+    id: int
+    campaign_id: int
+    message_id: int
+    contact_id: int
+    attempt: int
+    requeues: int
+    state: RecipientState
+    number_id: int
+    address: str
+    client_id: str
+    provider_id: str | None
+    claimed_at: datetime
+
+
+async def expire_leases(now: datetime, grace_seconds: float = 60.0) -> int:
+    """Turn rows whose lease ended into *unknown*, to be looked up after their provider's grace; return how many."""
+    rows = await database.fetch(
+        "SELECT m.id, m.attempt, m.number_id, m.lease_until FROM message_by_contacts m"
+        " WHERE m.state = 'leased' AND m.lease_until < $1 ORDER BY m.lease_until LIMIT 500",
+        now,
+    )
+    if not rows:
+        return 0
+    routes = await senders.senders(sorted({row["number_id"] for row in rows}))
+    transitions = []
+    for row in rows:
+        route = routes.get(row["number_id"])
+        grace = route.provider.unknown_grace_seconds if route is not None else grace_seconds
+        transitions.append(
+            Transition(
+                id=row["id"],
+                attempt=row["attempt"],
+                allowed=mask(RecipientState.LEASED),
+                state=RecipientState.UNKNOWN,
+                reason="lease_expired",
+                code="lease_expired",
+                outcome="unknown",
+                look_at=row["lease_until"] + timedelta(seconds=grace),
+            )
+        )
+    return len(await apply(now, transitions, shard=SHARD))
+
+
+async def reconcile_due() -> int:
+    """Look up a batch of rows that are due for it; return how many there were."""
+    clock = DatabaseClock()
+    await clock.sync()
+    doubts = await _take(clock.now())
+    routes = await senders.senders(sorted({doubt.number_id for doubt in doubts}))
+    for doubt in doubts:
+        route = routes.get(doubt.number_id)
+        finding = await _ask(doubt, route) if route is not None else CannotTell("number_gone")
+        transition = judge(doubt, finding, clock.now(), may_requeue=route is not None and _may_requeue(route))
+        changed = await apply(clock.now(), [transition], shard=SHARD)
+        due = [(row.number_id, row.next_due_at) for row in changed if row.number_id and row.next_due_at]
+        if transition.due_at is not None:
+            due.append((doubt.number_id, transition.due_at))
+        await lanes.wake_numbers(due)
+    return len(doubts)
+
+
+async def _take(now: datetime) -> list[Doubt]:
+    """Pick due rows and move their look-up on, so that no other process asks at the same time."""
+    rows = await database.fetch(
+        "WITH due AS (SELECT id FROM message_by_contacts WHERE state IN ('unknown', 'accepted') AND lease_until < $1"
+        "  ORDER BY lease_until LIMIT $2 FOR UPDATE SKIP LOCKED),"
+        " moved AS (UPDATE message_by_contacts m SET lease_until = $3 FROM due WHERE m.id = due.id RETURNING m.*)"
+        " SELECT m.id, m.campaign_id, m.message_id, m.contact_id, m.attempt, m.requeues, m.state, a.number_id,"
+        "  coalesce(m.provider_address, m.address) AS address, a.client_id, a.provider_id, a.claimed_at"
+        " FROM moved m JOIN message_attempts a ON a.recipient_id = m.id AND a.attempt = m.attempt",
+        now,
+        BATCH,
+        now + LOOK_EVERY,
+    )
+    return [msgspec.convert(dict(row), Doubt) for row in rows]
+
+
+async def _ask(doubt: Doubt, route: SenderRoute) -> Finding:
+    steps = await lanes.load_steps(doubt.campaign_id)
+    step = steps.get(doubt.message_id)
+    if step is None:
+        return CannotTell("message_gone")
+    variables = await database.fetch_value("SELECT variables FROM message_by_contacts WHERE id = $1", doubt.id)
+    text = build_message(step, doubt.contact_id, variables if isinstance(variables, str) else None, doubt.address)
+    try:
+        prepared = route.provider.prepare(text, route.sender, doubt.client_id)
+        ids = [doubt.provider_id] if doubt.provider_id else []
+        return await route.provider.reconcile(prepared, route.sender, ids)
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        _log.exception("reconcile_raised", provider=route.provider.name, recipient_id=doubt.id)
+        return CannotTell(f"exception_{type(error).__name__}"[:60])
+
+
+def _may_requeue(route: SenderRoute) -> bool:
+    capabilities = route.sender.capabilities
+    return capabilities.client_message_id and capabilities.lookup_by_id
+
+
+def judge(doubt: Doubt, finding: Finding, now: datetime, *, may_requeue: bool) -> Transition:
+    """Say what a row becomes by what was found; pure.
+
+    ``Absent`` requeues a row by itself once, and only where the service sends under our id and looks up by it.
+    """
+    match finding:
+        case Found():
+            return _found(doubt, finding, now)
+        case Absent() if doubt.state is RecipientState.UNKNOWN and may_requeue and doubt.requeues == 0:
+            return Transition(
+                id=doubt.id,
+                attempt=doubt.attempt,
+                allowed=mask(RecipientState.UNKNOWN),
+                state=RecipientState.PENDING,
+                reason="absent",
+                due_at=now,
+                requeued=1,
+            )
+        case CannotTell() if now - doubt.claimed_at < GIVE_UP_AFTER:
+            return _stay(doubt, finding.code, now + LOOK_EVERY)
+        case CannotTell():
+            return _stay(doubt, finding.code, None)
+        case _:
+            return _stay(doubt, "absent", None)
+
+
+def _found(doubt: Doubt, finding: Found, now: datetime) -> Transition:
+    if finding.status is MessageStatus.FAILED:
+        return _settle(doubt, RecipientState.FAILED, reason="failed_by_network")
+    if finding.status is MessageStatus.ACCEPTED:
+        if doubt.state is RecipientState.ACCEPTED:
+            return _stay(doubt, "no_acknowledgement", None)
+        return Transition(
+            id=doubt.id,
+            attempt=doubt.attempt,
+            allowed=WATCHED,
+            state=RecipientState.ACCEPTED,
+            provider_id=finding.ids[0] if finding.ids else None,
+            accepted_at=now,
+            look_at=now + ACKNOWLEDGEMENT_TIMER,
+            outcome="accepted",
+        )
+    delivered = finding.status in {MessageStatus.DELIVERED, MessageStatus.READ}
+    return Transition(
+        id=doubt.id,
+        attempt=doubt.attempt,
+        allowed=WATCHED,
+        state=RecipientState.SENT,
+        provider_id=finding.ids[0] if finding.ids else None,
+        outcome="accepted",
+        accepted_at=now,
+        sent_at=now,
+        delivered_at=now if delivered else None,
+        read_at=now if finding.status is MessageStatus.READ else None,
+    )
+
+
+def _settle(doubt: Doubt, state: RecipientState, *, reason: str) -> Transition:
+    return Transition(id=doubt.id, attempt=doubt.attempt, allowed=WATCHED, state=state, reason=reason)
+
+
+def _stay(doubt: Doubt, reason: str, look_at: datetime | None) -> Transition:
+    """Keep a row in doubt; without another look-up it needs a person's attention."""
+    state = doubt.state if look_at is not None else RecipientState.UNKNOWN
+    return Transition(
+        id=doubt.id, attempt=doubt.attempt, allowed=WATCHED, state=state, reason=reason[:60], look_at=look_at
+    )

@@ -1,0 +1,119 @@
+"""Outcomes on their way to the database: gathered for a few milliseconds, written in one statement."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import timedelta
+
+import asyncpg
+import msgspec
+import structlog
+
+from core.campaigns import lanes
+from core.campaigns.claims import Cap, Claimed
+from core.campaigns.lanes import CampaignTurn, HeldLane
+from core.campaigns.outcomes import Settled
+from core.campaigns.transitions import apply
+from core.clock import Clock
+from core.numbers import senders
+from core.plugin import SenderStopped
+
+FLUSH_ROWS = 32
+FLUSH_SECONDS = 0.004
+RETRY_SECONDS = 0.5
+
+_log = structlog.get_logger(__name__)
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One finished attempt."""
+
+    lane: HeldLane
+    turn: CampaignTurn
+    row: Claimed
+    settled: Settled
+    caps: tuple[Cap, ...]
+
+
+class Recorder:
+    """Writes results in batches, one batch at a time, until told to stop; keeps them while the database is away."""
+
+    def __init__(self, clock: Clock, shard: int, on_recorded: Callable[[], None]) -> None:
+        self._clock = clock
+        self._shard = shard
+        self._on_recorded = on_recorded
+        self._waiting: list[Result] = []
+        self._arrived = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._run())
+
+    def add(self, result: Result) -> None:
+        """Take one result."""
+        self._waiting.append(result)
+        self._arrived.set()
+
+    async def stop(self) -> None:
+        """Write what is left, then end."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        while self._waiting:
+            await self._flush()
+
+    async def _run(self) -> None:
+        while True:
+            await self._arrived.wait()
+            if len(self._waiting) < FLUSH_ROWS:
+                await asyncio.sleep(FLUSH_SECONDS)
+            self._arrived.clear()
+            # A write that has begun is finished: cancelling it would leave its rows undecided.
+            await asyncio.shield(self._flush())
+
+    async def _flush(self) -> None:
+        batch, self._waiting = self._waiting, []
+        if not batch:
+            return
+        while True:
+            try:
+                await self._write(batch)
+                break
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                _log.exception("record_failed", rows=len(batch))
+                await asyncio.sleep(RETRY_SECONDS)
+        for result in batch:
+            result.lane.in_flight -= 1
+        self._on_recorded()
+
+    async def _write(self, batch: list[Result]) -> None:
+        given_back = [cap for result in batch if result.settled.certain_non_send for cap in result.caps]
+        steps = any(len(result.turn.steps) > 1 for result in batch)
+        transitions = [result.settled.transition for result in batch]
+        await apply(self._clock.now(), transitions, shard=self._shard, given_back=given_back, steps=steps)
+        await self._tell_lanes(batch)
+
+    async def _tell_lanes(self, batch: list[Result]) -> None:
+        """Open or close the breaker of each lane concerned, and stop numbers that cannot send."""
+        breakers: dict[int, tuple[HeldLane, float]] = {}
+        stopped: dict[int, tuple[HeldLane, SenderStopped]] = {}
+        for result in batch:
+            lane, settled = result.lane, result.settled
+            if settled.stopped is not None:
+                stopped[lane.number_id] = (lane, settled.stopped)
+            elif settled.breaker_seconds > 0:
+                breakers[lane.number_id] = (lane, settled.breaker_seconds)
+            elif lane.failures and not settled.certain_non_send:
+                lane.failures = 0
+                await lanes.close_breaker(lane.number_id)
+        for lane, seconds in breakers.values():
+            until = self._clock.now() + timedelta(seconds=seconds)
+            lane.failures += 1
+            lane.number = msgspec.structs.replace(lane.number, open_until=until)
+            await lanes.open_breaker(lane.number_id, until)
+        for number_id, (lane, outcome) in stopped.items():
+            if outcome.scope == "sender":
+                lane.number = msgspec.structs.replace(lane.number, connected=False)
+            await senders.mark_stopped(number_id, outcome.code, until=outcome.until, scope=outcome.scope)

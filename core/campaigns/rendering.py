@@ -1,0 +1,209 @@
+"""Message texts: Jinja2's syntax reduced to text, names, constants and listed filters, and spintax.
+
+Templates are parsed by Jinja2 and evaluated here, without loops, calls, attributes or arithmetic: Jinja2's sandbox
+alone has no limit on time or memory. Spintax ``{a|b|{c|d}}`` is read from the template and never from values, and
+chosen by a seed, so that a preview is what is sent.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+
+import jinja2
+import msgspec
+from jinja2 import nodes
+
+MAX_TEMPLATE_LENGTH = 4096
+MAX_TEXT_LENGTH = 65_536
+MAX_SPIN_DEPTH = 8
+
+_environment = jinja2.Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701 - plain text, no HTML
+
+
+class TemplateError(ValueError):
+    """A template that cannot be used: what is wrong, and the line it stands in."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(f"Line {line}: {message}")
+        self.line = line
+
+
+def _truncate(value: str, length: object = 255) -> str:
+    return value[: length if isinstance(length, int) and length > 0 else 255]
+
+
+def _default(value: str, fallback: object = "") -> str:
+    return value or str(fallback)
+
+
+def _first_word(value: str) -> str:
+    return value.split(maxsplit=1)[0] if value.strip() else ""
+
+
+FILTERS: Mapping[str, Callable[..., str]] = {
+    "capitalize": str.capitalize,
+    "default": _default,
+    "first_word": _first_word,
+    "lower": str.lower,
+    "title": str.title,
+    "trim": str.strip,
+    "truncate": _truncate,
+    "upper": str.upper,
+}
+"""Every filter a template may use, by name."""
+
+
+class _Value(msgspec.Struct, frozen=True):
+    name: str | None
+    constant: str
+    filters: tuple[tuple[Callable[..., str], tuple[object, ...]], ...]
+
+
+class _Choice(msgspec.Struct, frozen=True):
+    options: tuple["_Sequence", ...]
+
+
+_Part = str | _Value | _Choice
+_Sequence = tuple[_Part, ...]
+
+
+class Template(msgspec.Struct, frozen=True):
+    """A checked template, ready to render."""
+
+    parts: _Sequence
+    names: frozenset[str]
+    """Every variable it uses."""
+
+    def render(self, variables: Mapping[str, str], seed: str) -> str:
+        """Return the text for one recipient, at most 65,536 characters; equal seeds choose equal spintax."""
+        if len(self.parts) == 1 and isinstance(self.parts[0], str):
+            return self.parts[0]
+        rng = random.Random(seed)  # noqa: S311 - a choice of words, no secret
+        return "".join(_render(self.parts, variables, rng))[:MAX_TEXT_LENGTH]
+
+
+@lru_cache(maxsize=2048)
+def compile_template(source: str) -> Template:
+    """Check and compile a template.
+
+    Raises:
+        TemplateError: It is too long, not valid, or uses more than text, names, constants and listed filters.
+    """
+    if len(source) > MAX_TEMPLATE_LENGTH:
+        raise TemplateError(f"the text is longer than {MAX_TEMPLATE_LENGTH} characters", 1)
+    try:
+        tree = _environment.parse(source)
+    except jinja2.TemplateSyntaxError as error:
+        raise TemplateError(error.message or "the template is not valid", error.lineno) from None
+    names: set[str] = set()
+    flat: list[str | _Value] = []
+    for node in tree.body:
+        flat.extend(_flatten(node, names))
+    return Template(_Spintax(flat).parse(), frozenset(names))
+
+
+def _flatten(node: nodes.Node, names: set[str]) -> Iterator[str | _Value]:
+    if not isinstance(node, nodes.Output):
+        raise TemplateError("only {{ variable }} and filters are allowed, no {% ... %}", node.lineno)
+    for part in node.nodes:
+        if isinstance(part, nodes.TemplateData):
+            yield part.data
+        else:
+            yield _value(part, names)
+
+
+def _value(node: nodes.Node, names: set[str]) -> _Value:
+    filters: list[tuple[Callable[..., str], tuple[object, ...]]] = []
+    while isinstance(node, nodes.Filter):
+        if node.kwargs or node.dyn_args or node.dyn_kwargs or node.node is None:
+            raise TemplateError(f"the filter {node.name} takes plain values only", node.lineno)
+        if node.name not in FILTERS:
+            known = ", ".join(sorted(FILTERS))
+            raise TemplateError(f"there is no filter {node.name}; allowed are {known}", node.lineno)
+        filters.insert(0, (FILTERS[node.name], tuple(_constant(argument) for argument in node.args)))
+        node = node.node
+    if isinstance(node, nodes.Name):
+        names.add(node.name)
+        return _Value(node.name, "", tuple(filters))
+    return _Value(None, str(_constant(node)), tuple(filters))
+
+
+def _constant(node: nodes.Node) -> object:
+    if isinstance(node, nodes.Const) and isinstance(node.value, str | int | float):
+        return node.value
+    raise TemplateError("only variables, texts, numbers and filters are allowed between {{ and }}", node.lineno)
+
+
+class _Spintax:
+    """Reads ``{a|b}`` out of a flat list of texts and values; braces without a ``|`` stay as they are."""
+
+    def __init__(self, flat: list[str | _Value]) -> None:
+        self._tokens: list[str | _Value] = []
+        for item in flat:
+            self._tokens.extend(_split_braces(item) if isinstance(item, str) else [item])
+        self._at = 0
+
+    def parse(self) -> _Sequence:
+        return _merge(self._sequence(0))
+
+    def _sequence(self, depth: int) -> list[_Part]:
+        parts: list[_Part] = []
+        while self._at < len(self._tokens):
+            token = self._tokens[self._at]
+            if depth and token in {"|", "}"}:
+                return parts
+            self._at += 1
+            opens = token == "{"  # noqa: S105 - a brace, no password
+            parts.extend(self._group(depth) if opens else [token])
+        return parts
+
+    def _group(self, depth: int) -> list[_Part]:
+        if depth >= MAX_SPIN_DEPTH:
+            raise TemplateError(f"variants {{a|b}} are nested deeper than {MAX_SPIN_DEPTH}", 1)
+        options = [self._sequence(depth + 1)]
+        while self._at < len(self._tokens) and self._tokens[self._at] == "|":
+            self._at += 1
+            options.append(self._sequence(depth + 1))
+        closed = self._at < len(self._tokens)
+        self._at += closed
+        if closed and len(options) > 1:
+            return [_Choice(tuple(_merge(option) for option in options))]
+        literal: list[_Part] = ["{"]
+        for position, option in enumerate(options):
+            literal.extend((["|"] if position else []) + option)
+        return [*literal, "}"] if closed else literal
+
+
+def _split_braces(text: str) -> Iterator[str]:
+    start = 0
+    for position, character in enumerate(text):
+        if character in "{|}":
+            if start < position:
+                yield text[start:position]
+            yield character
+            start = position + 1
+    if start < len(text):
+        yield text[start:]
+
+
+def _merge(parts: list[_Part]) -> _Sequence:
+    merged: list[_Part] = []
+    for part in parts:
+        if isinstance(part, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += part
+        else:
+            merged.append(part)
+    return tuple(merged)
+
+
+def _render(parts: _Sequence, variables: Mapping[str, str], rng: random.Random) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, _Choice):
+            yield from _render(rng.choice(part.options), variables, rng)
+        else:
+            value = part.constant if part.name is None else variables.get(part.name, "")
+            for apply, arguments in part.filters:
+                value = apply(value, *arguments)
+            yield value

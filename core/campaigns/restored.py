@@ -1,0 +1,36 @@
+"""A restored backup must not send again what was sent since: running campaigns are paused on another database."""
+
+import structlog
+
+from core import database
+
+KEY = "system_identifier"
+
+_log = structlog.get_logger(__name__)
+
+
+async def pause_after_restore() -> int:
+    """Compare the server's ``system_identifier`` with the stored one; pause all running campaigns on a mismatch.
+
+    Returns how many were paused. A logical restore into another server changes the identifier; PostgreSQL keeps it
+    for the life of a data folder.
+    """
+    present = await database.fetch_value("SELECT system_identifier::text FROM pg_control_system()")
+    async with database.unit_of_work():
+        stored = await database.fetch_value("SELECT value FROM settings WHERE key = $1 FOR UPDATE", KEY)
+        if stored == present:
+            return 0
+        await database.execute(
+            "INSERT INTO settings (key, value, description) VALUES ($1, $2, 'The database server the rows were"
+            " written on.') ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = now()",
+            KEY,
+            present,
+        )
+        if stored is None:
+            return 0
+        paused = await database.execute(
+            "UPDATE campaigns SET status = 3, status_reason = 'database_restored', version = version + 1,"
+            " updated_at = now() WHERE status = 2"
+        )
+    _log.warning("campaigns_paused_after_restore", campaigns=paused)
+    return paused

@@ -1,0 +1,200 @@
+"""What the campaign routes take and give."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from core.campaigns.pacing import Pacing
+from core.campaigns.rendering import MAX_TEMPLATE_LENGTH
+from core.campaigns.tables import CampaignStatus, CampaignType, MessageType, RecipientState
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=160, examples=["Christmas offer"])]
+Content = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=MAX_TEMPLATE_LENGTH,
+        examples=["{Oi|Olá} {{ nome | first_word | default('amigo') }}, tudo bem?"],
+    ),
+]
+Id = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class MessageCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """One message of a campaign, in the order they are sent."""
+
+    content: Content
+    delay: Annotated[int, msgspec.Meta(ge=0, le=30 * 86_400, description="Seconds after the message before.")] = 0
+    type_message: Literal[1] = 1
+
+
+class LabelFilter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """An audience by labels, for campaigns of type 4; evaluated at the start."""
+
+    any: tuple[Id, ...] = ()
+    all: tuple[Id, ...] = ()
+    none: tuple[Id, ...] = ()
+
+
+class CampaignSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Settings of a campaign; an absent ``pacing`` means the type's default."""
+
+    pacing: Pacing | None = None
+    stop_on_reply: bool = True
+    check_numbers: bool = True
+    labels: LabelFilter | None = None
+
+
+class CampaignCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A new campaign, made as a draft."""
+
+    name: Name
+    type: CampaignType = CampaignType.STANDARD
+    number_ids: Annotated[tuple[Id, ...], msgspec.Meta(max_length=50)] = ()
+    public_id: Id | None = None
+    schedule_date: datetime | None = None
+    settings: CampaignSettings = msgspec.field(default_factory=CampaignSettings)
+    messages: Annotated[tuple[MessageCreate, ...], msgspec.Meta(max_length=20)] = ()
+
+
+class CampaignUpdate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Changes of a draft; what is absent stays."""
+
+    name: Name | msgspec.UnsetType = msgspec.UNSET
+    number_ids: Annotated[tuple[Id, ...], msgspec.Meta(max_length=50)] | msgspec.UnsetType = msgspec.UNSET
+    public_id: Id | msgspec.UnsetType | None = msgspec.UNSET
+    schedule_date: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    settings: CampaignSettings | msgspec.UnsetType = msgspec.UNSET
+    messages: Annotated[tuple[MessageCreate, ...], msgspec.Meta(max_length=20)] | msgspec.UnsetType = msgspec.UNSET
+
+
+class MessageRead(msgspec.Struct, kw_only=True):
+    """A message of a campaign."""
+
+    id: int
+    position: int
+    delay: int
+    content: str
+    type_message: MessageType
+
+
+class Totals(msgspec.Struct, kw_only=True):
+    """Recipient rows, one for each message and contact, by state.
+
+    ``delivered``, ``readed`` and ``replied`` are among the sent ones; a leased row counts as pending.
+    """
+
+    total: int
+    pending: int
+    accepted: int
+    sent: int
+    delivered: int
+    readed: int
+    replied: int
+    failed: int
+    unknown: int
+    skipped: int
+
+
+class CampaignRead(msgspec.Struct, kw_only=True):
+    """A campaign."""
+
+    id: int
+    name: str
+    type: CampaignType
+    status: CampaignStatus
+    status_reason: str
+    number_id: int | None
+    number_ids: list[int]
+    public_id: int | None
+    schedule_date: datetime | None
+    progress: int
+    settings: CampaignSettings
+    version: int
+    started_at: datetime | None
+    frozen_at: datetime | None
+    completed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    totals: Totals
+    messages: list[MessageRead]
+
+
+class CampaignListed(msgspec.Struct, kw_only=True):
+    """A campaign as lists show it."""
+
+    id: int
+    name: str
+    type: CampaignType
+    status: CampaignStatus
+    status_reason: str
+    schedule_date: datetime | None
+    progress: int
+    started_at: datetime | None
+    completed_at: datetime | None
+    created_at: datetime
+    totals: Totals
+
+
+class RecipientRead(msgspec.Struct, kw_only=True):
+    """One message to one contact; ``delivered``, ``readed`` and ``error`` are the seed's booleans."""
+
+    id: int
+    message_id: int
+    contact_id: int
+    contact_name: str
+    number: str
+    position: int
+    number_id: int | None
+    state: RecipientState
+    reason: str
+    attempt: int
+    delivered: bool
+    readed: bool
+    error: bool
+    needs_attention: bool
+    due_at: datetime | None
+    accepted_at: datetime | None
+    sent_at: datetime | None
+    delivered_at: datetime | None
+    read_at: datetime | None
+    replied_at: datetime | None
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What became of a campaign."""
+
+    campaign_id: int
+    name: str
+    status: CampaignStatus
+    status_reason: str
+    started_at: datetime | None
+    completed_at: datetime | None
+    seconds: float | None
+    totals: Totals
+    reasons: dict[str, dict[str, int]]
+    """State to reason to rows, for failed, unknown and skipped rows."""
+
+
+class Explanation(msgspec.Struct, kw_only=True):
+    """Why a campaign is or is not sending at this moment."""
+
+    sending: bool
+    reasons: list["Blocker"]
+    next_due_at: datetime | None
+
+
+class Blocker(msgspec.Struct, kw_only=True):
+    """One reason, with the number it concerns and when it ends, as far as that is known."""
+
+    code: str
+    text: str
+    number_id: int | None = None
+    until: datetime | None = None
+
+
+class Resolve(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a person decides of a recipient row in doubt."""
+
+    action: Literal["retry", "assume_sent"]

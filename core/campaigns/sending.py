@@ -1,0 +1,103 @@
+"""One leased message on its way: render, check the number, check the lease, hand it to the provider."""
+
+from datetime import timedelta
+
+import asyncpg
+import msgspec
+import structlog
+
+from core import database
+from core.campaigns.claims import Claimed
+from core.campaigns.lanes import CampaignTurn, Step
+from core.campaigns.outcomes import DUPLICATE_ADDRESS
+from core.campaigns.tables import MessageType
+from core.clock import Clock
+from core.numbers.checks import check_cached
+from core.numbers.senders import SenderRoute
+from core.plugin import MessageKind, Outcome, OutgoingMessage, Prepared, ProviderError, Rejected, Retryable, Unknown
+
+LEASE_MARGIN = timedelta(seconds=20)
+"""Between a provider's longest send and the end of the lease; also the room for a number check before it."""
+
+KINDS = {
+    MessageType.TEXT: MessageKind.TEXT,
+    MessageType.IMAGE: MessageKind.IMAGE,
+    MessageType.AUDIO: MessageKind.AUDIO,
+    MessageType.DOCUMENT: MessageKind.DOCUMENT,
+    MessageType.VIDEO: MessageKind.VIDEO,
+}
+
+_log = structlog.get_logger(__name__)
+_variables = msgspec.json.Decoder(dict[str, str])
+
+
+def build_message(step: Step, contact_id: int, variables: str | None, address: str) -> OutgoingMessage:
+    """Render what goes out; a preview, a retry and the message itself choose the same spintax."""
+    values = _variables.decode(variables) if variables else {}
+    return OutgoingMessage(address, KINDS[step.type_message], step.template.render(values, f"{step.id}:{contact_id}"))
+
+
+async def send(row: Claimed, turn: CampaignTurn, route: SenderRoute, clock: Clock, latest_start: float) -> Outcome:
+    """Send one leased row and return the outcome; nothing a provider raises escapes.
+
+    ``latest_start`` is the moment (seconds since the epoch) after which the lease leaves no time to send.
+    """
+    if turn.check_numbers and row.provider_address is None and _checkable(row, route):
+        found = await _check(row, route)
+        if not isinstance(found, str):
+            return found
+        address = found
+    else:
+        address = row.provider_address or row.address
+    try:
+        message = build_message(turn.steps[row.message_id], row.contact_id, row.variables, address)
+        prepared = route.provider.prepare(message, route.sender, row.client_id)
+    except Exception:  # noqa: BLE001 - a plugin may raise anything
+        _log.exception("prepare_failed", provider=route.provider.name, recipient_id=row.id)
+        return Rejected("prepare_failed")
+    if clock.now().timestamp() > latest_start:
+        return Retryable("lease_ran_out", scope="sender")
+    return await _hand_over(prepared, route, row)
+
+
+async def _hand_over(prepared: Prepared, route: SenderRoute, row: Claimed) -> Outcome:
+    try:
+        return await route.provider.send(prepared, route.sender)
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything, also after it has sent
+        _log.exception("send_raised", provider=route.provider.name, recipient_id=row.id)
+        return Unknown(f"exception_{type(error).__name__}"[:60])
+
+
+def _checkable(row: Claimed, route: SenderRoute) -> bool:
+    return route.sender.capabilities.number_check != "none" and "@" not in row.address
+
+
+async def _check(row: Claimed, route: SenderRoute) -> str | Outcome:
+    """Ask where the number is reached; return the address, or why nothing is sent."""
+    try:
+        answers = await check_cached(route, [row.address])
+    except ProviderError as error:
+        return Retryable(error.code, scope="server")
+    except Exception:  # noqa: BLE001 - a plugin may raise anything
+        _log.exception("number_check_raised", provider=route.provider.name, recipient_id=row.id)
+        return Retryable("number_check_failed", scope="recipient")
+    answer = answers.get(row.address)
+    if answer is None:
+        return Retryable("number_check_failed", scope="recipient")
+    if not answer.exists:
+        return Rejected("no_whatsapp")
+    return await _reserve(row, answer.address or row.address)
+
+
+async def _reserve(row: Claimed, address: str) -> str | Outcome:
+    """Write the address the provider gave; the second row of a message with the same address is not sent."""
+    try:
+        changed = await database.execute(
+            "UPDATE message_by_contacts SET provider_address = $3 WHERE id = $1 AND attempt = $2 AND state = 'leased'",
+            row.id,
+            row.attempt,
+            address,
+        )
+    except asyncpg.UniqueViolationError:
+        return Rejected(DUPLICATE_ADDRESS)
+    return address if changed else Retryable("lease_ran_out", scope="sender")

@@ -1,0 +1,37 @@
+"""What the scheduler does every second: wakes dispatch, expires leases, completes, starts what is due, heals."""
+
+from datetime import datetime
+
+from core import database, queue
+from core.campaigns import completion, reconcile
+
+HEAL = """
+UPDATE lanes l SET due_at = $1, wakes = l.wakes + 1
+FROM numbers n
+WHERE n.id = l.number_id AND n.status AND n.deleted_at IS NULL AND n.status_connection
+  AND l.due_at IS NULL AND (l.holder IS NULL OR l.lease_until < $1)
+  AND EXISTS (SELECT FROM campaign_numbers c JOIN campaigns k ON k.id = c.campaign_id AND k.status = 2
+              JOIN message_by_contacts m ON m.campaign_id = k.id AND m.state = 'pending' AND m.due_at <= $1
+                  AND (m.number_id = l.number_id OR m.number_id IS NULL)
+              WHERE c.number_id = l.number_id)
+"""
+
+
+async def sweep(now: datetime) -> None:
+    """One round at ``now``; each part repairs what a lost queue message or a killed process left behind."""
+    await reconcile.expire_leases(now)
+    await database.execute(HEAL, now)
+    due = await database.fetch_value(
+        "SELECT count(*) FROM (SELECT FROM lanes WHERE due_at <= $1 AND (holder IS NULL OR lease_until < $1)"
+        " LIMIT 100) d",
+        now,
+    )
+    if due:
+        await queue.send("campaigns.dispatch", queue=queue.DISPATCH)
+    waiting = await database.fetch_value(
+        "SELECT EXISTS (SELECT FROM message_by_contacts WHERE state IN ('unknown', 'accepted') AND lease_until < $1)",
+        now,
+    )
+    if waiting:
+        await queue.send("campaigns.reconcile", queue=queue.EVENTS)
+    await completion.complete_finished(now)

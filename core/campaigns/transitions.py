@@ -1,0 +1,173 @@
+"""Every change of a recipient row after its claim, in one statement with all that follows from it.
+
+A transition applies only to its own attempt and only from the states it names, so a late or repeated answer changes
+nothing. Counters, the next step's due time, given-back caps and the attempt's own record change with the row.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from core import database
+from core.campaigns.claims import Cap
+from core.campaigns.tables import RecipientState
+
+_BITS: dict[str, int] = {state: 1 << place for place, state in enumerate(RecipientState)}
+
+
+def mask(*states: RecipientState) -> int:
+    """Name a set of states as bits."""
+    return sum(_BITS[state] for state in states)
+
+
+FROM_LEASED = mask(RecipientState.LEASED)
+FROM_IN_DOUBT = mask(RecipientState.LEASED, RecipientState.UNKNOWN)
+FROM_UNSETTLED = mask(RecipientState.LEASED, RecipientState.UNKNOWN, RecipientState.ACCEPTED)
+FROM_ANY_ATTEMPT = mask(
+    RecipientState.LEASED,
+    RecipientState.UNKNOWN,
+    RecipientState.ACCEPTED,
+    RecipientState.SENT,
+    RecipientState.FAILED,
+    RecipientState.PENDING,
+)
+
+
+class Transition(msgspec.Struct, frozen=True, kw_only=True):
+    """What one recipient row becomes; ``attempt`` 0 stands for a change outside any attempt."""
+
+    id: int
+    attempt: int
+    allowed: int
+    """States it may come from, from ``mask``."""
+    state: RecipientState
+    reason: str = ""
+    code: str = ""
+    outcome: str = ""
+    """Name of the outcome, kept with the attempt; empty leaves the attempt's record alone."""
+    provider_id: str | None = None
+    due_at: datetime | None = None
+    """When a pending row may be claimed again."""
+    look_at: datetime | None = None
+    """When an accepted or unknown row has to be looked up."""
+    accepted_at: datetime | None = None
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+    read_at: datetime | None = None
+    burnt: int = 0
+    """1 when the attempt counts against the allowed five."""
+    requeued: int = 0
+    release_number: bool = False
+    """Give an unsent row back to every number of the campaign."""
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """A row that a transition changed."""
+
+    id: int
+    campaign_id: int
+    number_id: int | None
+    old: RecipientState
+    new: RecipientState
+    next_due_at: datetime | None
+
+
+APPLY = """
+WITH t AS MATERIALIZED (
+    SELECT * FROM unnest($2::bigint[], $3::smallint[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::text[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
+        $14::timestamptz[], $15::timestamptz[], $16::smallint[], $17::smallint[], $18::bool[])
+    AS t(id, attempt, allowed, state, reason, code, outcome, provider_id, due_at, look_at,
+         accepted_at, sent_at, delivered_at, read_at, burnt, requeued, release_number)
+), recorded AS (
+    UPDATE message_attempts a
+    SET outcome = t.outcome, code = t.code, provider_id = coalesce(t.provider_id, a.provider_id), ended_at = $1
+    FROM t WHERE t.outcome <> '' AND a.recipient_id = t.id AND a.attempt = t.attempt
+), before AS MATERIALIZED (
+    SELECT m.id, m.state, m.delivered_at, m.read_at
+    FROM message_by_contacts m JOIN t ON t.id = m.id
+    WHERE (t.attempt = 0 OR t.attempt = m.attempt)
+      AND t.allowed & CASE m.state WHEN 'pending' THEN 1 WHEN 'leased' THEN 2 WHEN 'accepted' THEN 4 WHEN 'sent' THEN 8
+                      WHEN 'failed' THEN 16 WHEN 'unknown' THEN 32 ELSE 64 END <> 0
+    ORDER BY m.id FOR UPDATE OF m
+), changed AS (
+    UPDATE message_by_contacts m
+    SET state = t.state, reason = t.reason, due_at = t.due_at, lease_until = t.look_at,
+        accepted_at = coalesce(m.accepted_at, t.accepted_at), sent_at = coalesce(m.sent_at, t.sent_at),
+        delivered_at = coalesce(m.delivered_at, t.delivered_at), read_at = coalesce(m.read_at, t.read_at),
+        failures = m.failures + t.burnt, requeues = m.requeues + t.requeued,
+        number_id = CASE WHEN t.release_number AND m.position = 1 AND m.failures + t.burnt + t.requeued = 0
+                         THEN NULL ELSE m.number_id END,
+        updated_at = $1
+    FROM t, before b WHERE m.id = t.id AND b.id = m.id
+    RETURNING m.id, m.campaign_id, m.contact_id, m.position, m.number_id, m.claimed_at, b.state AS old, m.state AS new,
+        (m.delivered_at IS NOT NULL AND b.delivered_at IS NULL)::int AS delivered,
+        (m.read_at IS NOT NULL AND b.read_at IS NULL)::int AS read
+), counted AS (
+    INSERT INTO campaign_counters AS k (campaign_id, shard, accepted, sent, delivered, read, failed, unknown, skipped)
+    SELECT campaign_id, $19::smallint,
+        sum((new = 'accepted')::int - (old = 'accepted')::int), sum((new = 'sent')::int - (old = 'sent')::int),
+        sum(delivered), sum(read),
+        sum((new = 'failed')::int - (old = 'failed')::int), sum((new = 'unknown')::int - (old = 'unknown')::int),
+        sum((new = 'skipped')::int - (old = 'skipped')::int)
+    FROM changed GROUP BY campaign_id ORDER BY campaign_id
+    ON CONFLICT (campaign_id, shard) DO UPDATE SET accepted = k.accepted + excluded.accepted,
+        sent = k.sent + excluded.sent, delivered = k.delivered + excluded.delivered, read = k.read + excluded.read,
+        failed = k.failed + excluded.failed, unknown = k.unknown + excluded.unknown,
+        skipped = k.skipped + excluded.skipped
+), given_back AS (
+    UPDATE send_counters s SET used = greatest(0, s.used - g.n)
+    FROM (SELECT k.id, g.n
+          FROM (SELECT rank, scope, scope_id, period, count(*) AS n
+                FROM unnest($20::int[], $21::text[], $22::bigint[], $23::text[]) AS g(rank, scope, scope_id, period)
+                GROUP BY rank, scope, scope_id, period) g
+          JOIN send_counters k ON k.scope = g.scope AND k.scope_id = g.scope_id AND k.period = g.period
+          ORDER BY g.rank, g.scope_id, g.period FOR UPDATE OF k) g
+    WHERE s.id = g.id
+), following AS (
+    UPDATE message_by_contacts n
+    SET due_at = $1 + make_interval(secs => g.delay), previous_claimed_at = c.claimed_at, number_id = c.number_id,
+        updated_at = $1
+    FROM changed c JOIN messages g ON g.campaign_id = c.campaign_id AND g.position = c.position + 1
+        AND g.deleted_at IS NULL
+    WHERE $24 AND c.old IN ('pending', 'leased', 'unknown', 'failed') AND c.new IN ('accepted', 'sent')
+      AND n.message_id = g.id AND n.contact_id = c.contact_id AND n.state = 'pending' AND n.due_at IS NULL
+    RETURNING c.id AS previous_id, n.due_at
+), dropped AS (
+    UPDATE message_by_contacts n SET state = 'skipped', reason = 'previous_failed', due_at = NULL, updated_at = $1
+    FROM changed c JOIN messages g ON g.campaign_id = c.campaign_id AND g.position > c.position
+    WHERE $24 AND c.new IN ('failed', 'skipped') AND c.old <> c.new
+      AND n.message_id = g.id AND n.contact_id = c.contact_id AND n.state = 'pending'
+    RETURNING n.campaign_id
+), dropped_counted AS (
+    INSERT INTO campaign_counters AS k (campaign_id, shard, skipped)
+    SELECT campaign_id, $19::smallint + 1, count(*) FROM dropped GROUP BY campaign_id ORDER BY campaign_id
+    ON CONFLICT (campaign_id, shard) DO UPDATE SET skipped = k.skipped + excluded.skipped
+)
+SELECT c.id, c.campaign_id, c.number_id, c.old, c.new, f.due_at
+FROM changed c LEFT JOIN following f ON f.previous_id = c.id
+"""
+
+
+async def apply(
+    now: datetime, transitions: Sequence[Transition], *, shard: int, given_back: Sequence[Cap] = (), steps: bool = True
+) -> list[Changed]:
+    """Apply ``transitions`` (at most one a row) at ``now`` and return the rows that changed.
+
+    ``shard`` (an even number) picks the counter row this process writes; ``given_back`` names a counter for each
+    certain non-send; ``steps`` is false when no campaign concerned has a second message.
+    """
+    columns = list(zip(*(msgspec.structs.astuple(transition) for transition in transitions), strict=True))
+    rows = await database.fetch(
+        APPLY,
+        now,
+        *columns,
+        shard,
+        [cap.rank for cap in given_back],
+        [cap.scope for cap in given_back],
+        [cap.scope_id for cap in given_back],
+        [cap.period for cap in given_back],
+        steps,
+    )
+    return [Changed(row[0], row[1], row[2], RecipientState(row[3]), RecipientState(row[4]), row[5]) for row in rows]

@@ -1,0 +1,99 @@
+"""Periodic work: sweeps, due schedules, completion; any number may run, one leads at a time.
+
+The leader holds an advisory lock of PostgreSQL on a connection of its own. When it dies, so does the connection,
+and the next one takes over within a second.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import asyncpg
+import structlog
+import uvloop
+
+from core import database
+from core.accounts import services as accounts
+from core.campaigns import restored, services, sweep
+from core.clock import DatabaseClock
+from core.config import PlatformConfig
+from core.jobs import leasing
+from core.numbers import seeding
+from core.runtime import runtime
+from core.startup import running_process
+from core.webhooks import services as webhooks
+from core.worker import load_actors
+
+LOCK_KEY = 0x72636473
+"""Advisory lock: "rcds" in ASCII."""
+ROUND_SECONDS = 1.0
+LEAD_SECONDS = 1.0
+
+Task = Callable[[datetime], Awaitable[object]]
+
+_log = structlog.get_logger(__name__)
+
+
+def run(config: PlatformConfig) -> None:
+    """Lead, or wait to lead, until SIGTERM or SIGINT."""
+    uvloop.run(_run(config))
+
+
+async def _run(config: PlatformConfig) -> None:
+    async with running_process(config) as held:
+        load_actors()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, held.stopping.set)
+        while not held.stopping.is_set():
+            try:
+                await _lead(config)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                _log.exception("scheduler_lost_database")
+            await _pause(LEAD_SECONDS)
+
+
+async def _lead(config: PlatformConfig) -> None:
+    """Do the rounds for as long as this process holds the lock."""
+    if config.database.url is None:
+        raise database.DatabaseNotConfiguredError
+    connection = await asyncpg.connect(config.database.url.reveal())
+    try:
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
+            return
+        _log.info("scheduler_leads")
+        await restored.pause_after_restore()
+        await seeding.seed_servers()
+        clock = DatabaseClock()
+        while not runtime().stopping.is_set():
+            await connection.execute("SELECT 1")
+            await clock.sync()
+            await _round(clock.now())
+            await _pause(ROUND_SECONDS)
+    finally:
+        await connection.close()
+
+
+async def _round(now: datetime) -> None:
+    """Run every task once; one that fails does not keep the others from running."""
+    tasks: tuple[Task, ...] = (
+        lambda _: leasing.sweep(),
+        services.start_due,
+        sweep.sweep,
+        lambda _: webhooks.sweep(),
+        lambda _: accounts.delete_ended_sessions(),
+    )
+    for task in tasks:
+        try:
+            await task(now)
+        except Exception:  # noqa: BLE001 - a round goes on whatever one task raises
+            _log.exception("sweep_failed")
+
+
+async def _pause(seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await runtime().stopping.wait()
+    except TimeoutError:
+        return
