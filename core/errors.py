@@ -81,8 +81,8 @@ class MethodError(PlatformError):
     title = "Method not allowed"
     code = "method_not_allowed"
 
-    def __init__(self, method: str, allowed: str) -> None:
-        super().__init__(f"This address does not take {method}; it takes {allowed}.", method=method, allowed=allowed)
+    def __init__(self, allowed: str) -> None:
+        super().__init__(f"This address takes only {allowed}.", allowed=allowed)
         self.allowed = allowed
 
 

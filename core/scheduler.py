@@ -6,20 +6,20 @@ and the next one takes over within a second.
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 
 import asyncpg
 import structlog
 import uvloop
 
 from core import database
-from core.accounts import services as accounts
-from core.campaigns import restored, services, sweep
+from core.campaigns import restored, sweep
+from core.campaigns import services as campaigns
 from core.clock import DatabaseClock
 from core.config import PlatformConfig
 from core.jobs import leasing
-from core.numbers import seeding
+from core.numbers import polling, seeding
 from core.runtime import runtime
 from core.startup import running_process
 from core.webhooks import services as webhooks
@@ -30,7 +30,18 @@ LOCK_KEY = 0x72636473
 ROUND_SECONDS = 1.0
 LEAD_SECONDS = 1.0
 
+CLEAN_UP_EVERY = timedelta(minutes=10)
+
 Task = Callable[[datetime], Awaitable[object]]
+
+EVERY_ROUND: tuple[Task, ...] = (
+    lambda _: leasing.sweep(),
+    campaigns.start_due,
+    sweep.sweep,
+    lambda _: webhooks.sweep(),
+    lambda _: polling.sweep(),
+)
+NOW_AND_THEN: tuple[Task, ...] = (lambda _: webhooks.clean_up(),)
 
 _log = structlog.get_logger(__name__)
 
@@ -66,24 +77,22 @@ async def _lead(config: PlatformConfig) -> None:
         await restored.pause_after_restore()
         await seeding.seed_servers()
         clock = DatabaseClock()
+        cleaned = None
         while not runtime().stopping.is_set():
             await connection.execute("SELECT 1")
             await clock.sync()
-            await _round(clock.now())
+            now = clock.now()
+            await _run_all(EVERY_ROUND, now)
+            if cleaned is None or now - cleaned > CLEAN_UP_EVERY:
+                cleaned = now
+                await _run_all(NOW_AND_THEN, now)
             await _pause(ROUND_SECONDS)
     finally:
         await connection.close()
 
 
-async def _round(now: datetime) -> None:
+async def _run_all(tasks: Sequence[Task], now: datetime) -> None:
     """Run every task once; one that fails does not keep the others from running."""
-    tasks: tuple[Task, ...] = (
-        lambda _: leasing.sweep(),
-        services.start_due,
-        sweep.sweep,
-        lambda _: webhooks.sweep(),
-        lambda _: accounts.delete_ended_sessions(),
-    )
     for task in tasks:
         try:
             await task(now)

@@ -33,7 +33,7 @@ LANDING_SECONDS = 8.0
 _log = structlog.get_logger(__name__)
 
 
-class ProcessRuntime(Middleware):  # type: ignore[misc] # Dramatiq's class is untyped
+class ProcessRuntime(Middleware):
     """Opens the process's pool and providers on the worker's event loop, and closes them there."""
 
     def __init__(self, config: PlatformConfig) -> None:

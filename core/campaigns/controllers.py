@@ -35,11 +35,11 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 class CampaignController(Controller):
     """Campaigns of the signed-in user."""
 
-    path = "/campaigns"
+    path = "/api/campaigns"
     tags = ("campaigns",)
     guards = (requires_user,)
 
-    @get(operation_id="ListCampaigns", responses=problem_responses(401, 422))
+    @get(operation_id="ListCampaigns", summary="List the campaigns", responses=problem_responses(401, 403, 422))
     async def list_campaigns(
         self, request: HttpRequest, page_query: PageQuery, status: CampaignStatus | None = None
     ) -> Page[CampaignListed]:
@@ -47,18 +47,28 @@ class CampaignController(Controller):
         items, total = await queries.list_campaigns(current_user(request).id, page_query, status)
         return build_page(items, total, page_query, request)
 
-    @post(operation_id="CreateCampaign", responses=problem_responses(401, 402, 422))
+    @post(operation_id="CreateCampaign", summary="Make a campaign", responses=problem_responses(401, 403, 402, 422))
     async def create_campaign(self, request: HttpRequest, data: CampaignCreate) -> Resource[CampaignRead]:
         """Make a campaign as a draft."""
         user_id = current_user(request).id
         return await self._read(user_id, await services.create_campaign(user_id, data))
 
-    @get("/{campaign_id:int}", operation_id="GetCampaign", responses=problem_responses(401, 404))
+    @get(
+        "/{campaign_id:int}",
+        operation_id="ShowCampaign",
+        summary="Show a campaign",
+        responses=problem_responses(401, 403, 404),
+    )
     async def get_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[CampaignRead]:
         """Return a campaign with its messages and progress."""
         return await self._read(current_user(request).id, campaign_id)
 
-    @patch("/{campaign_id:int}", operation_id="UpdateCampaign", responses=problem_responses(401, 404, 409, 422))
+    @patch(
+        "/{campaign_id:int}",
+        operation_id="UpdateCampaign",
+        summary="Change a campaign",
+        responses=problem_responses(401, 403, 404, 409, 422),
+    )
     async def update_campaign(
         self, request: HttpRequest, campaign_id: CampaignId, data: CampaignUpdate
     ) -> Resource[CampaignRead]:
@@ -67,7 +77,12 @@ class CampaignController(Controller):
         await services.update_campaign(user_id, campaign_id, data)
         return await self._read(user_id, campaign_id)
 
-    @delete("/{campaign_id:int}", operation_id="DeleteCampaign", responses=problem_responses(401, 404, 409))
+    @delete(
+        "/{campaign_id:int}",
+        operation_id="DeleteCampaign",
+        summary="Delete a campaign",
+        responses=problem_responses(401, 403, 404, 409),
+    )
     async def delete_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> None:
         """Delete a campaign that is not sending."""
         await services.delete_campaign(current_user(request).id, campaign_id)
@@ -75,8 +90,9 @@ class CampaignController(Controller):
     @post(
         "/{campaign_id:int}/start",
         operation_id="StartCampaign",
+        summary="Start a campaign",
         status_code=202,
-        responses=problem_responses(401, 402, 404, 409, 422),
+        responses=problem_responses(401, 403, 402, 404, 409, 422),
     )
     async def start_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[CampaignRead]:
         """Start now, or at ``schedule_date`` when that lies ahead; the audience is frozen in the background."""
@@ -87,8 +103,9 @@ class CampaignController(Controller):
     @post(
         "/{campaign_id:int}/pause",
         operation_id="PauseCampaign",
+        summary="Pause a campaign",
         status_code=200,
-        responses=problem_responses(401, 404, 409),
+        responses=problem_responses(401, 403, 404, 409),
     )
     async def pause_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[CampaignRead]:
         """Send nothing more until it is resumed."""
@@ -99,8 +116,9 @@ class CampaignController(Controller):
     @post(
         "/{campaign_id:int}/resume",
         operation_id="ResumeCampaign",
+        summary="Resume a campaign",
         status_code=200,
-        responses=problem_responses(401, 404, 409),
+        responses=problem_responses(401, 403, 404, 409),
     )
     async def resume_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[CampaignRead]:
         """Go on where it was paused."""
@@ -111,8 +129,9 @@ class CampaignController(Controller):
     @post(
         "/{campaign_id:int}/cancel",
         operation_id="CancelCampaign",
+        summary="Cancel a campaign",
         status_code=200,
-        responses=problem_responses(401, 404, 409),
+        responses=problem_responses(401, 403, 404, 409),
     )
     async def cancel_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[CampaignRead]:
         """End the campaign; what is pending is skipped."""
@@ -123,8 +142,9 @@ class CampaignController(Controller):
     @post(
         "/{campaign_id:int}/retry",
         operation_id="RetryCampaign",
+        summary="Retry what failed",
         status_code=202,
-        responses=problem_responses(401, 404, 409),
+        responses=problem_responses(401, 403, 404, 409),
     )
     async def retry_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[CampaignRead]:
         """Send failed messages again with what was frozen, but for numbers without WhatsApp."""
@@ -139,29 +159,37 @@ class CampaignController(Controller):
 class CampaignResultController(Controller):
     """What becomes of a campaign."""
 
-    path = "/campaigns/{campaign_id:int}"
+    path = "/api/campaigns/{campaign_id:int}"
     tags = ("campaigns",)
     guards = (requires_user,)
 
-    @get("/recipients", operation_id="ListRecipients", responses=problem_responses(401, 404, 422))
+    @get(
+        "/recipients",
+        operation_id="ListRecipients",
+        summary="List the recipients",
+        responses=problem_responses(401, 403, 404, 422),
+    )
     async def list_recipients(
         self,
         request: HttpRequest,
         campaign_id: CampaignId,
         page_query: PageQuery,
-        state: RecipientState | None = None,
+        recipient_state: Annotated[
+            RecipientState | None, Parameter(query="state", description="Only rows in this state.")
+        ] = None,
         message_id: int | None = None,
     ) -> Page[RecipientRead]:
         """List one row for each message and contact; ``search`` looks into numbers."""
         user_id = current_user(request).id
-        items, total = await queries.list_recipients(user_id, campaign_id, page_query, state, message_id)
+        items, total = await queries.list_recipients(user_id, campaign_id, page_query, recipient_state, message_id)
         return build_page(items, total, page_query, request)
 
     @post(
         "/recipients/{recipient_id:int}/resolve",
         operation_id="ResolveRecipient",
+        summary="Resolve a recipient in doubt",
         status_code=200,
-        responses=problem_responses(401, 404, 409, 422),
+        responses=problem_responses(401, 403, 404, 409, 422),
     )
     async def resolve_recipient(
         self, request: HttpRequest, campaign_id: CampaignId, recipient_id: int, data: Resolve
@@ -171,12 +199,17 @@ class CampaignResultController(Controller):
         await services.resolve_recipient(user_id, campaign_id, recipient_id, data.action)
         return Resource(await queries.get_recipient(user_id, campaign_id, recipient_id))
 
-    @get("/report", operation_id="GetReport", responses=problem_responses(401, 404))
+    @get("/report", operation_id="ShowReport", summary="Show the report", responses=problem_responses(401, 403, 404))
     async def get_report(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[Report]:
         """Sum the campaign up."""
         return Resource(await queries.report(current_user(request).id, campaign_id))
 
-    @get("/report.csv", operation_id="DownloadReport", responses=problem_responses(401, 404))
+    @get(
+        "/report.csv",
+        operation_id="DownloadReport",
+        summary="Download the report",
+        responses=problem_responses(401, 403, 404),
+    )
     async def download_report(self, request: HttpRequest, campaign_id: CampaignId) -> Stream:
         """Download every recipient row as CSV (UTF-8)."""
         user_id = current_user(request).id
@@ -188,7 +221,12 @@ class CampaignResultController(Controller):
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
-    @get("/explain", operation_id="ExplainCampaign", responses=problem_responses(401, 404))
+    @get(
+        "/explain",
+        operation_id="ExplainCampaign",
+        summary="Explain what is happening",
+        responses=problem_responses(401, 403, 404),
+    )
     async def explain_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[Explanation]:
         """Say why nothing is being sent right now, and when the next message is due."""
         return Resource(await explain.explain(current_user(request).id, campaign_id))

@@ -186,10 +186,6 @@ class Dispatcher:
     def _build_want(
         self, lane: HeldLane, turn: CampaignTurn, route: SenderRoute, take: int, decision: SendNow, now: datetime
     ) -> Want:
-        paced = turn.state.pacing.paced
-        if paced:
-            lane.next_at = now + timedelta(seconds=decision.pause)
-            lane.burst = 0 if decision.rest else lane.burst + 1
         longest = max(route.provider.send_timeout(KINDS[step.type_message]) for step in turn.steps.values())
         return Want(
             number_id=lane.number_id,
@@ -197,7 +193,9 @@ class Dispatcher:
             campaign_id=turn.id,
             slot=lane.slot,
             take=take,
-            paced=paced,
+            paced=turn.state.pacing.paced,
+            pause=decision.pause,
+            rest=decision.rest,
             lease_until=now + timedelta(seconds=longest) + LEASE_MARGIN,
             stop_on_reply=turn.stop_on_reply,
             caps=lane.caps(turn, now),
@@ -230,8 +228,9 @@ class Dispatcher:
                 lane.used[key] = lane.used.get(key, 0) + got[number_id]
             if not got[number_id]:
                 turn.exhausted = not result.ineligible
-                if want.paced:
-                    lane.next_at = None
+            elif want.paced:
+                lane.next_at = now + timedelta(seconds=want.pause)
+                lane.burst = 0 if want.rest else lane.burst + 1
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)

@@ -1,6 +1,6 @@
 """What services tell about messages: acknowledgements, failures and people who write back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -11,8 +11,10 @@ from core.campaigns.outcomes import ACKNOWLEDGEMENT_TIMER
 from core.campaigns.tables import RecipientState
 from core.campaigns.transitions import FROM_ANY_ATTEMPT, FROM_UNSETTLED, Transition, apply
 from core.clock import DatabaseClock
+from core.numbers.changes import connection_listener
 from core.plugin import MessageInEvent, MessageStatus, MessageStatusEvent
-from core.webhooks.services import StoredEvent, event_handler
+from core.queue import DISPATCH, enqueue
+from core.webhooks.handlers import StoredEvent, event_handler
 
 SHARD = 16
 """Acknowledgements have a counter row of their own."""
@@ -106,8 +108,8 @@ async def apply_replies(batch: Sequence[StoredEvent]) -> set[int]:
         " person AS (SELECT c.id FROM e JOIN numbers n ON n.id = e.number_id"
         "   JOIN contacts c ON c.user_id = n.user_id AND c.deleted_at IS NULL AND c.number = e.phone"
         "   UNION SELECT c.id FROM e JOIN numbers n ON n.id = e.number_id"
-        "   JOIN contact_addresses a ON a.address = e.address"
-        "   JOIN contacts c ON c.id = a.contact_id AND c.user_id = n.user_id AND c.deleted_at IS NULL),"
+        "   JOIN number_checks a ON a.address = e.address AND a.found"
+        "   JOIN contacts c ON c.number = a.number AND c.user_id = n.user_id AND c.deleted_at IS NULL),"
         " stamped AS (UPDATE contacts c SET last_inbound_at = now(), updated_at = now() FROM person p"
         "   WHERE c.id = p.id RETURNING c.id),"
         " answered AS (UPDATE message_by_contacts m SET replied_at = now() FROM ("
@@ -127,3 +129,12 @@ async def apply_replies(batch: Sequence[StoredEvent]) -> set[int]:
         SHARD,
     )
     return {stored.id for stored, _ in wanted}
+
+
+@connection_listener
+async def wake_lanes(number_ids: Collection[int]) -> None:
+    """Look at the lanes of numbers that gained or lost their connection."""
+    clock = DatabaseClock()
+    await clock.sync()
+    await lanes.wake_numbers([(number_id, clock.now()) for number_id in number_ids])
+    enqueue("campaigns.dispatch", queue=DISPATCH)

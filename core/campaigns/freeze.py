@@ -15,11 +15,13 @@ from core.campaigns.pacing import period_key
 from core.campaigns.rendering import compile_template
 from core.clock import DatabaseClock
 from core.contacts.audience import audience_query
+from core.errors import InvalidInputError, NotFoundError
 from core.jobs.services import JobContext, job_handler
 
 BATCH_CONTACTS = 20_000
-CHECK_LIFETIME = timedelta(days=30)
-"""How long the answer of a number check counts."""
+FOUND_FOR = timedelta(days=30)
+ABSENT_FOR = timedelta(days=1)
+"""How long the answer of a number check counts; people join, so an absent number is asked about sooner."""
 
 NAME_VARIABLES = ("nome", "name", "nombre")
 NUMBER_VARIABLES = ("numero", "number", "telefone", "phone")
@@ -29,43 +31,50 @@ WITH c AS MATERIALIZED (
     SELECT id, number, name, variables, status, blocked_at, type FROM contacts
     WHERE user_id = $2 AND id IN ({audience}) AND id > $3 ORDER BY id LIMIT $4
 ), resolved AS (
-    SELECT c.*, a.address AS known_address, a.id IS NOT NULL AS checked, b.id IS NOT NULL AS is_blocked
+    SELECT c.*, CASE WHEN c.type = 2 THEN g.address WHEN a.found THEN a.address END AS known_address,
+        NOT a.found AS absent, b.id IS NOT NULL AS is_blocked
     FROM c
-    LEFT JOIN contact_addresses a
-        ON a.contact_id = c.id AND a.provider = $5 AND a.number = c.number AND a.checked_at > $6
+    LEFT JOIN number_checks a ON a.provider = $5 AND a.number = c.number
+        AND a.checked_at > $1::timestamptz - CASE WHEN a.found THEN $6::interval ELSE $7::interval END
+    LEFT JOIN contact_addresses g ON c.type = 2 AND g.contact_id = c.id AND g.provider = $5
     LEFT JOIN block_contacts b ON b.user_id = $2 AND b.number = c.number
 ), judged AS (
     SELECT r.*, CASE
         WHEN status <> 1 THEN 'contact_inactive'
         WHEN blocked_at IS NOT NULL THEN 'opted_out'
         WHEN is_blocked THEN 'blocked'
-        WHEN coalesce(number, '') = '' THEN 'no_number'
-        WHEN checked AND known_address = '' THEN 'no_whatsapp'
+        WHEN type = 2 AND coalesce(known_address, '') = '' THEN 'no_address'
+        WHEN type = 1 AND coalesce(number, '') = '' THEN 'no_number'
+        WHEN absent THEN 'no_whatsapp'
+    END AS refused
+    FROM resolved r
+), single AS (
+    SELECT j.*, CASE WHEN refused IS NOT NULL THEN refused
         WHEN known_address <> '' AND (
-            row_number() OVER (PARTITION BY nullif(known_address, '') ORDER BY id) > 1
+            row_number() OVER (PARTITION BY known_address, refused IS NULL ORDER BY id) > 1
             OR EXISTS (SELECT FROM message_by_contacts d
-                       WHERE d.message_id = ($7::bigint[])[1] AND d.provider_address = r.known_address)
+                       WHERE d.message_id = ($8::bigint[])[1] AND d.provider_address = j.known_address)
         ) THEN 'duplicate_address'
     END AS skip
-    FROM resolved r
-), counted AS (
-    SELECT j.*, $8::bigint - cardinality($7::bigint[])
-        * (count(*) FILTER (WHERE skip IS NULL) OVER (ORDER BY id)) AS room_after
     FROM judged j
+), counted AS (
+    SELECT j.*, $9::bigint - cardinality($8::bigint[])
+        * (count(*) FILTER (WHERE skip IS NULL) OVER (ORDER BY id)) AS room_after
+    FROM single j
 ), final AS (
     SELECT *, coalesce(skip, CASE WHEN room_after < 0 THEN 'over_plan' END) AS reason FROM counted
 ), inserted AS (
     INSERT INTO message_by_contacts (user_id, campaign_id, message_id, contact_id, position, number_id, state, reason,
         address, provider_address, variables, attempt, failures, requeues, due_at, created_at, updated_at)
-    SELECT $2, $9, m.id, f.id, m.position, NULL, CASE WHEN f.reason IS NULL THEN 'pending' ELSE 'skipped' END,
-        coalesce(f.reason, ''), coalesce(f.number, ''),
+    SELECT $2, $10, m.id, f.id, m.position, NULL, CASE WHEN f.reason IS NULL THEN 'pending' ELSE 'skipped' END,
+        coalesce(f.reason, ''), coalesce(f.number, f.known_address, ''),
         CASE WHEN f.reason IS NULL THEN nullif(f.known_address, '') END,
-        CASE WHEN f.reason IS NULL AND cardinality($10::text[]) > 0 THEN (
-            SELECT jsonb_object_agg(n, coalesce(CASE WHEN n = ANY($11::text[]) THEN f.name
-                WHEN n = ANY($12::text[]) THEN f.number ELSE f.variables ->> n END, ''))
-            FROM unnest($10::text[]) n) END,
+        CASE WHEN f.reason IS NULL AND cardinality($11::text[]) > 0 THEN (
+            SELECT jsonb_object_agg(n, coalesce(CASE WHEN n = ANY($12::text[]) THEN f.name
+                WHEN n = ANY($13::text[]) THEN f.number ELSE f.variables ->> n END, ''))
+            FROM unnest($11::text[]) n) END,
         0, 0, 0, CASE WHEN m.position = 1 AND f.reason IS NULL THEN $1::timestamptz END, $1, $1
-    FROM final f CROSS JOIN unnest($7::bigint[]) WITH ORDINALITY AS m(id, position)
+    FROM final f CROSS JOIN unnest($8::bigint[]) WITH ORDINALITY AS m(id, position)
     ORDER BY m.position, f.id
     ON CONFLICT (message_id, contact_id) DO NOTHING
     RETURNING state
@@ -89,8 +98,8 @@ class _Plan(msgspec.Struct, frozen=True):
     """What a freeze reads once."""
 
     user_id: int
-    public_id: int | None
-    settings: str
+    audience: str
+    audience_args: list[object]
     provider: str
     message_ids: list[int]
     names: list[str]
@@ -104,7 +113,11 @@ async def freeze(context: JobContext) -> None:
     campaign_id = context.subject_id
     clock = DatabaseClock()
     await clock.sync()
-    plan = await _read(campaign_id, clock.now())
+    try:
+        plan = await _read(campaign_id, clock.now())
+    except (NotFoundError, InvalidInputError):
+        await _fail(campaign_id, clock.now())
+        return
     if plan is None:
         return
     state = msgspec.convert(context.state, Checkpoint)
@@ -127,9 +140,21 @@ async def freeze(context: JobContext) -> None:
     await lanes.wake(campaign_id, clock.now())
 
 
+async def _fail(campaign_id: int, now: datetime) -> None:
+    """End a campaign whose audience or labels were deleted between its start and now."""
+    await database.execute(
+        "UPDATE campaigns SET status = 6, status_reason = 'audience_gone', version = version + 1, updated_at = $2"
+        " WHERE id = $1 AND status IN (2, 3)",
+        campaign_id,
+        now,
+    )
+
+
 async def _read(campaign_id: int, now: datetime) -> _Plan | None:
     row = await database.fetch_row(
-        "SELECT k.user_id, k.public_id, k.settings, u.timezone, p.monthly_messages, p.unlimited,"
+        "SELECT k.user_id, k.public_id, k.settings, u.timezone,"
+        " CASE WHEN u.profile = 'administrator' OR p.unlimited THEN NULL WHEN p.id IS NULL THEN 0"
+        "  ELSE p.monthly_messages END AS monthly_messages,"
         " (SELECT s.provider FROM campaign_numbers c JOIN numbers n ON n.id = c.number_id"
         "  JOIN servers s ON s.id = n.server_id WHERE c.campaign_id = k.id ORDER BY c.id LIMIT 1) AS provider,"
         " (SELECT array_agg(id ORDER BY position) FROM messages m WHERE m.campaign_id = k.id"
@@ -145,31 +170,34 @@ async def _read(campaign_id: int, now: datetime) -> _Plan | None:
     used = await database.fetch_value(
         "SELECT used FROM send_counters WHERE scope = 'plan' AND scope_id = $1 AND period = $2", row["user_id"], month
     )
-    unlimited = row["unlimited"] or row["monthly_messages"] is None
-    room = 2**62 if unlimited else row["monthly_messages"] - (used if isinstance(used, int) else 0)
+    allowed = row["monthly_messages"]
+    room = 2**62 if allowed is None else allowed - (used if isinstance(used, int) else 0)
     names = sorted(set().union(*(compile_template(content).names for content in row["contents"])))
-    return _Plan(row["user_id"], row["public_id"], row["settings"], row["provider"], row["message_ids"], names, room)
+    labels = msgspec.json.decode(row["settings"]).get("labels")
+    audience, args = await audience_query(
+        user_id=row["user_id"], public_id=row["public_id"], labels=labels, first_parameter=14
+    )
+    return _Plan(row["user_id"], audience, args, row["provider"], row["message_ids"], names, room)
 
 
 async def _batch(campaign_id: int, plan: _Plan, state: Checkpoint, now: datetime) -> int:
     """Write the rows of the next contacts and return how many contacts there were."""
-    labels = msgspec.json.decode(plan.settings).get("labels")
-    audience, args = audience_query(user_id=plan.user_id, public_id=plan.public_id, labels=labels, first_parameter=13)
     row = await database.fetch_row(
-        INSERT.format(audience=audience),
+        INSERT.format(audience=plan.audience),
         now,
         plan.user_id,
         state.last_id,
         BATCH_CONTACTS,
         plan.provider,
-        now - CHECK_LIFETIME,
+        FOUND_FOR,
+        ABSENT_FOR,
         plan.message_ids,
         plan.room - state.included * len(plan.message_ids),
         campaign_id,
         plan.names,
         list(NAME_VARIABLES),
         list(NUMBER_VARIABLES),
-        *args,
+        *plan.audience_args,
     )
     if row is None or row["last_id"] is None:
         return 0

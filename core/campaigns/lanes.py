@@ -43,6 +43,14 @@ class CampaignTurn(msgspec.Struct, kw_only=True):
     """It may not send until something other than time changes."""
     not_before: datetime | None = None
 
+    def reopen(self, due_at: datetime) -> None:
+        """Something of it became due at ``due_at``."""
+        if self.exhausted:
+            self.exhausted = False
+            self.not_before = due_at
+        elif self.not_before is not None:
+            self.not_before = min(self.not_before, due_at)
+
     @property
     def open(self) -> bool:
         """Whether a claim may bring something."""
@@ -216,7 +224,9 @@ LOAD = """
 SELECT l.number_id, l.user_id, l.slot, l.wakes, l.burst, l.failures, l.pause_until, l.open_until,
        n.status AND n.deleted_at IS NULL AS active, n.status_connection, n.restricted_until, n.first_connected_at,
        k.id AS campaign_id, k.version, k.settings, u.timezone, u.due_access_at,
-       CASE WHEN p.unlimited THEN NULL ELSE p.monthly_messages END AS monthly_messages
+       u.status = 'active' AND u.deleted_at IS NULL AS tenant_active,
+       CASE WHEN u.profile = 'administrator' OR p.unlimited THEN NULL WHEN p.id IS NULL THEN 0
+            ELSE p.monthly_messages END AS monthly_messages
 FROM lanes l
 JOIN numbers n ON n.id = l.number_id
 JOIN users u ON u.id = l.user_id
@@ -292,6 +302,7 @@ async def _turn(row: asyncpg.Record) -> CampaignTurn:
         id=row["campaign_id"],
         version=row["version"],
         state=CampaignState(
+            running=row["tenant_active"],
             pacing=settings.pacing,
             timezone=row["timezone"],
             access_until=row["due_access_at"],

@@ -75,6 +75,7 @@ class CampaignState(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the campaign whose turn it is."""
 
     running: bool = True
+    """Whether its tenant may send at all."""
     pacing: Pacing = Pacing()
     timezone: str = "UTC"
     access_until: datetime | None = None
@@ -175,7 +176,7 @@ def warm_up_cap(now: datetime, first_connected_at: datetime | None) -> int | Non
 
 def _stopped(now: datetime, number: NumberState, campaign: CampaignState) -> Stop | None:
     if not campaign.running:
-        return Stop("campaign_not_running")
+        return Stop("tenant_suspended")
     if not number.active:
         return Stop("number_inactive")
     if not number.connected:

@@ -111,8 +111,9 @@ async def _ask(doubt: Doubt, route: SenderRoute) -> Finding:
     step = steps.get(doubt.message_id)
     if step is None:
         return CannotTell("message_gone")
-    variables = await database.fetch_value("SELECT variables FROM message_by_contacts WHERE id = $1", doubt.id)
-    text = build_message(step, doubt.contact_id, variables if isinstance(variables, str) else None, doubt.address)
+    stored = await database.fetch_value("SELECT variables FROM message_by_contacts WHERE id = $1", doubt.id)
+    variables = msgspec.json.decode(stored, type=dict[str, str]) if isinstance(stored, str) else {}
+    text = build_message(step, doubt.contact_id, variables, doubt.address)
     try:
         prepared = route.provider.prepare(text, route.sender, doubt.client_id)
         ids = [doubt.provider_id] if doubt.provider_id else []

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import asyncpg
 import msgspec
@@ -92,8 +92,18 @@ class Recorder:
         given_back = [cap for result in batch if result.settled.certain_non_send for cap in result.caps]
         steps = any(len(result.turn.steps) > 1 for result in batch)
         transitions = [result.settled.transition for result in batch]
-        await apply(self._clock.now(), transitions, shard=self._shard, given_back=given_back, steps=steps)
+        changed = await apply(self._clock.now(), transitions, shard=self._shard, given_back=given_back, steps=steps)
+        self._reopen(batch, {row.id: row.next_due_at for row in changed if row.next_due_at is not None})
         await self._tell_lanes(batch)
+
+    def _reopen(self, batch: list[Result], next_due: dict[int, datetime]) -> None:
+        """Tell the turns of lanes still held about the next step or the next try that a record made due."""
+        for result in batch:
+            due_at = next_due.get(result.row.id) or result.settled.transition.due_at
+            if due_at is not None:
+                for turn in result.lane.campaigns:
+                    if turn.id == result.row.campaign_id:
+                        turn.reopen(due_at)
 
     async def _tell_lanes(self, batch: list[Result]) -> None:
         """Open or close the breaker of each lane concerned, and stop numbers that cannot send."""

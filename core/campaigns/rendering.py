@@ -16,6 +16,7 @@ from jinja2 import nodes
 MAX_TEMPLATE_LENGTH = 4096
 MAX_TEXT_LENGTH = 65_536
 MAX_SPIN_DEPTH = 8
+MAX_NUMBER = 10**15
 
 _environment = jinja2.Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701 - plain text, no HTML
 
@@ -28,11 +29,11 @@ class TemplateError(ValueError):
         self.line = line
 
 
-def _truncate(value: str, length: object = 255) -> str:
-    return value[: length if isinstance(length, int) and length > 0 else 255]
+def _truncate(value: str, length: int = 255) -> str:
+    return value[:length]
 
 
-def _default(value: str, fallback: object = "") -> str:
+def _default(value: str, fallback: str | float = "") -> str:
     return value or str(fallback)
 
 
@@ -51,6 +52,11 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "upper": str.upper,
 }
 """Every filter a template may use, by name."""
+
+ARGUMENTS: Mapping[str, tuple[type, ...]] = {"default": (str, int, float), "truncate": (int,)}
+"""What the one value in brackets may be; every other filter takes none."""
+
+_NO_CHOICE = random.Random(0)  # noqa: S311 - never drawn from
 
 
 class _Value(msgspec.Struct, frozen=True):
@@ -73,13 +79,23 @@ class Template(msgspec.Struct, frozen=True):
     parts: _Sequence
     names: frozenset[str]
     """Every variable it uses."""
+    spun: bool
+    """Whether it has variants to choose from."""
 
     def render(self, variables: Mapping[str, str], seed: str) -> str:
         """Return the text for one recipient, at most 65,536 characters; equal seeds choose equal spintax."""
         if len(self.parts) == 1 and isinstance(self.parts[0], str):
             return self.parts[0]
-        rng = random.Random(seed)  # noqa: S311 - a choice of words, no secret
-        return "".join(_render(self.parts, variables, rng))[:MAX_TEXT_LENGTH]
+        # Seeding costs more than all the rest, and most templates have nothing to choose.
+        rng = random.Random(seed) if self.spun else _NO_CHOICE  # noqa: S311 - a choice of words, no secret
+        pieces: list[str] = []
+        room = MAX_TEXT_LENGTH
+        for piece in _render(self.parts, variables, rng):
+            pieces.append(piece[:room])
+            room -= len(piece)
+            if room <= 0:
+                break
+        return "".join(pieces)
 
 
 @lru_cache(maxsize=2048)
@@ -91,25 +107,26 @@ def compile_template(source: str) -> Template:
     """
     if len(source) > MAX_TEMPLATE_LENGTH:
         raise TemplateError(f"the text is longer than {MAX_TEMPLATE_LENGTH} characters", 1)
+    _ensure_sendable(source, 1)
     try:
         tree = _environment.parse(source)
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(error.message or "the template is not valid", error.lineno) from None
+    except RecursionError:
+        raise TemplateError("brackets are nested too deep", 1) from None
     names: set[str] = set()
-    flat: list[str | _Value] = []
+    flat: list[tuple[str | _Value, int]] = []
     for node in tree.body:
         flat.extend(_flatten(node, names))
-    return Template(_Spintax(flat).parse(), frozenset(names))
+    parts = _Spintax(flat).parse()
+    return Template(parts, frozenset(names), any(isinstance(part, _Choice) for part in parts))
 
 
-def _flatten(node: nodes.Node, names: set[str]) -> Iterator[str | _Value]:
+def _flatten(node: nodes.Node, names: set[str]) -> Iterator[tuple[str | _Value, int]]:
     if not isinstance(node, nodes.Output):
         raise TemplateError("only {{ variable }} and filters are allowed, no {% ... %}", node.lineno)
     for part in node.nodes:
-        if isinstance(part, nodes.TemplateData):
-            yield part.data
-        else:
-            yield _value(part, names)
+        yield (part.data if isinstance(part, nodes.TemplateData) else _value(part, names)), part.lineno
 
 
 def _value(node: nodes.Node, names: set[str]) -> _Value:
@@ -120,27 +137,54 @@ def _value(node: nodes.Node, names: set[str]) -> _Value:
         if node.name not in FILTERS:
             known = ", ".join(sorted(FILTERS))
             raise TemplateError(f"there is no filter {node.name}; allowed are {known}", node.lineno)
-        filters.insert(0, (FILTERS[node.name], tuple(_constant(argument) for argument in node.args)))
+        filters.append((FILTERS[node.name], _arguments(node)))
         node = node.node
+    filters.reverse()
     if isinstance(node, nodes.Name):
         names.add(node.name)
         return _Value(node.name, "", tuple(filters))
     return _Value(None, str(_constant(node)), tuple(filters))
 
 
+def _arguments(node: nodes.Filter) -> tuple[object, ...]:
+    """Return the values in a filter's brackets; wrong ones would fail for every recipient instead of here."""
+    values = tuple(_constant(argument) for argument in node.args)
+    allowed = ARGUMENTS.get(node.name, ())
+    if len(values) > min(1, len(allowed)) or not all(isinstance(value, allowed) for value in values):
+        takes = "one number" if allowed == (int,) else "one text or number" if allowed else "nothing"
+        raise TemplateError(f"the filter {node.name} takes {takes} in brackets", node.lineno)
+    return values
+
+
 def _constant(node: nodes.Node) -> object:
-    if isinstance(node, nodes.Const) and isinstance(node.value, str | int | float):
-        return node.value
-    raise TemplateError("only variables, texts, numbers and filters are allowed between {{ and }}", node.lineno)
+    value = node.value if isinstance(node, nodes.Const) else None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TemplateError("only variables, texts, numbers and filters are allowed between {{ and }}", node.lineno)
+    if isinstance(value, int) and value > MAX_NUMBER:
+        raise TemplateError(f"numbers go up to {MAX_NUMBER}", node.lineno)
+    if isinstance(value, str):
+        _ensure_sendable(value, node.lineno)
+    return value
+
+
+def _ensure_sendable(text: str, line: int) -> None:
+    """Refuse what no JSON text can carry; escapes such as ``\\ud800`` in a constant would otherwise slip through."""
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise TemplateError("the text has a character that cannot be sent", line)
 
 
 class _Spintax:
     """Reads ``{a|b}`` out of a flat list of texts and values; braces without a ``|`` stay as they are."""
 
-    def __init__(self, flat: list[str | _Value]) -> None:
+    def __init__(self, flat: list[tuple[str | _Value, int]]) -> None:
         self._tokens: list[str | _Value] = []
-        for item in flat:
-            self._tokens.extend(_split_braces(item) if isinstance(item, str) else [item])
+        self._lines: list[int] = []
+        for item, line in flat:
+            found = _split_braces(item) if isinstance(item, str) else [item]
+            for token in found:
+                self._tokens.append(token)
+                self._lines.append(line)
+                line += token.count("\n") if isinstance(token, str) else 0  # noqa: PLW2901 - counts on inside the item
         self._at = 0
 
     def parse(self) -> _Sequence:
@@ -159,7 +203,8 @@ class _Spintax:
 
     def _group(self, depth: int) -> list[_Part]:
         if depth >= MAX_SPIN_DEPTH:
-            raise TemplateError(f"variants {{a|b}} are nested deeper than {MAX_SPIN_DEPTH}", 1)
+            line = self._lines[self._at - 1]
+            raise TemplateError(f"variants {{a|b}} are nested deeper than {MAX_SPIN_DEPTH}", line)
         options = [self._sequence(depth + 1)]
         while self._at < len(self._tokens) and self._tokens[self._at] == "|":
             self._at += 1

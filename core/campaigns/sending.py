@@ -1,9 +1,9 @@
 """One leased message on its way: render, check the number, check the lease, hand it to the provider."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import asyncpg
-import msgspec
 import structlog
 
 from core import database
@@ -28,13 +28,13 @@ KINDS = {
 }
 
 _log = structlog.get_logger(__name__)
-_variables = msgspec.json.Decoder(dict[str, str])
 
 
-def build_message(step: Step, contact_id: int, variables: str | None, address: str) -> OutgoingMessage:
+def build_message(step: Step, contact_id: int, variables: Mapping[str, str] | None, address: str) -> OutgoingMessage:
     """Render what goes out; a preview, a retry and the message itself choose the same spintax."""
-    values = _variables.decode(variables) if variables else {}
-    return OutgoingMessage(address, KINDS[step.type_message], step.template.render(values, f"{step.id}:{contact_id}"))
+    return OutgoingMessage(
+        address, KINDS[step.type_message], step.template.render(variables or {}, f"{step.id}:{contact_id}")
+    )
 
 
 async def send(row: Claimed, turn: CampaignTurn, route: SenderRoute, clock: Clock, latest_start: float) -> Outcome:

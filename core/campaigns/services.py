@@ -17,7 +17,7 @@ from core.campaigns.transitions import Transition, apply, mask
 from core.clock import DatabaseClock
 from core.errors import ConflictError, NotFoundError
 from core.jobs.services import create_job
-from core.plans.services import Limit, ensure_within
+from core.plans.services import ensure_feature, ensure_within
 from core.queue import DISPATCH, enqueue
 
 STARTABLE = (CampaignStatus.DRAFT,)
@@ -33,7 +33,7 @@ async def create_campaign(user_id: int, draft: CampaignCreate) -> int:
         PlanLimitError: The plan allows no further campaign.
     """
     async with database.unit_of_work():
-        await ensure_within(user_id, Limit.CAMPAIGNS)
+        await ensure_within(user_id, "campaigns")
         await check_draft(user_id, draft)
         campaign_id = await database.fetch_value(
             "INSERT INTO campaigns (user_id, number_id, public_id, name, type, status, status_reason, schedule_date,"
@@ -106,11 +106,11 @@ async def start_campaign(user_id: int, campaign_id: int) -> None:
         await check_draft(user_id, draft, complete=True)
         now = await _now()
         if draft.schedule_date is not None and draft.schedule_date > now:
-            await ensure_within(user_id, Limit.SCHEDULE)
+            await ensure_feature(user_id, "schedule")
             await _set_status(campaign_id, CampaignStatus.DRAFT, "scheduled", now)
         else:
             await begin(campaign_id, user_id, now)
-        await record(user_id, "campaign.started", f"Campaign {campaign_id} was started.")
+        await record("campaign.started", user_id=user_id, facts={"campaign_id": campaign_id})
 
 
 async def begin(campaign_id: int, user_id: int, now: datetime) -> None:
@@ -171,7 +171,7 @@ async def cancel_campaign(user_id: int, campaign_id: int) -> None:
         _expect(row, *OPEN, verb="cancelled")
         await _set_status(campaign_id, CampaignStatus.CANCELED, "canceled_by_user", await _now())
         await create_job("campaigns.skip_pending", user_id=user_id, subject_id=campaign_id, cancelable=False)
-        await record(user_id, "campaign.canceled", f"Campaign {campaign_id} was cancelled.")
+        await record("campaign.canceled", user_id=user_id, facts={"campaign_id": campaign_id})
 
 
 async def retry_failed(user_id: int, campaign_id: int) -> int:

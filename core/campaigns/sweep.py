@@ -11,6 +11,8 @@ FROM numbers n
 WHERE n.id = l.number_id AND n.status AND n.deleted_at IS NULL AND n.status_connection
   AND l.due_at IS NULL AND (l.holder IS NULL OR l.lease_until < $1)
   AND EXISTS (SELECT FROM campaign_numbers c JOIN campaigns k ON k.id = c.campaign_id AND k.status = 2
+              JOIN users u ON u.id = k.user_id AND u.status = 'active'
+                  AND (u.due_access_at IS NULL OR u.due_access_at > $1)
               JOIN message_by_contacts m ON m.campaign_id = k.id AND m.state = 'pending' AND m.due_at <= $1
                   AND (m.number_id = l.number_id OR m.number_id IS NULL)
               WHERE c.number_id = l.number_id)

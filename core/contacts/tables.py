@@ -1,5 +1,7 @@
 """Contacts, audiences (``publics``), labels, the block list and imports."""
 
+from enum import IntEnum
+
 from piccolo.columns import (
     JSONB,
     BigInt,
@@ -18,6 +20,28 @@ from core.accounts.tables import User
 from core.columns import CreatedAt, SoftDelete, Timestamps
 
 
+class ContactType(IntEnum):
+    """What a contact is."""
+
+    PERSON = 1
+    GROUP = 2
+
+
+class ContactStatus(IntEnum):
+    """Whether anything may be sent to a contact."""
+
+    ACTIVE = 1
+    INACTIVE = 2
+
+
+class PublicType(IntEnum):
+    """How an audience comes to its contacts."""
+
+    BY_HAND = 1
+    DYNAMIC = 2
+    IMPORT = 3
+
+
 class Contact(SoftDelete, Table, tablename="contacts"):
     """A person (type 1) or group (type 2); ``number`` is E.164 digits, ``labels`` a list of label ids."""
 
@@ -27,8 +51,8 @@ class Contact(SoftDelete, Table, tablename="contacts"):
     name = Varchar(length=160, default="")
     variables = JSONB(default="{}")
     labels = JSONB(default="[]")
-    type = SmallInt(default=1)
-    status = SmallInt(default=1)
+    type = SmallInt(default=ContactType.PERSON)
+    status = SmallInt(default=ContactStatus.ACTIVE)
     last_inbound_at = Timestamptz(default=None, null=True)
     blocked_at = Timestamptz(default=None, null=True)
 
@@ -51,7 +75,7 @@ class Public(SoftDelete, Table, tablename="publics"):
     user_id = ForeignKey(references=User)
     name = Varchar(length=120)
     description = Varchar(length=500, default="")
-    type = SmallInt(default=1)
+    type = SmallInt(default=PublicType.BY_HAND)
     filters = JSONB(default="{}")
 
 
@@ -82,7 +106,10 @@ class BlockContact(Timestamps, Table, tablename="block_contacts"):
 
 
 class Import(Timestamps, Table, tablename="imports"):
-    """One uploaded file and what became of its rows; the work itself is a job."""
+    """One uploaded file and what became of its rows; the work itself is a job.
+
+    ``mapping`` says what each column means and how the file is written, ``options`` what its sender chose.
+    """
 
     id = BigSerial(primary_key=True)
     user_id = ForeignKey(references=User)
@@ -91,6 +118,7 @@ class Import(Timestamps, Table, tablename="imports"):
     filename = Varchar(length=255)
     path = Varchar(length=500)
     mapping = JSONB(default="{}")
+    options = JSONB(default="{}")
     default_country = Varchar(length=2, default="BR")
     header = Boolean(default=True)
     rows_total = Integer(default=0)
@@ -101,7 +129,7 @@ class Import(Timestamps, Table, tablename="imports"):
 
 
 class ImportFailure(CreatedAt, Table, tablename="import_errors"):
-    """One row that did not go in: where it stood and why."""
+    """One row that did not go in: where it stood and why; ``row`` is a JSON list of its cells."""
 
     id = BigSerial(primary_key=True)
     import_id = BigInt()

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from piccolo.columns import JSONB, BigInt, BigSerial, SmallInt, Text, Timestamptz, Varchar
+from piccolo.columns import JSONB, BigInt, BigSerial, Boolean, SmallInt, Text, Timestamptz, Varchar
 from piccolo.table import Table
 
 from core.columns import Timestamps
@@ -19,7 +19,11 @@ class JobStatus(StrEnum):
 
 
 class Job(Timestamps, Table, tablename="jobs"):
-    """One piece of long work; ``checkpoint`` is what a successor needs to go on after a crash."""
+    """One piece of long work; ``checkpoint`` is what a successor needs to go on after a crash.
+
+    ``lease_until`` of a running job is how long its holder may be silent; of a waiting one, when it is hinted at next.
+    ``attempts`` counts the tries since the last checkpoint.
+    """
 
     id = BigSerial(primary_key=True)
     user_id = BigInt(default=None, null=True)
@@ -33,6 +37,7 @@ class Job(Timestamps, Table, tablename="jobs"):
     total = BigInt(default=None, null=True)
     done = BigInt(default=0)
     attempts = SmallInt(default=0)
+    cancelable = Boolean(default=True)
     holder = Varchar(length=40, default=None, null=True)
     lease_until = Timestamptz(default=None, null=True)
     cancel_requested_at = Timestamptz(default=None, null=True)

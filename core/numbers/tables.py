@@ -1,14 +1,17 @@
-"""Servers and numbers."""
+"""Servers and numbers, and what was learnt about the people numbers write to."""
 
-from piccolo.columns import JSONB, BigSerial, Boolean, ForeignKey, Integer, Text, Timestamptz, Varchar
+from piccolo.columns import JSONB, BigInt, BigSerial, Boolean, ForeignKey, Integer, Text, Timestamptz, Varchar
 from piccolo.table import Table
 
 from core.accounts.tables import User
-from core.columns import SoftDelete, Timestamps
+from core.columns import SoftDelete
 
 
-class Server(Timestamps, Table, tablename="servers"):
-    """One server of a messaging service; ``credentials`` is encrypted JSON, ``capabilities`` the last probe."""
+class Server(SoftDelete, Table, tablename="servers"):
+    """One server of a messaging service; ``credentials`` is encrypted JSON, ``capabilities`` the last good probe.
+
+    ``status`` says whether it answered the last probe (``checked_at``), ``status_reason`` why not.
+    """
 
     id = BigSerial(primary_key=True)
     name = Varchar(length=120)
@@ -16,13 +19,17 @@ class Server(Timestamps, Table, tablename="servers"):
     url = Varchar(length=500)
     credentials = Text(default="", secret=True)
     status = Boolean(default=True)
+    status_reason = Varchar(length=500, default="")
     capacity = Integer(default=None, null=True)
     capabilities = JSONB(default="{}")
     checked_at = Timestamptz(default=None, null=True)
 
 
 class Number(SoftDelete, Table, tablename="numbers"):
-    """A sending number; ``instance`` names it on its server, ``connection`` is a ``SenderState``."""
+    """A sending number; ``instance`` names it on its server, ``connection`` is a ``SenderState``.
+
+    ``connection_at`` is the service's own time of its last word, so that an older word is known as such.
+    """
 
     id = BigSerial(primary_key=True)
     user_id = ForeignKey(references=User)
@@ -43,3 +50,28 @@ class Number(SoftDelete, Table, tablename="numbers"):
     webhook_token = Varchar(length=64, unique=True, secret=True)
     webhook_secret = Text(secret=True)
     settings = JSONB(default="{}")
+    poll_at = Timestamptz(default=None, null=True)
+    """When the server is next asked about the number: its state, or its removal once it is deleted."""
+    removed_at = Timestamptz(default=None, null=True)
+    """When a deleted number was gone from its server."""
+
+
+class NumberAnswer(Table, tablename="number_checks"):
+    """What a service answered about one number; kept for a while, for every tenant alike."""
+
+    id = BigSerial(primary_key=True)
+    provider = Varchar(length=60)
+    number = Varchar(length=32)
+    found = Boolean(default=False)
+    address = Varchar(length=120, default="")
+    checked_at = Timestamptz()
+
+
+class NumberIdentity(Table, tablename="number_identities"):
+    """The phone number behind an address, as a service told it to one of our numbers."""
+
+    id = BigSerial(primary_key=True)
+    number_id = BigInt()
+    address = Varchar(length=120)
+    phone = Varchar(length=32)
+    updated_at = Timestamptz()

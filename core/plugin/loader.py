@@ -79,9 +79,12 @@ def load_providers(tables: Mapping[str, Mapping[str, object]]) -> Providers:
     disabled: list[str] = []
     for name, table in tables.items():
         settings = {key: value for key, value in table.items() if key != "enabled"}
-        if table.get("enabled", True) is False:
+        enabled = table.get("enabled", True)
+        if enabled is False:
             disabled.append(name)
             continue
+        if enabled is not True:
+            problems.append(Problem(f"plugins.{name}", "enabled", "write true or false"))
         plugin, source, found = build_plugin(name, settings)
         problems.extend(found)
         if plugin is not None:
@@ -140,7 +143,7 @@ def _register(host: pluggy.PluginManager, plugin: object, name: str) -> Iterable
     except pluggy.PluginValidationError as error:
         if host.has_plugin(name):
             host.unregister(name=name)
-        yield Problem(f"plugins.{name}", "", f"implements a hook that does not fit: {error}")
+        yield Problem(f"plugins.{name}", "", f"implements a hook that does not fit: {' '.join(str(error).split())}")
 
 
 def _collect(
@@ -153,16 +156,18 @@ def _collect(
     for name, plugin in host.list_name_plugin():
         if plugin is None:
             continue
+        wrong: list[str] = []
         info = PluginInfo(
             name=name,
             version=getattr(plugin, "version", API_VERSION),
             source=sources[name],
             enabled=True,
-            messaging=_call(plugin, "register_messaging_providers", name, messaging, problems),
-            payments=_call(plugin, "register_payment_gateways", name, gateways, problems),
-            notifiers=_call(plugin, "register_notifiers", name, notifiers, problems),
+            messaging=_call(plugin, "register_messaging_providers", MessagingProvider, messaging, wrong),
+            payments=_call(plugin, "register_payment_gateways", PaymentGateway, gateways, wrong),
+            notifiers=_call(plugin, "register_notifiers", Notifier, notifiers, wrong),
         )
         found.append(info)
+        problems.extend(Problem(f"plugins.{name}", "", text) for text in wrong)
     found.extend(PluginInfo(name=name, version="", source="", enabled=False) for name in disabled)
     return Providers(
         messaging_by_name=messaging,
@@ -172,10 +177,8 @@ def _collect(
     )
 
 
-def _call(
-    plugin: object, hook: str, name: str, known: dict[str, _Provider], problems: list[Problem]
-) -> tuple[str, ...]:
-    """Call one plugin's hook, so that a failure or a repeated name is told with the plugin's name."""
+def _call(plugin: object, hook: str, kind: type[Any], known: dict[str, _Provider], wrong: list[str]) -> tuple[str, ...]:
+    """Call one plugin's hook and add what it returns to ``known``; what is wrong goes into ``wrong``."""
     register: Callable[[], Iterable[_Provider]] | None = getattr(plugin, hook, None)
     if register is None:
         return ()
@@ -183,12 +186,14 @@ def _call(
     try:
         for provider in register():
             provider_name = str(getattr(provider, "name", ""))
-            if not provider_name or provider_name in known:
+            if not isinstance(provider, kind):
+                wrong.append(f"{hook} returns {provider_name or provider!r}, no {kind.__name__}")
+            elif not provider_name or provider_name in known:
                 text = f"{hook} returns the name {provider_name!r}, which is empty or taken; remove one of the two"
-                problems.append(Problem(f"plugins.{name}", "", text))
-                continue
-            known[provider_name] = provider
-            names.append(provider_name)
+                wrong.append(text)
+            else:
+                known[provider_name] = provider
+                names.append(provider_name)
     except Exception as error:  # noqa: BLE001 - a hook of a plugin may raise anything
-        problems.append(Problem(f"plugins.{name}", "", f"{hook} failed: {type(error).__name__}: {error}"))
+        wrong.append(f"{hook} failed: {type(error).__name__}: {error}")
     return tuple(names)

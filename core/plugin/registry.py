@@ -34,6 +34,7 @@ class NoSuchProviderError(LookupError):
         super().__init__(
             f"No {kind} named {name!r} is registered (registered: {listed}). Enable its plugin in platform.toml."
         )
+        self.name = name
 
 
 class Providers(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,6 +32,8 @@ DEFAULT_TIMEOUT = httpx.Timeout(DEFAULT_LIMIT_SECONDS, connect=CONNECT_SECONDS, 
 
 # The deadline of the whole exchange is an asyncio.timeout: a read timeout alone never ends a body that trickles.
 _EXTENSIONS = {"timeout": {"connect": CONNECT_SECONDS, "pool": POOL_SECONDS, "read": None, "write": None}}
+# aiohttp signs in with the user name of a URL; httpx would too, and aiohttp refuses to do it twice.
+_NO_AUTH = httpx.Auth()
 _FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError)
 _UNWRITTEN = (
     aiohttp.ClientConnectorError,
@@ -94,7 +96,7 @@ class Client(httpx.AsyncClient):
         request.extensions = {**request.extensions, **_EXTENSIONS}
         try:
             async with asyncio.timeout(limit_seconds):
-                response = await self.send(request)
+                response = await self.send(request, auth=_NO_AUTH)
         except TimeoutError:
             raise place.no_answer(f"no answer within {limit_seconds:g} s") from None
         except _FAILURES as error:

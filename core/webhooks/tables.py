@@ -7,7 +7,10 @@ from core.columns import CreatedAt
 
 
 class WebhookEvent(Table, tablename="webhook_events"):
-    """A normalised event that was verified and stored before it was answered; unique per number and dedupe key."""
+    """A normalised event that was verified and stored before it was answered; unique per number and dedupe key.
+
+    Open while ``applied_at`` is empty, and then looked at from ``due_at`` on; once applied, its content is emptied.
+    """
 
     id = BigSerial(primary_key=True)
     plugin = Varchar(length=60)
@@ -18,6 +21,7 @@ class WebhookEvent(Table, tablename="webhook_events"):
     received_at = Timestamptz()
     applied_at = Timestamptz(default=None, null=True)
     attempts = SmallInt(default=0)
+    due_at = Timestamptz()
 
 
 class WebhookLog(CreatedAt, Table, tablename="webhooks_log"):

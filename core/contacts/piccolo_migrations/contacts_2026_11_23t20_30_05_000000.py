@@ -13,6 +13,7 @@ STATEMENTS = (
     "CREATE INDEX contacts_labels ON contacts USING gin (labels jsonb_path_ops)",
     "CREATE INDEX contacts_search ON contacts USING gin ((coalesce(number, '') || ' ' || name) gin_trgm_ops)",
     "CREATE UNIQUE INDEX contact_addresses_key ON contact_addresses (contact_id, provider)",
+    "CREATE INDEX contact_addresses_address ON contact_addresses (address)",
     "CREATE UNIQUE INDEX labels_name_key ON labels (user_id, lower(name)) WHERE deleted_at IS NULL",
     "CREATE INDEX publics_user_id ON publics (user_id) WHERE deleted_at IS NULL",
     "CREATE UNIQUE INDEX public_by_contacts_key ON public_by_contacts (public_id, contact_id)",

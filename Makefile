@@ -1,0 +1,69 @@
+# Needs Python 3.11 or newer with pip, make, and a network; everything else is fetched into .uv and .venv.
+
+PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python; do \
+	command -v $$name >/dev/null 2>&1 && $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { command -v $$name; break; }; done)
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: run test check bench chaos migrate new-plugin docs lock help
+
+run: .venv/.synced ## Start everything with a demo campaign; Ctrl-C stops it
+	@exec $(BIN)/recado up --demo
+
+test: .venv/.synced ## Check everything: lint, types, imports and all tests
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest
+
+check: .venv/.synced ## The quick part of test: lint, types, imports and the fast tests
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -m "not slow"
+
+.PHONY: lint
+lint: .venv/.synced
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry core plugins
+
+bench: .venv/.synced ## Measure side by side; prints ratios
+	@exec $(BIN)/python -m bench.run
+
+chaos: .venv/.synced ## The tests that kill, cut and flood, at full size
+	RECADO_CHAOS=full $(BIN)/python -m pytest -m chaos -o timeout=3600
+
+migrate: .venv/.synced ## Bring the database up to date
+	@exec $(BIN)/recado migrate
+
+new-plugin: .venv/.synced ## Make a messaging plugin that works: make new-plugin name=example
+	@exec $(BIN)/recado new-plugin "$(name)"
+
+docs: .venv/.synced ## Write again what is made from the code
+	$(BIN)/recado config example > platform.example.toml.new
+	mv platform.example.toml.new platform.example.toml
+
+lock: $(UV) ## Resolve the dependencies again
+	$(UV) $(LOCK) -o requirements.lock
+	$(UV) $(LOCK) --group dev -o requirements-dev.lock
+LOCK := pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--no-header --no-annotate --no-emit-index-url pyproject.toml
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+# Quick when nothing changed: make compares the stamp with what it was made from.
+.venv/.synced: requirements-dev.lock pyproject.toml $(UV)
+	@test -n "$(PYTHON)" || { echo "Recado needs Python 3.11 or newer: install it, or name it: make PYTHON=..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(UV) venv --quiet --no-project --python "$(PYTHON)" .venv
+	@echo "Installing the dependencies into .venv"
+	@$(UV) pip sync --quiet --python $(BIN)/python requirements-dev.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.uv/bin/uv:
+	@test -n "$(PYTHON)" || { echo "Recado needs Python 3.11 or newer: install it, or name it: make PYTHON=..." >&2; exit 1; }
+	@echo "Installing uv into .uv"
+	@"$(PYTHON)" -m pip install --quiet --disable-pip-version-check --target .uv uv

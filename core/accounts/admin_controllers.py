@@ -1,0 +1,79 @@
+"""Routes of the administration of accounts."""
+
+from litestar import Controller, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from core.accounts import administration, services
+from core.accounts.schemas import UserCreate, UserRead, UserUpdate
+from core.accounts.tables import Profile, UserStatus
+from core.pagination import Page, PageQuery, Resource, build_page
+from core.problems import problem_responses
+from core.request import AnyRequest
+from core.security import current_user, requires_administrator
+
+
+class UserAdministrationController(Controller):
+    """Everybody's accounts."""
+
+    path = "/api/admin/users"
+    tags = ("administration",)
+    guards = (requires_administrator,)
+    security = ({"BearerToken": []},)
+
+    @get(operation_id="AdminListUsers", summary="List the users", responses=problem_responses(401, 403, 422))
+    async def list_users(
+        self,
+        request: AnyRequest,
+        page_query: NamedDependency[PageQuery],
+        status: FromQuery[UserStatus | None] = None,
+        profile: FromQuery[Profile | None] = None,
+    ) -> Page[UserRead]:
+        """List users, the newest first; ``search`` looks at address and name.
+
+        Sorts by id, email, name, created_at and last_login_at.
+        """
+        users, total = await administration.list_users(page_query, status, profile)
+        return build_page(users, total, page_query, request)
+
+    @post(
+        operation_id="AdminCreateUser",
+        summary="Make a user",
+        responses=problem_responses(400, 401, 403, 413, 415, 422),
+    )
+    async def create_user(self, request: AnyRequest, data: JSONBody[UserCreate]) -> Resource[UserRead]:
+        """Make an account for somebody else."""
+        return Resource(await administration.add_user(current_user(request).id, data))
+
+    @get(
+        "/{user_id:int}",
+        operation_id="AdminShowUser",
+        summary="Show a user",
+        responses=problem_responses(401, 403, 404),
+    )
+    async def show_user(self, user_id: FromPath[int]) -> Resource[UserRead]:
+        """Show one user."""
+        return Resource(await services.get_user(user_id))
+
+    @patch(
+        "/{user_id:int}",
+        operation_id="AdminUpdateUser",
+        summary="Change a user",
+        responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422),
+    )
+    async def update_user(
+        self, request: AnyRequest, user_id: FromPath[int], data: JSONBody[UserUpdate]
+    ) -> Resource[UserRead]:
+        """Change an account; ``status`` suspends or reinstates it at once."""
+        return Resource(await administration.update_user(current_user(request).id, user_id, data))
+
+    @post(
+        "/{user_id:int}/logout",
+        operation_id="AdminLogOutUser",
+        summary="Sign a user out",
+        status_code=204,
+        responses=problem_responses(401, 403, 404),
+    )
+    async def log_out_user(self, request: AnyRequest, user_id: FromPath[int]) -> None:
+        """End every session of a user at once."""
+        await administration.sign_out_user(current_user(request).id, user_id)

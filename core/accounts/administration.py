@@ -1,0 +1,114 @@
+"""What administrators do with accounts."""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import UNSET
+
+from core import database
+from core.accounts import sessions
+from core.accounts.passwords import hash_password
+from core.accounts.schemas import UserCreate, UserRead, UserUpdate
+from core.accounts.services import COLUMNS, NewUser, change_user, ensure_plan, get_user, insert_user, read_user
+from core.accounts.tables import Profile, UserStatus
+from core.audit import services as audit
+from core.errors import ConflictError
+from core.pagination import PageQuery
+
+_SORTABLE = {
+    "id": "id",
+    "email": "lower(email)",
+    "name": "lower(name)",
+    "created_at": "created_at",
+    "last_login_at": "last_login_at",
+}
+_FILTER = (
+    "deleted_at IS NULL AND ($1::text IS NULL OR strpos(lower(email || ' ' || name), lower($1)) > 0)"
+    " AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR profile = $3)"
+)
+
+
+async def list_users(
+    query: PageQuery, status: UserStatus | None, profile: Profile | None
+) -> tuple[Sequence[UserRead], int]:
+    """Return one page of users, the newest first, and how many there are."""
+    order = query.order_by(_SORTABLE, "-id")
+    filters = (query.search, status, profile)
+    rows = await database.fetch(
+        f"SELECT {COLUMNS} FROM users WHERE {_FILTER} ORDER BY {order} LIMIT $4 OFFSET $5",
+        *filters,
+        query.limit,
+        query.offset,
+    )
+    total = await database.fetch_value(f"SELECT count(*) FROM users WHERE {_FILTER}", *filters)
+    return [read_user(row) for row in rows], total if isinstance(total, int) else 0
+
+
+async def add_user(actor_id: int, new: UserCreate) -> UserRead:
+    """Make an account for somebody else."""
+    hashed = await hash_password(new.password)
+    async with database.unit_of_work():
+        user = await insert_user(
+            NewUser(
+                email=new.email,
+                name=new.name,
+                password_hash=hashed,
+                profile=new.profile,
+                plan_id=new.plan_id,
+                locale=new.locale,
+                timezone=new.timezone,
+            )
+        )
+        await audit.record("user.created", user_id=actor_id, facts={"user_id": user.id, "profile": user.profile})
+    return user
+
+
+async def update_user(actor_id: int, user_id: int, changes: UserUpdate) -> UserRead:
+    """Change an account; suspending it ends its sessions' right at once.
+
+    Raises:
+        ConflictError: No active administrator would be left.
+    """
+    fields = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET}
+    async with database.unit_of_work():
+        if isinstance(changes.plan_id, int):
+            await ensure_plan(changes.plan_id)
+        await _ensure_administrator_left(user_id, changes)
+        user = await change_user(user_id, fields)
+        if changes.status is not UNSET:
+            user = await _stamp_cancellation(user_id)
+        await audit.record("user.updated", user_id=actor_id, facts={"user_id": user_id, "changed": sorted(fields)})
+    return user
+
+
+async def sign_out_user(actor_id: int, user_id: int) -> None:
+    """End every session of a user."""
+    async with database.unit_of_work():
+        await get_user(user_id)
+        await sessions.revoke_all(user_id)
+        await audit.record("user.signed_out_everywhere", user_id=actor_id, facts={"user_id": user_id})
+
+
+async def _stamp_cancellation(user_id: int) -> UserRead:
+    rows = await database.fetch(
+        "UPDATE users SET canceled_at = CASE WHEN status = 'canceled' THEN coalesce(canceled_at, now()) END"
+        f" WHERE id = $1 RETURNING {COLUMNS}",
+        user_id,
+    )
+    return read_user(rows[0])
+
+
+async def _ensure_administrator_left(user_id: int, changes: UserUpdate) -> None:
+    demoted = changes.profile not in (UNSET, Profile.ADMINISTRATOR)
+    suspended = changes.status not in (UNSET, UserStatus.ACTIVE)
+    if not (demoted or suspended):
+        return
+    # All of them are locked, so that two administrators cannot suspend each other at the same moment.
+    rows = await database.fetch(
+        "SELECT id FROM users WHERE profile = 'administrator' AND status = 'active' AND deleted_at IS NULL"
+        " ORDER BY id FOR UPDATE"
+    )
+    if [row["id"] for row in rows] == [user_id]:
+        raise ConflictError(
+            "The last active administrator must stay an active administrator.", code="last_administrator"
+        )

@@ -1,0 +1,66 @@
+"""``create_app(config)``: the only place that builds Litestar.
+
+A request passes, in this order: its id, security headers and the origin check (``core.edge``), the bearer token
+(``AuthenticationMiddleware``), the guards (user, account status, administrator), plan limits (in the services), the
+handler, and the request log (``core.edge`` again). A rate limit belongs between the origin check and the token.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from litestar import Controller, Litestar
+from litestar.di import Provide
+
+from core import health, plugin_list
+from core.accounts import controllers as accounts
+from core.accounts.sessions import authenticate
+from core.campaigns import controllers as campaigns
+from core.config import PlatformConfig
+from core.contacts import controllers as contacts
+from core.edge import Edge
+from core.jobs import controllers as jobs
+from core.numbers import controllers as numbers
+from core.openapi import openapi_config
+from core.pagination import page_query
+from core.plans import controllers as plans
+from core.problems import EXCEPTION_HANDLERS
+from core.request import PlatformRequest, refuse_unusable_address
+from core.security import AuthenticationMiddleware
+from core.webhooks import controllers as webhooks
+
+BODY_LIMIT_BYTES = 2**20
+"""The longest body a route takes; routes that take files state their own."""
+
+CONTROLLERS: tuple[type[Controller], ...] = (
+    *accounts.CONTROLLERS,
+    *plans.CONTROLLERS,
+    *numbers.CONTROLLERS,
+    *contacts.CONTROLLERS,
+    *campaigns.CONTROLLERS,
+    *jobs.CONTROLLERS,
+    *webhooks.CONTROLLERS,
+    *plugin_list.CONTROLLERS,
+    *health.CONTROLLERS,
+)
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[Any]]
+
+
+def create_app(config: PlatformConfig, *, lifespan: Sequence[Lifespan] = ()) -> Litestar:
+    """Build the application; ``lifespan`` starts and ends the process where the server does that."""
+    app = Litestar(
+        route_handlers=list(CONTROLLERS),
+        lifespan=list(lifespan),
+        request_class=PlatformRequest,
+        request_max_body_size=BODY_LIMIT_BYTES,
+        before_request=refuse_unusable_address,
+        dependencies={"page_query": Provide(page_query, sync_to_thread=False)},
+        middleware=[AuthenticationMiddleware(authenticate)],
+        exception_handlers=EXCEPTION_HANDLERS,
+        openapi_config=openapi_config(),
+        logging_config=None,
+        debug=False,
+    )
+    app.asgi_handler = Edge(app.asgi_handler, config)
+    return app

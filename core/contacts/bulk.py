@@ -1,0 +1,42 @@
+"""Changing many contacts in one statement."""
+
+from core import database
+from core.contacts.labels import ensure_labels
+from core.contacts.queries import selected_contacts
+from core.contacts.schemas import LabelSelection, Selection
+
+
+async def delete_contacts(user_id: int, selection: Selection) -> int:
+    """Delete the selected contacts and return how many; whoever opted out stays on the block list."""
+    async with database.unit_of_work():
+        where, args = await selected_contacts(user_id, selection, 1)
+        gone = await database.fetch_value(
+            "WITH gone AS (UPDATE contacts c SET deleted_at = now(), updated_at = now()"
+            f" WHERE {where} RETURNING c.user_id, c.number, c.blocked_at), kept AS ("
+            "INSERT INTO block_contacts (user_id, number, reason, created_at, updated_at)"
+            " SELECT user_id, number, 'opted out', now(), now() FROM gone"
+            " WHERE blocked_at IS NOT NULL AND number IS NOT NULL"
+            " ON CONFLICT (user_id, number) DO NOTHING) SELECT count(*) FROM gone",
+            *args,
+        )
+        return gone if isinstance(gone, int) else 0
+
+
+async def label_contacts(user_id: int, selection: LabelSelection) -> int:
+    """Put labels on the selected contacts and take others off; returns how many contacts that changed."""
+    async with database.unit_of_work():
+        await ensure_labels(user_id, selection.add, "add")
+        await ensure_labels(user_id, selection.remove, "remove")
+        where, args = await selected_contacts(user_id, selection, 3)
+        return await database.execute(
+            "UPDATE contacts c SET updated_at = now(), labels ="
+            " coalesce((SELECT jsonb_agg(e ORDER BY place) FROM jsonb_array_elements(c.labels)"
+            "  WITH ORDINALITY AS x(e, place) WHERE NOT $2::jsonb @> e), '[]')"
+            " || coalesce((SELECT jsonb_agg(e ORDER BY place) FROM jsonb_array_elements($1::jsonb)"
+            "  WITH ORDINALITY AS x(e, place) WHERE NOT c.labels @> e), '[]')"
+            f" WHERE {where} AND (NOT c.labels @> $1::jsonb"
+            "  OR EXISTS (SELECT FROM jsonb_array_elements(c.labels) AS e WHERE $2::jsonb @> e))",
+            database.encode_json(list(dict.fromkeys(selection.add))),
+            database.encode_json(selection.remove),
+            *args,
+        )

@@ -1,0 +1,186 @@
+"""Routes of contacts; those of labels, audiences, the block list and imports stand beside this module."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from litestar import Controller, delete, get, patch, post
+from litestar.di import Provide
+from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.status_codes import HTTP_200_OK
+
+from core.contacts import bulk, queries, services
+from core.contacts.block_controllers import BlockController
+from core.contacts.filters import MAXIMUM_LABELS, ContactFilter, Id, LabelFilter
+from core.contacts.import_controllers import ImportController
+from core.contacts.label_controllers import LabelController
+from core.contacts.public_controllers import PublicController
+from core.contacts.schemas import (
+    Affected,
+    ContactCreate,
+    ContactRead,
+    ContactScroll,
+    ContactUpdate,
+    LabelSelection,
+    ScrollLinks,
+    ScrollMeta,
+    Selection,
+)
+from core.errors import InvalidInputError
+from core.pagination import Page, PageQuery, Resource, build_page
+from core.problems import problem_responses
+from core.request import AnyRequest
+from core.security import current_user, requires_user
+from core.texts import text
+
+
+def contact_filter(
+    label_id: Annotated[
+        list[Id] | None, QueryParameter(description="Contacts with one of these labels; repeatable.")
+    ] = None,
+    status: Annotated[Literal[1, 2] | None, QueryParameter(description="1 active, 2 inactive.")] = None,
+    type: Annotated[Literal[1, 2] | None, QueryParameter(description="1 person, 2 group.")] = None,  # noqa: A002
+    blocked: Annotated[bool | None, QueryParameter(description="Only blocked ones, or only others.")] = None,
+    created_from: Annotated[datetime | None, QueryParameter(description="Created then or later.")] = None,
+    created_to: Annotated[datetime | None, QueryParameter(description="Created before then.")] = None,
+) -> ContactFilter:
+    """Provide ``contact_filter: ContactFilter`` to the list; raises ``InvalidInputError`` with what does not fit."""
+    errors: dict[str, list[str]] = {}
+    if label_id is not None and len(label_id) > MAXIMUM_LABELS:
+        errors["label_id"] = [text("max_items", value=MAXIMUM_LABELS)]
+    for name, moment in (("created_from", created_from), ("created_to", created_to)):
+        if moment is not None and moment.tzinfo is None:
+            errors[name] = [text("datetime")]
+    if errors:
+        raise InvalidInputError(errors)
+    return ContactFilter(
+        labels=LabelFilter(any=label_id or []),
+        status=status,
+        type=type,
+        blocked=blocked,
+        created_from=created_from,
+        created_to=created_to,
+    )
+
+
+class ContactController(Controller):
+    """The tenant's contacts."""
+
+    path = "/api/contacts"
+    tags = ("contacts",)
+    guards = (requires_user,)
+    security = ({"BearerToken": []},)
+
+    @get(
+        operation_id="ListContacts",
+        summary="List the contacts",
+        dependencies={"contact_filter": Provide(contact_filter, sync_to_thread=False)},
+        responses=problem_responses(401, 403, 404, 422),
+    )
+    async def list_contacts(
+        self,
+        request: AnyRequest,
+        page_query: PageQuery,
+        contact_filter: ContactFilter,
+        public_id: Annotated[Id | None, QueryParameter(description="Contacts of this audience.")] = None,
+        cursor: Annotated[
+            str | None,
+            QueryParameter(max_length=40, description="Read the list by cursor instead of page; empty to begin."),
+        ] = None,
+    ) -> Page[ContactRead] | ContactScroll:
+        """List the tenant's contacts, the newest first.
+
+        `search` finds parts of number or name; sorts by id, name, number, status, created_at, updated_at and
+        last_inbound_at. With `cursor` the list is not counted: follow `meta.next_cursor` until it is null.
+        """
+        wanted = msgspec.structs.replace(contact_filter, search=page_query.search)
+        user = current_user(request)
+        if cursor is None:
+            contacts, total = await queries.list_contacts(user.id, page_query, wanted, public_id)
+            return build_page(contacts, total, page_query, request)
+        contacts, following = await queries.scroll_contacts(user.id, page_query, wanted, public_id, cursor)
+        return _scroll(request, contacts, page_query.per_page, following)
+
+    @post(
+        operation_id="CreateContact",
+        summary="Make a contact",
+        responses=problem_responses(400, 401, 402, 403, 409, 413, 415, 422),
+    )
+    async def create_contact(self, request: AnyRequest, data: JSONBody[ContactCreate]) -> Resource[ContactRead]:
+        """Make a contact; 402 beyond the plan's contacts, 409 names the contact that has the number already."""
+        return Resource(await services.create_contact(current_user(request).id, data))
+
+    @get(
+        "/{contact_id:int}",
+        operation_id="ShowContact",
+        summary="Show a contact",
+        responses=problem_responses(401, 403, 404),
+    )
+    async def show_contact(self, request: AnyRequest, contact_id: FromPath[int]) -> Resource[ContactRead]:
+        """Show one contact."""
+        return Resource(await queries.get_contact(current_user(request).id, contact_id))
+
+    @patch(
+        "/{contact_id:int}",
+        operation_id="UpdateContact",
+        summary="Change a contact",
+        responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422),
+    )
+    async def update_contact(
+        self, request: AnyRequest, contact_id: FromPath[int], data: JSONBody[ContactUpdate]
+    ) -> Resource[ContactRead]:
+        """Change a contact; what is left out stays, `variables` and `labels` are replaced whole."""
+        return Resource(await services.update_contact(current_user(request).id, contact_id, data))
+
+    @delete(
+        "/{contact_id:int}",
+        operation_id="DeleteContact",
+        summary="Delete a contact",
+        responses=problem_responses(401, 403, 404),
+    )
+    async def delete_contact(self, request: AnyRequest, contact_id: FromPath[int]) -> None:
+        """Delete a contact; campaigns skip it, and its place on the block list stays."""
+        await services.delete_contact(current_user(request).id, contact_id)
+
+    @post(
+        "/bulk/delete",
+        operation_id="DeleteContacts",
+        summary="Delete many contacts",
+        status_code=HTTP_200_OK,
+        responses=problem_responses(400, 401, 403, 404, 413, 415, 422),
+    )
+    async def delete_contacts(self, request: AnyRequest, data: JSONBody[Selection]) -> Resource[Affected]:
+        """Delete the contacts that are named by id, or all that a filter means."""
+        return Resource(Affected(await bulk.delete_contacts(current_user(request).id, data)))
+
+    @post(
+        "/bulk/labels",
+        operation_id="LabelContacts",
+        summary="Label many contacts",
+        status_code=HTTP_200_OK,
+        responses=problem_responses(400, 401, 403, 404, 413, 415, 422),
+    )
+    async def label_contacts(self, request: AnyRequest, data: JSONBody[LabelSelection]) -> Resource[Affected]:
+        """Put labels on many contacts and take others off; tells how many that changed."""
+        return Resource(Affected(await bulk.label_contacts(current_user(request).id, data)))
+
+
+def _scroll(request: AnyRequest, contacts: queries.Contacts, per_page: int, following: str | None) -> ContactScroll:
+    raw_query = request.scope["query_string"].decode("latin-1")
+    others = [(key, value) for key, value in parse_qsl(raw_query) if key != "cursor"]
+
+    def link(cursor: str) -> str:
+        return f"{request.url.path}?{urlencode([*others, ('cursor', cursor)])}"
+
+    links = ScrollLinks(link(""), None if following is None else link(following))
+    return ContactScroll(contacts, links, ScrollMeta(per_page, following))
+
+
+CONTROLLERS: tuple[type[Controller], ...] = (
+    ContactController,
+    LabelController,
+    PublicController,
+    BlockController,
+    ImportController,
+)

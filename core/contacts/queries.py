@@ -1,0 +1,118 @@
+"""Reading contacts: one, pages of many, and which ones a selection means."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from core import database
+from core.contacts.audience import public_conditions
+from core.contacts.filters import BLOCKED, LIVE, ContactFilter, Parameters, contact_conditions
+from core.contacts.schemas import ContactRead, Selection
+from core.errors import InvalidInputError, NotFoundError
+from core.pagination import PageQuery
+
+Contacts = Sequence[ContactRead]
+
+SORTS = {
+    "id": "c.id",
+    "name": "c.name",
+    "number": "c.number",
+    "status": "c.status",
+    "created_at": "c.created_at",
+    "updated_at": "c.updated_at",
+    "last_inbound_at": "c.last_inbound_at",
+}
+COLUMNS = (
+    "c.id, c.number, c.name, c.variables, c.labels, c.type, c.status, c.last_inbound_at, c.created_at, c.updated_at,"
+    f" {BLOCKED} AS blocked,"
+    " (SELECT jsonb_object_agg(a.provider, a.address) FROM contact_addresses a"
+    "  WHERE a.contact_id = c.id AND a.number = coalesce(c.number, '') AND a.address <> '') AS addresses"
+)
+
+
+async def get_contact(user_id: int, contact_id: int) -> ContactRead:
+    """Return a contact of this tenant, or raise ``NotFoundError``."""
+    row = await database.fetch_row(
+        f"SELECT {COLUMNS} FROM contacts c WHERE c.id = $2 AND {LIVE.format(user='$1')}", user_id, contact_id
+    )
+    if row is None:
+        raise NotFoundError("contact", contact_id)
+    return _read(row)
+
+
+async def list_contacts(
+    user_id: int, query: PageQuery, wanted: ContactFilter, public_id: int | None = None
+) -> tuple[Contacts, int]:
+    """Return one page of the contacts that are wanted, and how many there are."""
+    parameters = Parameters()
+    where = await _conditions(user_id, wanted, public_id, parameters)
+    order = query.order_by(SORTS, "-id").replace(", id ", ", c.id ")
+    total = await database.fetch_value(f"SELECT count(*) FROM contacts c WHERE {where}", *parameters.values)
+    limit, offset = parameters.bind(query.limit), parameters.bind(query.offset)
+    rows = await database.fetch(
+        f"SELECT {COLUMNS} FROM contacts c WHERE {where} ORDER BY {order} LIMIT {limit} OFFSET {offset}",
+        *parameters.values,
+    )
+    return [_read(row) for row in rows], total if isinstance(total, int) else 0
+
+
+async def scroll_contacts(
+    user_id: int, query: PageQuery, wanted: ContactFilter, public_id: int | None, cursor: str
+) -> tuple[Contacts, str | None]:
+    """Return the contacts after ``cursor`` (empty: the first), newest first, and the cursor of those that follow."""
+    if query.sort not in {None, "-id"}:
+        raise InvalidInputError({"sort": ["With a cursor the order is -id."]})
+    before = _position(cursor)
+    parameters = Parameters()
+    where = await _conditions(user_id, wanted, public_id, parameters)
+    if before is not None:
+        where += f" AND c.id < {parameters.bind(before)}"
+    rows = await database.fetch(
+        f"SELECT {COLUMNS} FROM contacts c WHERE {where} ORDER BY c.id DESC LIMIT {parameters.bind(query.limit + 1)}",
+        *parameters.values,
+    )
+    found = [_read(row) for row in rows[: query.limit]]
+    return found, str(found[-1].id) if len(rows) > query.limit else None
+
+
+async def selected_contacts(user_id: int, selection: Selection, first_parameter: int) -> tuple[str, list[object]]:
+    """Return the condition on ``contacts c`` for a selection, and its arguments from ``first_parameter``.
+
+    Raises:
+        NotFoundError: One of the ids, or the audience, is not this tenant's.
+    """
+    parameters = Parameters(first_parameter)
+    if selection.filter is not None:
+        return await _conditions(user_id, selection.filter, selection.public_id, parameters), parameters.values
+    wanted = sorted(set(selection.ids or ()))
+    rows = await database.fetch(
+        f"SELECT c.id FROM contacts c WHERE {LIVE.format(user='$1')} AND c.id = ANY($2)", user_id, wanted
+    )
+    missing = sorted(set(wanted) - {row["id"] for row in rows})
+    if missing:
+        raise NotFoundError("contact", missing[0])
+    live = LIVE.format(user=parameters.bind(user_id))
+    return f"{live} AND c.id = ANY({parameters.bind(wanted)}::bigint[])", parameters.values
+
+
+async def _conditions(user_id: int, wanted: ContactFilter, public_id: int | None, parameters: Parameters) -> str:
+    where = contact_conditions(wanted, user_id, parameters)
+    if public_id is not None:
+        where += f" AND {await public_conditions(user_id, public_id, parameters)}"
+    return where
+
+
+def _position(cursor: str) -> int | None:
+    if not cursor:
+        return None
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < len(str(2**63))):
+        raise InvalidInputError({"cursor": ["Is not a cursor of this list."]})
+    return int(cursor)
+
+
+def _read(row: Mapping[str, Any]) -> ContactRead:
+    fields = dict(row)
+    for name in ("variables", "labels", "addresses"):
+        fields[name] = msgspec.json.decode(fields[name] or "{}")
+    return msgspec.convert(fields, ContactRead)

@@ -1,0 +1,97 @@
+"""One row of a file as a contact, or the reason why it is none."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from core.contacts.mapping import LABELS, NAME, NUMBER, VARIABLE, Column
+from core.contacts.numbers import UnusableNumberError, normalize_number
+from core.contacts.reader import Record, plain_cell
+
+MAXIMUM_NAME = 160
+MAXIMUM_VALUE = 1000
+MAXIMUM_LABEL = 80
+MAXIMUM_LABELS_OF_ROW = 20
+
+
+class Row(msgspec.Struct):
+    """A contact as its row describes it; empty cells are left out."""
+
+    line: int
+    number: str
+    name: str
+    variables: dict[str, str]
+    labels: list[str]
+    """Names, as written."""
+    cells: list[str]
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A row that does not go in: the column at fault, what stands there, and why it cannot."""
+
+    line: int
+    column: str
+    value: str
+    reason: str
+    cells: list[str]
+
+
+class Refusal(ValueError):  # noqa: N818 - a verdict on a cell, never seen outside this module
+    """What is wrong with a cell."""
+
+    def __init__(self, column: str, value: str, reason: str) -> None:
+        super().__init__(reason)
+        self.column = column
+        self.value = value
+
+
+def read_row(record: Record, columns: Sequence[Column], country: str) -> Row | Failure:
+    """Turn a row into a contact; the first cell that cannot be used decides why it fails."""
+    try:
+        return _read(record, columns, country)
+    except Refusal as refusal:
+        return Failure(record.line, refusal.column, refusal.value[:500], str(refusal), record.cells)
+
+
+def _read(record: Record, columns: Sequence[Column], country: str) -> Row:
+    if record.broken:
+        raise Refusal("", record.cells[0], "A quote is opened here and never closed.")
+    extra = next((cell for cell in record.cells[len(columns) :] if cell.strip()), None)
+    if extra is not None:
+        raise Refusal("", extra, "The row has more cells than the first row.")
+    row = Row(record.line, "", "", {}, [], record.cells)
+    written = ""
+    for column, cell in zip(columns, record.cells, strict=False):
+        text = plain_cell(cell)
+        if column.field == NUMBER:
+            written = text
+        elif column.field == NAME:
+            row.name = _limited(column, " ".join(text.split()), MAXIMUM_NAME)
+        elif column.field == LABELS:
+            row.labels = _label_names(column, text)
+        elif column.field.startswith(VARIABLE) and text:
+            row.variables[column.field.removeprefix(VARIABLE)] = _limited(column, text, MAXIMUM_VALUE)
+    row.number = _number(written, columns, country)
+    return row
+
+
+def _number(written: str, columns: Sequence[Column], country: str) -> str:
+    try:
+        return normalize_number(written, country)
+    except UnusableNumberError as error:
+        header = next(column.header for column in columns if column.field == NUMBER)
+        raise Refusal(header, written, str(error)) from None
+
+
+def _limited(column: Column, text: str, limit: int) -> str:
+    if len(text) > limit:
+        raise Refusal(column.header, text, f"This is longer than {limit} characters.")
+    return text
+
+
+def _label_names(column: Column, text: str) -> list[str]:
+    parts = (" ".join(part.split()) for part in text.replace(";", ",").replace("|", ",").split(","))
+    names = list(dict.fromkeys(_limited(column, part, MAXIMUM_LABEL) for part in parts if part))
+    if len(names) > MAXIMUM_LABELS_OF_ROW:
+        raise Refusal(column.header, text, f"These are more than {MAXIMUM_LABELS_OF_ROW} labels.")
+    return names

@@ -1,0 +1,220 @@
+"""What the API takes and shows of contacts, labels, audiences and the block list."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from core.contacts.filters import ContactFilter, Id, LabelIds
+
+MAXIMUM_VARIABLES = 50
+MAXIMUM_SELECTED = 1000
+OWN_FIELDS = frozenset({"nome", "name", "nombre", "numero", "number", "telefone", "phone"})
+"""Names that stand for a contact's own name and number in a template, so no variable can have them."""
+
+Name = Annotated[str, msgspec.Meta(max_length=160, examples=["Padaria Aurora"])]
+WrittenNumber = Annotated[str, msgspec.Meta(min_length=1, max_length=60, examples=["(11) 91234-5678"])]
+Country = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$", description="ISO 3166 code.", examples=["BR"])]
+VariableName = Annotated[str, msgspec.Meta(pattern=r"^[^\W\d]\w{0,59}$")]
+VariableValue = Annotated[str, msgspec.Meta(max_length=1000)]
+Variables = Annotated[
+    dict[VariableName, VariableValue],
+    msgspec.Meta(max_length=MAXIMUM_VARIABLES, examples=[{"cidade": "Campinas"}]),
+]
+Address = Annotated[str, msgspec.Meta(pattern=r"^\S{3,120}$")]
+Addresses = Annotated[
+    dict[str, Address], msgspec.Meta(max_length=10, description="Provider to address, for groups only.")
+]
+Ids = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAXIMUM_SELECTED)]
+Color = Annotated[str, msgspec.Meta(pattern="^#[0-9a-fA-F]{6}$", examples=["#2f855a"])]
+ContactType = Literal[1, 2]
+ContactStatus = Literal[1, 2]
+
+
+class _Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of what is taken."""
+
+
+class _Changes(_Input, frozen=True, kw_only=True):
+    """Base of what a ``PATCH`` takes: what is absent stays."""
+
+
+class _Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of what is shown."""
+
+    id: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class ContactCreate(_Input, frozen=True, kw_only=True):
+    """A new contact: a person (type 1) with a number, or a group (type 2) with its addresses instead."""
+
+    number: WrittenNumber | None = None
+    name: Name = ""
+    variables: Variables = {}
+    labels: LabelIds = []
+    type: ContactType = 1
+    status: ContactStatus = 1
+    addresses: Addresses = {}
+    country: Annotated[Country, msgspec.Meta(description="Whose number it is, when it has no country code.")] = "BR"
+
+
+class ContactUpdate(_Changes, frozen=True, kw_only=True):
+    """Changes of a contact; ``variables`` and ``labels`` replace what was there."""
+
+    number: WrittenNumber | msgspec.UnsetType = msgspec.UNSET
+    name: Name | msgspec.UnsetType = msgspec.UNSET
+    variables: Variables | msgspec.UnsetType = msgspec.UNSET
+    labels: LabelIds | msgspec.UnsetType = msgspec.UNSET
+    status: ContactStatus | msgspec.UnsetType = msgspec.UNSET
+    country: Country = "BR"
+
+
+class ContactRead(_Shown, frozen=True, kw_only=True):
+    """A contact."""
+
+    number: str | None
+    """Digits of E.164."""
+    name: str
+    variables: dict[str, str]
+    labels: list[int]
+    type: int
+    """1 a person, 2 a group."""
+    status: int
+    """1 active, 2 inactive: nothing is sent to it."""
+    addresses: dict[str, str]
+    """What each provider calls it, where that is known."""
+    blocked: bool
+    """It is on the block list or opted out."""
+    last_inbound_at: datetime | None
+
+
+class ScrollLinks(msgspec.Struct, frozen=True):
+    """Addresses of other parts of a scrolled list, relative to the host."""
+
+    first: str
+    next: str | None
+
+
+class ScrollMeta(msgspec.Struct, frozen=True):
+    """Where a part stands in a scrolled list, which is not counted."""
+
+    per_page: int
+    next_cursor: str | None
+
+
+class ContactScroll(msgspec.Struct, frozen=True):
+    """One part of a list that is read by cursor."""
+
+    data: Sequence[ContactRead]
+    links: ScrollLinks
+    meta: ScrollMeta
+
+
+class Selection(_Input, frozen=True, kw_only=True):
+    """Contacts by id, or by filter; exactly one of the two."""
+
+    ids: Ids | None = None
+    filter: ContactFilter | None = None
+    public_id: Annotated[Id, msgspec.Meta(description="Only contacts of this audience.")] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a selection that says both or nothing."""
+        if (self.ids is None) == (self.filter is None):
+            raise ValueError("Name the contacts by ids or by filter, one of the two.")
+        if self.ids is not None and self.public_id is not None:
+            raise ValueError("public_id narrows a filter; leave it out with ids.")
+
+
+class LabelSelection(Selection, frozen=True, kw_only=True):
+    """Labels to put on the selected contacts, and labels to take off."""
+
+    add: LabelIds = []
+    remove: LabelIds = []
+
+    def __post_init__(self) -> None:
+        """Refuse what would change nothing or contradicts itself."""
+        Selection.__post_init__(self)
+        if not self.add and not self.remove:
+            raise ValueError("Name at least one label to add or to remove.")
+        if set(self.add) & set(self.remove):
+            raise ValueError("A label cannot be added and removed at once.")
+
+
+class Affected(msgspec.Struct, frozen=True):
+    """How many rows a bulk action changed."""
+
+    affected: int
+
+
+class LabelCreate(_Input, frozen=True, kw_only=True):
+    """A new label."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80, examples=["Clientes"])]
+    color: Color = "#888888"
+
+
+class LabelUpdate(_Changes, frozen=True, kw_only=True):
+    """Changes of a label."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)] | msgspec.UnsetType = msgspec.UNSET
+    color: Color | msgspec.UnsetType = msgspec.UNSET
+
+
+class LabelRead(_Shown, frozen=True, kw_only=True):
+    """A label."""
+
+    name: str
+    color: str
+
+
+class PublicCreate(_Input, frozen=True, kw_only=True):
+    """A new audience: 1 chosen by hand, 2 dynamic (then ``filters``), 3 to import into."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=120, examples=["Clientes de Campinas"])]
+    description: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    type: Literal[1, 2, 3] = 1
+    filters: ContactFilter | None = None
+
+
+class PublicUpdate(_Changes, frozen=True, kw_only=True):
+    """Changes of an audience; ``filters`` replaces all filters of a dynamic one."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=120)] | msgspec.UnsetType = msgspec.UNSET
+    description: Annotated[str, msgspec.Meta(max_length=500)] | msgspec.UnsetType = msgspec.UNSET
+    filters: ContactFilter | msgspec.UnsetType = msgspec.UNSET
+
+
+class PublicRead(_Shown, frozen=True, kw_only=True):
+    """An audience."""
+
+    name: str
+    description: str
+    type: int
+    filters: ContactFilter | None
+    contacts_count: int
+    """Contacts it has at this moment, blocked ones included."""
+
+
+class BlockCreate(_Input, frozen=True, kw_only=True):
+    """A number nothing is to be sent to."""
+
+    number: WrittenNumber
+    reason: Annotated[str, msgspec.Meta(max_length=120)] = ""
+    country: Country = "BR"
+
+
+class BlockRemove(_Input, frozen=True, kw_only=True):
+    """A number to take off the block list."""
+
+    number: WrittenNumber
+    country: Country = "BR"
+
+
+class BlockRead(_Shown, frozen=True, kw_only=True):
+    """An entry of the block list; it outlives the contact."""
+
+    number: str
+    reason: str

@@ -1,0 +1,190 @@
+"""Contacts: making, changing and deleting them, one at a time."""
+
+from collections.abc import Mapping
+
+from msgspec import UNSET
+
+from core import database
+from core.contacts.labels import ensure_labels
+from core.contacts.numbers import UnusableNumberError, is_country, normalize_number
+from core.contacts.queries import get_contact
+from core.contacts.schemas import OWN_FIELDS, ContactCreate, ContactRead, ContactUpdate
+from core.contacts.tables import ContactType
+from core.errors import ConflictError, InvalidInputError, NotFoundError
+from core.plans import services as plans
+from core.runtime import providers
+from core.texts import text
+
+KEEP_BLOCKED = """
+INSERT INTO block_contacts (user_id, number, reason, created_at, updated_at)
+SELECT c.user_id, c.number, 'opted out', now(), now() FROM contacts c
+WHERE c.user_id = $1 AND c.id = ANY($2) AND c.blocked_at IS NOT NULL AND c.number IS NOT NULL
+ON CONFLICT (user_id, number) DO NOTHING
+"""
+"""Who opted out stays out when the contact goes away or gets another number."""
+
+
+async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
+    """Make a contact.
+
+    Raises:
+        InvalidInputError: With every field that cannot be accepted.
+        PlanLimitError: The plan allows no further contact.
+        ConflictError: One with this number or address exists; its id is named.
+    """
+    number = _check(new)
+    async with database.unit_of_work():
+        await ensure_labels(user_id, new.labels, "labels")
+        # Serialises the tenant's changes of numbers, so the look-ups below hold until the commit.
+        await plans.limits_of(user_id, lock=True)
+        await _refuse_taken_number(user_id, number)
+        await _refuse_taken_addresses(user_id, new.addresses)
+        await plans.ensure_within(user_id, "contacts")
+        contact_id = await database.fetch_value(
+            "INSERT INTO contacts (user_id, number, name, variables, labels, type, status, created_at, updated_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, now(), now()) RETURNING id",
+            user_id,
+            number,
+            _one_line(new.name),
+            database.encode_json(new.variables),
+            database.encode_json(list(dict.fromkeys(new.labels))),
+            new.type,
+            new.status,
+        )
+        if not isinstance(contact_id, int):
+            raise TypeError("INSERT gave no id")
+        await _add_addresses(contact_id, new.addresses)
+        return await get_contact(user_id, contact_id)
+
+
+async def update_contact(user_id: int, contact_id: int, changes: ContactUpdate) -> ContactRead:
+    """Change a contact; raises as ``create_contact`` does, and ``NotFoundError``."""
+    async with database.unit_of_work():
+        await plans.limits_of(user_id, lock=True)
+        present = await get_contact(user_id, contact_id)
+        number = _changed_number(present, changes)
+        if number != present.number:
+            await _refuse_taken_number(user_id, number)
+            await database.execute(KEEP_BLOCKED, user_id, [contact_id])
+        labels = present.labels if changes.labels is UNSET else list(dict.fromkeys(changes.labels))
+        await ensure_labels(user_id, set(labels) - set(present.labels), "labels")
+        await database.execute(
+            "UPDATE contacts SET number = $3, name = $4, variables = $5, labels = $6, status = $7, updated_at = now()"
+            " WHERE id = $1 AND user_id = $2",
+            contact_id,
+            user_id,
+            number,
+            present.name if changes.name is UNSET else _one_line(changes.name),
+            database.encode_json(present.variables if changes.variables is UNSET else changes.variables),
+            database.encode_json(labels),
+            present.status if changes.status is UNSET else changes.status,
+        )
+        return await get_contact(user_id, contact_id)
+
+
+async def delete_contact(user_id: int, contact_id: int) -> None:
+    """Delete a contact; whoever opted out stays on the block list."""
+    async with database.unit_of_work():
+        await database.execute(KEEP_BLOCKED, user_id, [contact_id])
+        gone = await database.execute(
+            "UPDATE contacts SET deleted_at = now(), updated_at = now()"
+            " WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL",
+            contact_id,
+            user_id,
+        )
+        if not gone:
+            raise NotFoundError("contact", contact_id)
+
+
+def read_number(written: str, country: str) -> tuple[str | None, dict[str, list[str]]]:
+    """Return the E.164 digits of a number in a request, and the errors of its fields."""
+    if not is_country(country):
+        return None, {"country": ["There is no such country."]}
+    try:
+        return normalize_number(written, country), {}
+    except UnusableNumberError as error:
+        return None, {"number": [str(error)]}
+
+
+def _check(new: ContactCreate) -> str | None:
+    """Return the number of a new contact; raises ``InvalidInputError`` with everything that is wrong."""
+    errors = _variable_errors(new.variables)
+    number = None
+    if ContactType(new.type) is ContactType.PERSON:
+        if new.number is None:
+            errors["number"] = [text("required")]
+        else:
+            number, found = read_number(new.number, new.country)
+            errors.update(found)
+        if new.addresses:
+            errors["addresses"] = ["Only a group (type 2) is given addresses."]
+    else:
+        if new.number is not None:
+            errors["number"] = ["A group (type 2) has addresses instead of a number."]
+        if not new.addresses:
+            errors["addresses"] = [text("required")]
+        errors.update(_provider_errors(new.addresses))
+    if errors:
+        raise InvalidInputError(errors)
+    return number
+
+
+def _changed_number(present: ContactRead, changes: ContactUpdate) -> str | None:
+    errors = {} if changes.variables is UNSET else _variable_errors(changes.variables)
+    number = present.number
+    if changes.number is not UNSET and changes.number != present.number:
+        if present.type == ContactType.GROUP:
+            errors["number"] = ["A group (type 2) has addresses instead of a number."]
+        else:
+            number, found = read_number(changes.number, changes.country)
+            errors.update(found)
+    if errors:
+        raise InvalidInputError(errors)
+    return number
+
+
+def _variable_errors(variables: Mapping[str, str]) -> dict[str, list[str]]:
+    reason = "This name stands for the contact's own name or number."
+    return {f"variables.{name}": [reason] for name in variables if name.lower() in OWN_FIELDS}
+
+
+def _provider_errors(addresses: Mapping[str, str]) -> dict[str, list[str]]:
+    known = providers().messaging_by_name
+    reason = text("choice", allowed=", ".join(known))
+    return {f"addresses.{name}": [reason] for name in addresses if name not in known}
+
+
+def _one_line(name: str) -> str:
+    return " ".join(name.split())
+
+
+async def _refuse_taken_number(user_id: int, number: str | None) -> None:
+    taken = await database.fetch_value(
+        "SELECT id FROM contacts WHERE user_id = $1 AND number = $2 AND deleted_at IS NULL", user_id, number
+    )
+    if taken is not None:
+        raise ConflictError(f"Contact {taken} has this number already.", code="contact_exists", id=taken)
+
+
+async def _refuse_taken_addresses(user_id: int, addresses: Mapping[str, str]) -> None:
+    for provider, address in addresses.items():
+        taken = await database.fetch_value(
+            "SELECT c.id FROM contact_addresses a JOIN contacts c ON c.id = a.contact_id"
+            " WHERE a.address = $3 AND a.provider = $2 AND c.user_id = $1 AND c.deleted_at IS NULL LIMIT 1",
+            user_id,
+            provider,
+            address,
+        )
+        if taken is not None:
+            raise ConflictError(f"Contact {taken} has this address already.", code="contact_exists", id=taken)
+
+
+async def _add_addresses(contact_id: int, addresses: Mapping[str, str]) -> None:
+    for provider, address in addresses.items():
+        await database.execute(
+            "INSERT INTO contact_addresses (contact_id, provider, number, address, checked_at)"
+            " VALUES ($1, $2, '', $3, now())",
+            contact_id,
+            provider,
+            address,
+        )

@@ -1,0 +1,301 @@
+"""Routes of servers and numbers."""
+
+from typing import Annotated, Any
+
+from litestar import Controller, MediaType, Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from core.numbers import checks, connecting, servers, services, trials
+from core.numbers.schemas import (
+    ChallengeRead,
+    CheckCreate,
+    CheckRead,
+    NumberCreate,
+    NumberGrant,
+    NumberRead,
+    NumberUpdate,
+    ServerCreate,
+    ServerRead,
+    ServerSummary,
+    ServerUpdate,
+    TrialMessageCreate,
+    TrialMessageRead,
+)
+from core.pagination import Page, PageQuery, Resource, build_page
+from core.problems import problem_responses
+from core.request import AnyRequest
+from core.security import current_user, requires_administrator, requires_user
+from core.validation import MAXIMUM_BIGINT
+
+_SIGNED_IN: tuple[dict[str, list[str]]] = ({"BearerToken": []},)
+_PNG = "image/png"
+
+
+class ServerController(Controller):
+    """The servers a number can be put on."""
+
+    path = "/api/servers"
+    tags = ("numbers",)
+    guards = (requires_user,)
+    security = _SIGNED_IN
+
+    @get(operation_id="ListServers", summary="List the servers", responses=problem_responses(401, 403, 422))
+    async def list_servers(self, request: AnyRequest, page_query: NamedDependency[PageQuery]) -> Page[ServerSummary]:
+        """List the servers a number can be put on; sorts by id, name and created_at."""
+        found, total = await servers.list_summaries(page_query)
+        return build_page(found, total, page_query, request)
+
+
+class ServerAdministrationController(Controller):
+    """Add, change and probe servers."""
+
+    path = "/api/admin/servers"
+    tags = ("administration",)
+    guards = (requires_administrator,)
+    security = _SIGNED_IN
+
+    @get(operation_id="AdminListServers", summary="List the servers", responses=problem_responses(401, 403, 422))
+    async def list_servers(self, request: AnyRequest, page_query: NamedDependency[PageQuery]) -> Page[ServerRead]:
+        """List all servers with their state and what they can do; sorts by id, name and created_at."""
+        found, total = await servers.list_servers(page_query)
+        return build_page(found, total, page_query, request)
+
+    @post(
+        operation_id="AdminCreateServer",
+        summary="Add a server",
+        responses=problem_responses(400, 401, 403, 413, 415, 422),
+    )
+    async def create_server(self, data: JSONBody[ServerCreate]) -> Resource[ServerRead]:
+        """Add a server and probe it; one that does not answer is added with ``status`` false and the reason."""
+        return Resource(await servers.create_server(data))
+
+    @get(
+        "/{server_id:int}",
+        operation_id="AdminShowServer",
+        summary="Show a server",
+        responses=problem_responses(401, 403, 404),
+    )
+    async def show_server(self, server_id: FromPath[int]) -> Resource[ServerRead]:
+        """Show one server; secrets are masked."""
+        return Resource(await servers.get_server(server_id))
+
+    @patch(
+        "/{server_id:int}",
+        operation_id="AdminUpdateServer",
+        summary="Change a server",
+        responses=problem_responses(400, 401, 403, 404, 413, 415, 422),
+    )
+    async def update_server(self, server_id: FromPath[int], data: JSONBody[ServerUpdate]) -> Resource[ServerRead]:
+        """Change a server; a secret sent as ``***`` stays as it is. A new url or key is probed at once."""
+        return Resource(await servers.update_server(server_id, data))
+
+    @delete(
+        "/{server_id:int}",
+        operation_id="AdminDeleteServer",
+        summary="Delete a server",
+        responses=problem_responses(401, 403, 404, 409),
+    )
+    async def delete_server(self, server_id: FromPath[int]) -> None:
+        """Delete a server that holds no numbers."""
+        await servers.delete_server(server_id)
+
+    @post(
+        "/{server_id:int}/probe",
+        operation_id="AdminProbeServer",
+        summary="Probe a server",
+        status_code=200,
+        responses=problem_responses(401, 403, 404),
+    )
+    async def probe_server(self, server_id: FromPath[int]) -> Resource[ServerRead]:
+        """Ask the server what it can do; its ``status`` says whether it answered."""
+        return Resource(await servers.probe_server(server_id))
+
+
+class NumberAdministrationController(Controller):
+    """Numbers beyond plans."""
+
+    path = "/api/admin/numbers"
+    tags = ("administration",)
+    guards = (requires_administrator,)
+    security = _SIGNED_IN
+
+    @post(
+        operation_id="AdminGrantNumber",
+        summary="Grant a number",
+        responses=problem_responses(400, 401, 403, 409, 413, 415, 422),
+    )
+    async def grant_number(self, data: JSONBody[NumberGrant]) -> Resource[NumberRead]:
+        """Add a number to a user that does not count against the plan."""
+        return Resource(await services.grant_number(data))
+
+
+class NumberController(Controller):
+    """The tenant's sending numbers."""
+
+    path = "/api/numbers"
+    tags = ("numbers",)
+    guards = (requires_user,)
+    security = _SIGNED_IN
+
+    @get(operation_id="ListNumbers", summary="List your numbers", responses=problem_responses(401, 403, 422))
+    async def list_numbers(
+        self,
+        request: AnyRequest,
+        page_query: NamedDependency[PageQuery],
+        status_connection: Annotated[
+            bool | None, QueryParameter(description="Only numbers that are connected, or that are not.")
+        ] = None,
+        server_id: Annotated[
+            int | None, QueryParameter(ge=1, le=MAXIMUM_BIGINT, description="Only numbers of this server.")
+        ] = None,
+    ) -> Page[NumberRead]:
+        """List your numbers; sorts by id, name and created_at."""
+        wanted = services.NumberFilter(status_connection=status_connection, server_id=server_id)
+        found, total = await services.list_numbers(current_user(request).id, page_query, wanted)
+        return build_page(found, total, page_query, request)
+
+    @post(
+        operation_id="CreateNumber",
+        summary="Add a number",
+        responses=problem_responses(400, 401, 402, 403, 409, 413, 415, 422),
+    )
+    async def create_number(self, request: AnyRequest, data: JSONBody[NumberCreate]) -> Resource[NumberRead]:
+        """Add a number on a server; connect it next."""
+        return Resource(await services.create_number(current_user(request).id, data.server_id, data.name))
+
+    @get(
+        "/{number_id:int}",
+        operation_id="ShowNumber",
+        summary="Show a number",
+        responses=problem_responses(401, 403, 404),
+    )
+    async def show_number(self, request: AnyRequest, number_id: FromPath[int]) -> Resource[NumberRead]:
+        """Show one number and its connection."""
+        return Resource(await services.get_number(current_user(request).id, number_id))
+
+    @patch(
+        "/{number_id:int}",
+        operation_id="UpdateNumber",
+        summary="Change a number",
+        responses=problem_responses(400, 401, 403, 404, 413, 415, 422),
+    )
+    async def update_number(
+        self, request: AnyRequest, number_id: FromPath[int], data: JSONBody[NumberUpdate]
+    ) -> Resource[NumberRead]:
+        """Rename a number, or take it out of use."""
+        return Resource(await services.update_number(current_user(request).id, number_id, data))
+
+    @delete(
+        "/{number_id:int}",
+        operation_id="DeleteNumber",
+        summary="Delete a number",
+        responses=problem_responses(401, 403, 404),
+    )
+    async def delete_number(self, request: AnyRequest, number_id: FromPath[int]) -> None:
+        """Delete a number here and on its server; a server that does not answer is asked again later."""
+        await services.delete_number(current_user(request).id, number_id)
+
+
+class NumberConnectionController(Controller):
+    """Sign numbers in and out, and try them."""
+
+    path = "/api/numbers/{number_id:int}"
+    tags = ("numbers",)
+    guards = (requires_user,)
+    security = _SIGNED_IN
+
+    @post(
+        "/connect",
+        operation_id="ConnectNumber",
+        summary="Connect a number",
+        status_code=200,
+        responses=problem_responses(401, 403, 404, 409, 502),
+    )
+    async def connect(self, request: AnyRequest, number_id: FromPath[int]) -> Resource[NumberRead]:
+        """Start the number on its server; while ``connection`` is ``sign_in`` it waits for a scan of its QR code."""
+        return Resource(await connecting.connect(current_user(request).id, number_id))
+
+    @post(
+        "/disconnect",
+        operation_id="DisconnectNumber",
+        summary="Disconnect a number",
+        status_code=200,
+        responses=problem_responses(401, 403, 404, 409, 502),
+    )
+    async def disconnect(self, request: AnyRequest, number_id: FromPath[int]) -> Resource[NumberRead]:
+        """Stop the number and keep its sign-in."""
+        return Resource(await connecting.disconnect(current_user(request).id, number_id))
+
+    @post(
+        "/logout",
+        operation_id="LogOutNumber",
+        summary="Log a number out",
+        status_code=200,
+        responses=problem_responses(401, 403, 404, 409, 502),
+    )
+    async def log_out(self, request: AnyRequest, number_id: FromPath[int]) -> Resource[NumberRead]:
+        """Forget the number's sign-in; it needs a new QR scan afterwards."""
+        return Resource(await connecting.sign_out(current_user(request).id, number_id))
+
+    @get(
+        "/qr",
+        operation_id="ShowNumberQr",
+        summary="Show the sign-in code",
+        media_type=MediaType.JSON,
+        responses={
+            200: ResponseSpec(Resource[ChallengeRead], description="The code; as image/png where Accept asks for it."),
+            **problem_responses(401, 403, 404, 409, 422, 502),
+        },
+    )
+    async def show_qr(
+        self,
+        request: AnyRequest,
+        number_id: FromPath[int],
+        phone: Annotated[
+            str | None,
+            QueryParameter(max_length=32, description="Answer a pairing code for this phone instead of a QR code."),
+        ] = None,
+    ) -> Response[Any]:
+        """Answer the QR code as a PNG picture, or as JSON where ``Accept`` prefers it; a pairing code as JSON."""
+        found = await connecting.challenge(current_user(request).id, number_id, phone)
+        wants_picture = request.accept.best_match([_PNG, MediaType.JSON], default=_PNG) == _PNG
+        if found.kind == "qr" and wants_picture:
+            return Response(connecting.draw_qr(found.value), media_type=_PNG, headers={"vary": "accept"})
+        return Response(Resource(found), media_type=MediaType.JSON, headers={"vary": "accept"})
+
+    @post(
+        "/check",
+        operation_id="CheckPhone",
+        summary="Look a phone number up",
+        status_code=200,
+        responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422, 502),
+    )
+    async def check(
+        self, request: AnyRequest, number_id: FromPath[int], data: JSONBody[CheckCreate]
+    ) -> Resource[CheckRead]:
+        """Say whether a phone number uses the service; answers are remembered for up to 30 days."""
+        return Resource(await checks.check_phone(current_user(request).id, number_id, data.phone))
+
+    @post(
+        "/test-message",
+        operation_id="SendTestMessage",
+        summary="Send a test message",
+        status_code=200,
+        responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422, 502),
+    )
+    async def send_test_message(
+        self, request: AnyRequest, number_id: FromPath[int], data: JSONBody[TrialMessageCreate]
+    ) -> Resource[TrialMessageRead]:
+        """Send a text to a phone at once; ``outcome`` says what became of it. At most 20 an hour for each number."""
+        return Resource(await trials.send_test_message(current_user(request).id, number_id, data))
+
+
+CONTROLLERS: tuple[type[Controller], ...] = (
+    ServerController,
+    ServerAdministrationController,
+    NumberController,
+    NumberConnectionController,
+    NumberAdministrationController,
+)

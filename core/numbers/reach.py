@@ -1,0 +1,106 @@
+"""``recado check``: whether every messaging server answers us, and whether it reaches our webhook."""
+
+import ipaddress
+import secrets
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from core import database
+from core.checks import Check, Checkup, Result, ask, describe
+from core.numbers.connecting import webhook_url
+from core.numbers.senders import build_server
+from core.plugin import Capabilities, MessagingProvider, Secret, Sender, Server, SignIn, WebhookTarget
+from core.plugin.registry import NoSuchProviderError
+from core.webhooks import probe
+from core.webhooks.receiver import receiving
+
+CALLBACK_SECONDS = 20.0
+
+
+async def check_messaging_servers(checkup: Checkup) -> AsyncIterator[Result]:
+    """Ask every server, and have it call our webhook back; needs a started process (``core.startup``)."""
+    rows = await database.fetch(
+        "SELECT id, name, provider, url, credentials FROM servers WHERE deleted_at IS NULL ORDER BY id"
+    )
+    if not rows:
+        yield Result("warning", "messaging servers", "there is none: add one under POST /api/admin/servers")
+    listening = checkup.config.server
+    async with receiving(listening.host, listening.port):
+        for row in rows:
+            async for result in _check_server(checkup, row):
+                yield result
+
+
+async def _check_server(checkup: Checkup, row: asyncpg.Record) -> AsyncIterator[Result]:
+    name = f"{row['provider']} server {row['name']}"
+    try:
+        provider = checkup.providers.messaging(row["provider"])
+        server = build_server(provider, row["id"], row["url"], row["credentials"])
+    except NoSuchProviderError as error:
+        yield Result("problem", name, str(error))
+        return
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with a row is a line of the check
+        yield Result("problem", name, describe(error))
+        return
+    answered = await ask(name, lambda: provider.check(server))
+    yield answered
+    if answered.level == "ok":
+        yield await check_callback(provider, server, checkup.config.server.base_url)
+
+
+async def check_callback(provider: MessagingProvider, server: Server, base_url: str) -> Result:
+    """Open a number for trial on ``server``, wait until the server calls our webhook, and remove the number."""
+    name = f"{provider.name} server {server.id} calls back"
+    if is_loopback(base_url) and not is_loopback(server.url):
+        text = f"{_host(server.url)} cannot call {base_url}, which is this machine's own: set [server] public_url"
+        return Result("problem", name, f"{text} to an address that it reaches")
+    try:
+        capabilities = await provider.capabilities(server)
+        if not isinstance(provider, SignIn) or not capabilities.multi_session:
+            return Result("warning", name, "not tried: the server has no room for a number on trial")
+        return await _try_callback(provider, provider, server, capabilities, name)
+    except Exception as error:  # noqa: BLE001 - a provider may raise anything
+        return Result("problem", name, describe(error))
+
+
+async def _try_callback(
+    provider: MessagingProvider, sign_in: SignIn, server: Server, capabilities: Capabilities, name: str
+) -> Result:
+    sender = Sender(
+        number_id=probe.NO_NUMBER,
+        instance=f"recado-check-{secrets.token_hex(4)}",
+        server=server,
+        capabilities=capabilities,
+        webhook_secret=Secret(secrets.token_urlsafe(32)),
+    )
+    token = await probe.expect(provider.name, sender.webhook_secret)
+    url = webhook_url(provider.name, token)
+    shown = url.removesuffix(token)
+    try:
+        await sign_in.open(sender, WebhookTarget(url))
+        called = await probe.wait_for_call(token, CALLBACK_SECONDS)
+    finally:
+        await sign_in.remove(sender)
+        await probe.close(token)
+    if called:
+        return Result("ok", name, f"the server reaches {shown}")
+    text = f"the server did not call {shown} within {CALLBACK_SECONDS:g} s: set [server] public_url to an address that"
+    return Result("problem", name, f"{text} it reaches (inside a container, 127.0.0.1 is the container itself)")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address names the machine that uses it."""
+    host = _host(url)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+CHECKS: tuple[tuple[str, Check], ...] = (("messaging servers", check_messaging_servers),)

@@ -1,0 +1,154 @@
+"""Bodies of the servers' and numbers' routes."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from core.plugin import Capabilities
+
+Name = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"\S")]
+Label = Annotated[str, Meta(max_length=120)]
+Url = Annotated[str, Meta(min_length=1, max_length=500, examples=["https://waha.example:3000"])]
+Capacity = Annotated[int, Meta(ge=1, le=1_000_000, description="How many numbers the server may hold.")]
+Phone = Annotated[str, Meta(min_length=1, max_length=32, examples=["+5511987654321"])]
+
+
+class ServerCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A server of a messaging service."""
+
+    name: Name
+    provider: Annotated[str, Meta(min_length=1, max_length=60, examples=["waha"])]
+    url: Url
+    credentials: Annotated[dict[str, object], Meta(examples=[{"api_key": "..."}])] = {}
+    """What the provider asks for; secrets are encrypted at rest and answered as ``***``."""
+    capacity: Capacity | None = None
+
+
+class ServerUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What may change on a server; a secret sent as ``***`` stays."""
+
+    name: Name | UnsetType = UNSET
+    url: Url | UnsetType = UNSET
+    credentials: dict[str, object] | UnsetType = UNSET
+    capacity: Capacity | UnsetType | None = UNSET
+
+
+class ServerRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A server as administrators see it."""
+
+    id: int
+    name: str
+    provider: str
+    url: str
+    credentials: dict[str, object]
+    status: bool
+    """Whether it answered when it was last asked."""
+    status_reason: str
+    capacity: int | None
+    capabilities: Capabilities | None
+    """What it can do; ``null`` until it has answered once."""
+    numbers: int
+    checked_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ServerSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A server as users choose it."""
+
+    id: int
+    name: str
+    provider: str
+    status: bool
+
+
+class NumberCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A new number."""
+
+    server_id: int
+    name: Label = ""
+
+
+class NumberGrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A number beyond the plan's limit, for one user."""
+
+    user_id: int
+    server_id: int
+    name: Label = ""
+
+
+class NumberUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What may change on a number."""
+
+    name: Label | UnsetType = UNSET
+    status: bool | UnsetType = UNSET
+    """Whether campaigns may send from it."""
+
+
+class NumberRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A sending number."""
+
+    id: int
+    server_id: int
+    provider: str
+    instance: str
+    name: str
+    number: str
+    """E.164 digits; empty until the number was first connected."""
+    status: bool
+    status_connection: bool
+    connection: str
+    """``stopped``, ``starting``, ``sign_in``, ``connected``, ``needs_person`` or ``failed``."""
+    connection_reason: str
+    connection_at: datetime | None
+    restricted_until: datetime | None
+    """Until when the service refuses messages to people who were never written to."""
+    first_connected_at: datetime | None
+    sign_in: tuple[str, ...]
+    """How it can be signed in: ``qr``, ``pairing_code`` ..."""
+    extra: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class ChallengeRead(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person needs to sign the number in."""
+
+    kind: Literal["qr", "pairing_code"]
+    value: str
+    """The text of the QR picture, or the code to type on the phone."""
+
+
+class CheckCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A phone number to look up."""
+
+    phone: Phone
+
+
+class CheckRead(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a phone number uses the service."""
+
+    phone: str
+    """E.164 digits, as asked."""
+    exists: bool
+    address: str
+    """What messages are sent to; it may name other digits than asked."""
+
+
+class TrialMessageCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A text sent at once, outside any campaign."""
+
+    phone: Phone
+    text: Annotated[str, Meta(min_length=1, max_length=4096)]
+
+
+class TrialMessageRead(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the test message."""
+
+    outcome: Literal["accepted", "retryable", "unknown", "rejected", "sender_stopped"]
+    """``unknown``: it may have been sent. ``retryable``, ``rejected`` and ``sender_stopped``: it was not."""
+    code: str
+    ids: tuple[str, ...]
+    address: str

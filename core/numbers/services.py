@@ -1,0 +1,185 @@
+"""A tenant's sending numbers: added within the plan's limit and the server's room, changed, listed, deleted."""
+
+import secrets
+from collections.abc import Sequence
+
+import asyncpg
+import msgspec
+import structlog
+
+from core import database
+from core.crypto import encrypt
+from core.errors import ConflictError, InvalidInputError, NotFoundError, ProviderFailedError
+from core.numbers import removing
+from core.numbers.changes import announce
+from core.numbers.schemas import NumberGrant, NumberRead, NumberUpdate
+from core.pagination import PageQuery
+from core.plans.services import ensure_within
+from core.plugin import Capabilities
+from core.texts import text
+from core.webhooks.targets import WEBHOOK_SEAL
+
+_SORTS = {"id": "n.id", "name": "lower(n.name)", "created_at": "n.created_at"}
+_SELECT = """
+SELECT n.*, s.provider, s.capabilities AS server_capabilities
+FROM numbers n JOIN servers s ON s.id = n.server_id WHERE n.deleted_at IS NULL AND n.user_id = $1
+"""
+_FILTERS = """
+AND ($2::text IS NULL OR strpos(lower(n.name || ' ' || n.number || ' ' || n.instance), lower($2)) > 0)
+AND ($3::bool IS NULL OR n.status_connection = $3) AND ($4::bigint IS NULL OR n.server_id = $4)
+"""
+_capabilities = msgspec.json.Decoder(Capabilities)
+_log = structlog.get_logger(__name__)
+
+
+class NumberFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which numbers a list should hold."""
+
+    status_connection: bool | None = None
+    server_id: int | None = None
+
+
+async def create_number(user_id: int, server_id: int, name: str, *, extra: bool = False) -> NumberRead:
+    """Add a number; it is connected in a second step. An ``extra`` one does not count against the plan.
+
+    Raises:
+        PlanLimitError: The plan's ``numbers_limit`` is reached.
+        InvalidInputError: There is no such server.
+        ConflictError: The server has never answered, or has no room.
+    """
+    token = secrets.token_urlsafe(32)
+    secret = encrypt(secrets.token_urlsafe(32), purpose=WEBHOOK_SEAL)
+    async with database.unit_of_work():
+        if not extra:
+            await ensure_within(user_id, "numbers")
+        await _ensure_place(server_id)
+        number_id = await database.fetch_value("SELECT nextval('numbers_id_seq')")
+        await database.execute(
+            "INSERT INTO numbers (id, user_id, server_id, instance, name, extra, webhook_token, webhook_secret)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            number_id,
+            user_id,
+            server_id,
+            f"recado-{number_id}-{secrets.token_hex(4)}",
+            name.strip(),
+            extra,
+            token,
+            secret,
+        )
+    return await get_number(user_id, int(str(number_id)))
+
+
+async def grant_number(wanted: NumberGrant) -> NumberRead:
+    """Add a number beyond a user's plan; raises as ``create_number``, and ``InvalidInputError`` for an unknown user."""
+    user = await database.fetch_value("SELECT id FROM users WHERE id = $1 AND deleted_at IS NULL", wanted.user_id)
+    if user is None:
+        raise InvalidInputError({"user_id": [text("no_such_user")]})
+    return await create_number(wanted.user_id, wanted.server_id, wanted.name, extra=True)
+
+
+async def update_number(user_id: int, number_id: int, wanted: NumberUpdate) -> NumberRead:
+    """Rename a number, or take it out of and back into use; raises ``NotFoundError``."""
+    async with database.unit_of_work():
+        row = await database.fetch_row(f"{_SELECT} AND n.id = $2 FOR UPDATE OF n", user_id, number_id)
+        if row is None:
+            raise NotFoundError("number", number_id)
+        status = row["status"] if wanted.status is msgspec.UNSET else wanted.status
+        await database.execute(
+            "UPDATE numbers SET name = $2, status = $3, updated_at = now() WHERE id = $1",
+            number_id,
+            row["name"] if wanted.name is msgspec.UNSET else wanted.name.strip(),
+            status,
+        )
+        if status != row["status"]:
+            await announce([number_id])
+    return await get_number(user_id, number_id)
+
+
+async def delete_number(user_id: int, number_id: int) -> None:
+    """Delete a number here at once and on its server if that answers; else the sweep keeps trying.
+
+    Raises:
+        NotFoundError: No such number.
+    """
+    async with database.unit_of_work():
+        changed = await database.execute(
+            "UPDATE numbers SET deleted_at = now(), status = false, status_connection = false, connection = 'stopped',"
+            " connection_reason = '', poll_at = now() + interval '2 minutes', updated_at = now()"
+            " WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL",
+            number_id,
+            user_id,
+        )
+        if not changed:
+            raise NotFoundError("number", number_id)
+        await announce([number_id])
+    try:
+        await removing.remove(number_id)
+    except ProviderFailedError:
+        _log.info("number_not_removed_yet", number_id=number_id)
+
+
+async def get_number(user_id: int, number_id: int) -> NumberRead:
+    """Return one number of the tenant, or raise ``NotFoundError``."""
+    row = await database.fetch_row(f"{_SELECT} AND n.id = $2", user_id, number_id)
+    if row is None:
+        raise NotFoundError("number", number_id)
+    return _read(row)
+
+
+async def list_numbers(user_id: int, query: PageQuery, wanted: NumberFilter) -> tuple[Sequence[NumberRead], int]:
+    """Return one page of the tenant's numbers and how many fit; ``search`` looks into name, number and instance."""
+    order = query.order_by(_SORTS, "id")
+    filters = (user_id, query.search, wanted.status_connection, wanted.server_id)
+    rows = await database.fetch(
+        f"{_SELECT} {_FILTERS} ORDER BY {order} LIMIT $5 OFFSET $6", *filters, query.limit, query.offset
+    )
+    total = await database.fetch_value(f"SELECT count(*) FROM ({_SELECT} {_FILTERS}) AS fitting", *filters)
+    return [_read(row) for row in rows], int(str(total))
+
+
+async def _ensure_place(server_id: int) -> None:
+    """See that the server exists and has room; locked, so that two numbers do not take the last place."""
+    server = await database.fetch_row(
+        "SELECT capacity, capabilities FROM servers WHERE id = $1 AND deleted_at IS NULL FOR UPDATE", server_id
+    )
+    if server is None:
+        raise InvalidInputError({"server_id": [text("no_such_server")]})
+    if server["capabilities"] == "{}":
+        raise ConflictError(
+            "The server has not answered yet, so what it can do is not known: ask an administrator to look at it.",
+            code="server_not_ready",
+        )
+    # A deleted number keeps its place until it is gone from the server: its removal must not hit a successor.
+    taken = await database.fetch_value(
+        "SELECT count(*) FROM numbers WHERE server_id = $1 AND removed_at IS NULL", server_id
+    )
+    places = server["capacity"] if _capabilities.decode(server["capabilities"]).multi_session else 1
+    if places is not None and int(str(taken)) >= places:
+        raise ConflictError(
+            f"The server has room for {places} number(s), and all are taken: choose another.",
+            code="server_full",
+            places=places,
+        )
+
+
+def _read(row: asyncpg.Record) -> NumberRead:
+    capabilities = _capabilities.decode(row["server_capabilities"])
+    return NumberRead(
+        id=row["id"],
+        server_id=row["server_id"],
+        provider=row["provider"],
+        instance=row["instance"],
+        name=row["name"],
+        number=row["number"],
+        status=row["status"],
+        status_connection=row["status_connection"],
+        connection=row["connection"],
+        connection_reason=row["connection_reason"],
+        connection_at=row["connection_at"],
+        restricted_until=row["restricted_until"],
+        first_connected_at=row["first_connected_at"],
+        sign_in=capabilities.sign_in,
+        extra=row["extra"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

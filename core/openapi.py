@@ -1,0 +1,164 @@
+"""The API's description: what Litestar finds in the handlers, completed with what holds for every route."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, License, SecurityScheme, Tag
+
+from core.problems import MEDIA_TYPE, example_of
+from core.reader import ReaderPlugin
+from core.request import JSON, AnyRequest
+from core.version import platform_version
+
+Json = dict[str, Any]
+
+PATH = "/api/schema"
+SCHEMAS = "#/components/schemas/"
+_METHODS = ("get", "post", "put", "patch", "delete")
+MAXIMUM_DEPTH = 12
+"""Examples of schemas that hold themselves end here."""
+
+_BODY_STATUSES = (400, 413, 415, 422)
+_TAGS = (
+    ("accounts", "Sign-in, sessions and one's own account."),
+    ("plans", "The plans on offer."),
+    ("numbers", "Sending numbers."),
+    ("contacts", "Contacts, audiences, labels, the block list and imports."),
+    ("campaigns", "Campaigns and their recipients."),
+    ("webhooks", "What outside services call."),
+    ("administration", "For administrators."),
+    ("platform", "Health and plugins."),
+)
+
+
+class DocumentPlugin(JsonRenderPlugin):
+    """Serve the completed description as ``openapi.json``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._document: bytes | None = None
+
+    def render(self, request: AnyRequest, openapi_schema: Json) -> bytes:
+        """Return the description as JSON, completed once."""
+        del request
+        if self._document is None:
+            self._document = msgspec.json.encode(complete(openapi_schema))
+        return self._document
+
+
+def openapi_config() -> OpenAPIConfig:
+    """Return Litestar's configuration of the description and its reader."""
+    bearer = SecurityScheme(
+        type="http", scheme="bearer", description="The `token` of `POST /api/auth/login`, `register` or `setup`."
+    )
+    return OpenAPIConfig(
+        title="Recado",
+        version=platform_version(),
+        summary="WhatsApp campaigns, paced, tracked and reported.",
+        description="Every error is a problem document (RFC 9457) with a stable `code`; see docs/reference/errors.md.",
+        license=License(name="MIT", identifier="MIT"),
+        components=Components(security_schemes={"BearerToken": bearer}),
+        tags=[Tag(name=name, description=description) for name, description in _TAGS],
+        use_handler_docstrings=True,
+        path=PATH,
+        render_plugins=[ReaderPlugin(), DocumentPlugin()],
+    )
+
+
+def document(app: Litestar) -> Json:
+    """Return the description of ``app`` as it is served."""
+    return complete(app.openapi_schema.to_schema())
+
+
+def complete(found: Json) -> Json:
+    """Give readable names to schemas, and every operation the errors that its kind of route can answer."""
+    completed: Json = msgspec.json.decode(_renamed(found))
+    schemas: Json = completed["components"]["schemas"]
+    for operation in operations(completed):
+        _add_errors(operation)
+    for schema in schemas.values():
+        if schema.get("type") == "object" and "examples" not in schema:
+            schema["examples"] = [_example(schema, schemas)]
+    return completed
+
+
+def operations(document: Json) -> Iterator[Json]:
+    """Yield every operation of a description."""
+    for item in document["paths"].values():
+        yield from (item[method] for method in _METHODS if method in item)
+
+
+def _renamed(found: Json) -> bytes:
+    """Call ``Page_core.x.UserRead_`` ``UserReadPage``, wherever it is referred to."""
+    text = msgspec.json.encode(found).decode()
+    schemas = found["components"]["schemas"]
+    for name in schemas:
+        readable = _readable(name)
+        if readable not in schemas:
+            text = text.replace(f'"{SCHEMAS}{name}"', f'"{SCHEMAS}{readable}"').replace(f'"{name}":', f'"{readable}":')
+    return text.encode()
+
+
+def _readable(name: str) -> str:
+    generic = re.fullmatch(r"(?P<outer>[A-Za-z]+)_(?P<inner>.+)_", name)
+    if generic is None:
+        return name
+    inner = generic["inner"].strip("_").rsplit(".", 1)[-1].removeprefix("list_")
+    return f"{inner}{'List' if generic['inner'].startswith('list_') else ''}{generic['outer']}"
+
+
+def _add_errors(operation: Json) -> None:
+    responses: Json = operation["responses"]
+    if JSON in responses.get("400", {}).get("content", {}):
+        # Litestar's own description of what the platform answers with 422.
+        del responses["400"]
+    places = {parameter["in"] for parameter in operation.get("parameters", ())}
+    statuses = {403}
+    statuses |= set(_BODY_STATUSES) if "requestBody" in operation else set()
+    statuses |= {401} if operation.get("security") else set()
+    statuses |= {404} if "path" in places else set()
+    statuses |= {422} if "query" in places else set()
+    for status in sorted(statuses):
+        if str(status) not in responses:
+            responses[str(status)] = _error_response(status)
+
+
+def _error_response(status: int) -> Json:
+    example = example_of(status)
+    content = {
+        "schema": {"$ref": f"{SCHEMAS}ProblemDetails"},
+        "examples": {example.code: {"value": msgspec.to_builtins(example)}},
+    }
+    return {"description": example.title, "content": {MEDIA_TYPE: content}}
+
+
+def _example(schema: Mapping[str, Any], schemas: Json, depth: int = 0) -> object:
+    """Make a value that fits ``schema`` out of the examples and defaults of its parts."""
+    for key in ("examples", "enum"):
+        if schema.get(key):
+            return schema[key][0]
+    if "default" in schema or "const" in schema:
+        return schema.get("default", schema.get("const"))
+    if depth > MAXIMUM_DEPTH:
+        return None
+    part = (
+        schemas[schema["$ref"].removeprefix(SCHEMAS)] if "$ref" in schema else next(iter(schema.get("oneOf", ())), None)
+    )
+    return _example(part, schemas, depth + 1) if part is not None else _typed_example(schema, schemas, depth)
+
+
+def _typed_example(schema: Mapping[str, Any], schemas: Json, depth: int) -> object:
+    kind = schema.get("type")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == "object":
+        return {name: _example(part, schemas, depth + 1) for name, part in schema.get("properties", {}).items()}
+    if kind == "array":
+        return [_example(schema["items"], schemas, depth + 1)] if isinstance(schema.get("items"), dict) else []
+    if kind == "string":
+        return {"date-time": "2026-01-31T09:00:00Z", "date": "2026-01-31"}.get(schema.get("format", ""), "text")
+    return {"integer": int(schema.get("minimum", 1)), "number": 1.0, "boolean": True}.get(str(kind))

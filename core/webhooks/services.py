@@ -1,0 +1,133 @@
+"""Receive a delivery: whose it is, whether it is genuine, store what it says, answer; and what follows later."""
+
+import msgspec
+import structlog
+
+from core import database, queue
+from core.errors import NotFoundError, NotReadyError
+from core.plugin import UnknownEvent, WebhookDelivery, WebhookResult
+from core.plugin.registry import NoSuchProviderError
+from core.runtime import providers
+from core.webhooks import log, probe
+from core.webhooks.hints import ACTOR, EVENTS, INBOUND, QUEUES, Hints, line_of
+from core.webhooks.inbox import Inbox, build_row
+from core.webhooks.targets import Target, Targets
+
+KEPT_APPLIED = "48 hours"
+"""Longer than services repeat a delivery (WAHA half an hour, others a day), so that a late repeat is recognised."""
+DELETE_AT_ONCE = 10_000
+UNKNOWN_NAMES = 200
+
+_targets = Targets()
+_inbox = Inbox()
+_hints = Hints()
+_switch = log.Switch()
+_unknown: dict[tuple[str, str], int] = {}
+
+_log = structlog.get_logger(__name__)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What to send back to the service."""
+
+    status: int
+    body: bytes
+    content_type: str
+
+
+REFUSED = Answer(401, b"The signature does not fit.", "text/plain")
+
+
+async def find_target(plugin: str, token: str) -> Target:
+    """Return whose webhook ``token`` opens; nothing of the request but its path is looked at before.
+
+    Raises:
+        NotFoundError: No live number on a server of ``plugin`` has it.
+    """
+    target = await _targets.find(plugin, token) or await probe.find(plugin, token)
+    if target is None:
+        raise NotFoundError("webhook")
+    return target
+
+
+async def receive(target: Target, token: str, delivery: WebhookDelivery) -> Answer:
+    """Judge a delivery and store its events; once the answer is returned they are committed.
+
+    Raises:
+        NotReadyError: It could not be judged or stored: the service has to repeat it.
+    """
+    result = await _judge(target, delivery)
+    if not result.genuine:
+        await log.write_refused(target, "the signature does not fit", REFUSED.status)
+        return REFUSED
+    if target.number_id == probe.NO_NUMBER:
+        await probe.tick_off(token)
+    else:
+        await _store(target, result)
+    return Answer(result.status, result.body, result.content_type)
+
+
+async def _judge(target: Target, delivery: WebhookDelivery) -> WebhookResult:
+    try:
+        return providers().messaging(target.plugin).receive(delivery, target.secret)
+    except NoSuchProviderError:
+        raise NotReadyError("The plugin of this webhook is not enabled.", code="plugin_disabled") from None
+    except Exception:  # noqa: BLE001 - a plugin may raise anything
+        _log.exception("webhook_not_judged", plugin=target.plugin, number_id=target.number_id)
+        await log.write_refused(target, "the plugin failed to judge it, see the log", NotReadyError.status_code)
+        raise NotReadyError("The delivery could not be judged.", code="webhook_not_judged") from None
+
+
+async def _store(target: Target, result: WebhookResult) -> None:
+    rows = []
+    for event in result.events:
+        if isinstance(event, UnknownEvent):
+            _count_unknown(target.plugin, event.name)
+        else:
+            rows.append(build_row(target.plugin, target.number_id, event))
+    if rows:
+        await _inbox.store(rows)
+        for line in {line_of(row.kind) for row in rows}:
+            _hints.want(line)
+    if await _switch.is_on():
+        await log.write_genuine(target, result)
+
+
+def _count_unknown(plugin: str, name: str) -> None:
+    """Count events a plugin does not know; the first of each name, and every thousandth, is told."""
+    key = (plugin, name[:60])
+    if key not in _unknown and len(_unknown) >= UNKNOWN_NAMES:
+        return
+    _unknown[key] = count = _unknown.get(key, 0) + 1
+    if count == 1 or count % 1000 == 0:
+        _log.info("webhook_event_unknown", plugin=plugin, event_name=key[1], count=count)
+
+
+async def sweep() -> None:
+    """Wake the workers for open events that are due: whose hint was lost, or whose time has come again."""
+    for line, condition in ((INBOUND, "="), (EVENTS, "<>")):
+        waiting = await database.fetch_value(
+            "SELECT EXISTS (SELECT FROM webhook_events WHERE applied_at IS NULL"
+            f" AND kind {condition} 'message_in' AND due_at <= now())"
+        )
+        if waiting:
+            await queue.send(ACTOR, line, queue=QUEUES[line])
+
+
+async def clean_up() -> int:
+    """Delete applied events and log entries that are old enough; return how many rows that were."""
+    return await _delete(
+        f"SELECT id FROM webhook_events WHERE applied_at < now() - interval '{KEPT_APPLIED}'", "webhook_events"
+    ) + await _delete(
+        f"SELECT id FROM webhooks_log WHERE created_at < now() - interval '{log.RETENTION}'", "webhooks_log"
+    )
+
+
+async def _delete(selection: str, table: str) -> int:
+    """Delete in portions, so that no statement holds many locks for long."""
+    total = 0
+    while deleted := await database.execute(f"DELETE FROM {table} WHERE id IN ({selection} LIMIT {DELETE_AT_ONCE})"):
+        total += deleted
+        if deleted < DELETE_AT_ONCE:
+            break
+    return total

@@ -1,0 +1,178 @@
+"""Sends: what WAHA checks, what it hands to WhatsApp, and the acknowledgements that come back."""
+
+import asyncio
+import time
+from typing import Any
+
+from plugins.waha.simulator import shapes
+from plugins.waha.simulator.faults import (
+    ACK_KINDS,
+    REQUEST_KINDS,
+    Fault,
+    Faults,
+    Match,
+    exception_reply,
+    failure_reply,
+    wrong_status,
+)
+from plugins.waha.simulator.http import Refused, Reply, Request, Router, bad_request, json_reply
+from plugins.waha.simulator.state import Arrival, Message, Session, State
+from plugins.waha.simulator.webhooks import Webhooks
+
+_FILES = {
+    "/api/sendImage": "image",
+    "/api/sendFile": "document",
+    "/api/sendVoice": "audio",
+    "/api/sendVideo": "video",
+}
+_ACKS = (1, 2, 3)
+
+
+class Sending:
+    """The send calls, typing and seen."""
+
+    def __init__(self, state: State, faults: Faults, webhooks: Webhooks) -> None:
+        self._state = state
+        self._faults = faults
+        self._webhooks = webhooks
+
+    def routes(self, router: Router) -> None:
+        """Add the calls."""
+        for path in ("/api/sendText", *_FILES):
+            router.add("POST", path, self._send)
+        for path in ("/api/startTyping", "/api/stopTyping"):
+            router.add("POST", path, self._typing)
+        router.add("POST", "/api/sendSeen", self._seen)
+        router.add("POST", "/api/{session}/presence", self._presence)
+
+    async def working(self, name: str) -> Session:
+        """Return a session that works, after a patient wait; else answer 422."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        patience = self._state.options.patience_seconds
+        while True:
+            session = self._state.sessions.get(name)
+            if session is not None and session.status == "WORKING":
+                return session
+            left = begun + (patience if session else patience / 2) - loop.time()
+            try:
+                await asyncio.wait_for(self._state.changed.wait(), max(0.0, left))
+            except TimeoutError:
+                break
+        if session is None:
+            raise Refused(json_reply({"error": f'Session "{name}" does not exist', "session": name}, 422))
+        raise Refused(wrong_status(name, session.status))
+
+    async def _send(self, request: Request) -> Reply:
+        fields = request.fields()
+        name, chat, text = fields.get("session"), fields.get("chatId"), _text(fields)
+        where = Match(session=str(name), chat_id=str(chat), text=text, path=request.path)
+        fault = self._faults.take(REQUEST_KINDS, where)
+        if fault is not None and not _goes_out(fault):
+            return failure_reply(fault, request, self._state)
+        if not isinstance(name, str) or not name:
+            return bad_request("Session name is required")
+        if request.path in _FILES and not self._state.options.is_free:
+            text = "Sending files is available only in Plus version"
+            return json_reply({"message": text, "error": "Unprocessable Entity", "statusCode": 422}, 422)
+        session = await self.working(name)
+        if not isinstance(chat, str) or (request.path == "/api/sendText" and not isinstance(fields.get("text"), str)):
+            failure: dict[str, object] = {"message": "Cannot read properties of undefined", "name": "TypeError"}
+            return exception_reply(failure, request, self._state)
+        address = chat if "@" in chat else f"{chat}@c.us"
+        message = Message(
+            self._id(fields), session.name, address, text, time.time(), kind=_FILES.get(request.path, "text")
+        )
+        if self._is_restricted(session, address):
+            return exception_reply(
+                {"message": "2 UNKNOWN: server returned error 463", "name": "Error"}, request, self._state
+            )
+        return await self._hand_over(session, message, request, fault)
+
+    async def _hand_over(self, session: Session, message: Message, request: Request, fault: Fault | None) -> Reply:
+        """Send once WAHA comes to it; a client that has gone changes nothing."""
+        delay = self._state.options.send_seconds
+        if fault is not None and fault.kind == "late_success":
+            delay = fault.seconds
+        if delay:
+            await asyncio.shield(self._state.begin(self._later(delay, session, message)))
+        else:
+            self.execute(session, message)
+        if fault is not None and fault.kind != "late_success":
+            return failure_reply(fault, request, self._state)
+        return json_reply(shapes.sent(message, self._state.options.engine), 201)
+
+    async def _later(self, delay: float, session: Session, message: Message) -> None:
+        await asyncio.sleep(delay)
+        self.execute(session, message)
+
+    def execute(self, session: Session, message: Message) -> None:
+        """Give a message to WhatsApp: it is stored, and reaches its phone if there is one."""
+        message.at = time.time()
+        self._state.store(message)
+        self._webhooks.emit(session, "message.any", shapes.stored(message))
+        if not self._state.reached(message.chat):
+            return
+        self._state.arrive(
+            Arrival(session.name, message.chat, message.text, message.id, round(message.at, 3), message.kind)
+        )
+        if message.source == "api":
+            _ = self._state.begin(self._acknowledge(session, message))
+
+    async def _acknowledge(self, session: Session, message: Message) -> None:
+        state = self._state
+        fault = self._faults.take(ACK_KINDS, Match(session=session.name, chat_id=message.chat, text=message.text))
+        kind = fault.kind if fault else ""
+        if kind == "no_acks":
+            return
+        acks: tuple[int, ...] = _ACKS if state.random.random() < state.options.read_share else _ACKS[:2]
+        if kind == "failed_ack":
+            acks = (-1,)
+        if kind == "duplicate_acks":
+            acks = tuple(ack for ack in acks for _ in range(2))
+        if kind == "out_of_order_acks":
+            acks = acks[::-1]
+        if fault is not None and kind == "late_acks":
+            await asyncio.sleep(fault.seconds)
+        for ack in acks:
+            await asyncio.sleep(state.random.uniform(0, state.options.ack_seconds))
+            if ack > message.ack or ack < 0:
+                message.ack = ack
+                state.store(message)
+            self._webhooks.emit(session, "message.ack", shapes.acknowledged(message, ack))
+
+    def _id(self, fields: dict[str, Any]) -> str:
+        given = fields.get("id")
+        if self._state.options.takes_ids and isinstance(given, str) and given:
+            return given
+        return self.new_id()
+
+    def new_id(self) -> str:
+        """Make a raw message id."""
+        return f"3EB0{self._state.random.getrandbits(72):018X}"
+
+    def _is_restricted(self, session: Session, chat: str) -> bool:
+        """People never written to are refused while a restriction lasts."""
+        if session.restricted_until <= time.time():
+            return False
+        return not any(one.session == session.name and one.chat == chat for one in self._state.messages.values())
+
+    async def _typing(self, request: Request) -> Reply:
+        await self.working(str(request.fields().get("session", "")))
+        return json_reply({"result": True}, 201)
+
+    async def _seen(self, request: Request) -> Reply:
+        await self.working(str(request.fields().get("session", "")))
+        return json_reply({"ids": []}, 201)
+
+    async def _presence(self, request: Request) -> Reply:
+        await self.working(request.path_values["session"])
+        return Reply(201)
+
+
+def _text(fields: dict[str, Any]) -> str:
+    return str(fields.get("text") or fields.get("caption") or "")
+
+
+def _goes_out(fault: Fault) -> bool:
+    return fault.executed or fault.kind in {"drop_response", "late_success", "malformed"}

@@ -1,0 +1,167 @@
+"""One PostgreSQL and one Valkey for the whole run; every test works as a tenant of its own, with real commits."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+import uvicorn
+from litestar import Litestar
+from litestar.types import ASGIApp
+
+from core import database
+from core.accounts.tables import Profile
+from core.app import create_app
+from core.config import DatabaseConfig, PathsConfig, PlatformConfig, RedisConfig
+from core.embedded import EmbeddedUrls, embedded_servers
+from core.migrate import migrate
+from core.piccolo_conf import DB
+from core.plugin.secret import Secret
+from core.runtime import Runtime
+from core.startup import running_process
+from tests.factories import Member, make_member
+
+TEMPLATE = "recado_template"
+
+ClientOf = Callable[[Member], httpx.AsyncClient]
+Serve = Callable[[ASGIApp], Awaitable[str]]
+
+
+@pytest.fixture(scope="session")
+async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedUrls]:
+    """The run's own servers; commits are not flushed to disk."""
+    async with embedded_servers(tmp_path_factory.mktemp("servers"), durable=False) as urls:
+        yield urls
+
+
+@pytest.fixture(scope="session")
+async def template(servers: EmbeddedUrls, tmp_path_factory: pytest.TempPathFactory) -> PlatformConfig:
+    """A migrated database that nobody connects to, to be copied."""
+    await _administrate(servers, f'CREATE DATABASE "{TEMPLATE}"')
+    config = PlatformConfig(
+        database=DatabaseConfig(url=Secret(_with_name(servers.database_url, TEMPLATE))),
+        redis=RedisConfig(url=Secret(servers.redis_url)),
+        paths=PathsConfig(data=str(tmp_path_factory.mktemp("data"))),
+    )
+    await migrate(config)
+    return config
+
+
+@pytest.fixture(scope="session")
+async def config(servers: EmbeddedUrls, template: PlatformConfig) -> PlatformConfig:
+    """The configuration of the run's process, also for processes that a test starts."""
+    return await _copy(servers, template, "recado_tests")
+
+
+@pytest.fixture(scope="session")
+async def runtime(config: PlatformConfig) -> AsyncIterator[Runtime]:
+    """This process, started as the API's is."""
+    async with running_process(config) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def app(runtime: Runtime) -> Litestar:
+    return create_app(runtime.config)
+
+
+@pytest.fixture
+async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who is not signed in."""
+    async with client_for(app) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def user(runtime: Runtime) -> Member:
+    return await make_member()
+
+
+@pytest.fixture
+async def other_user(runtime: Runtime) -> Member:
+    return await make_member()
+
+
+@pytest.fixture
+async def administrator(runtime: Runtime) -> Member:
+    return await make_member(profile=Profile.ADMINISTRATOR)
+
+
+@pytest.fixture
+def api(app: Litestar) -> ClientOf:
+    """A signed-in client: ``api(user)``."""
+    return lambda member: client_for(app, member.token)
+
+
+@pytest.fixture
+async def empty_installation(
+    servers: EmbeddedUrls, template: PlatformConfig, runtime: Runtime
+) -> AsyncIterator[PlatformConfig]:
+    """A database without any user, which the test's process uses meanwhile."""
+    config = await _copy(servers, template, f"empty_{secrets.token_hex(4)}")
+    used, DB.pool = DB.pool, None
+    await database.open_pool(config, size=4)
+    try:
+        yield config
+    finally:
+        await database.close_pool()
+        DB.pool = used
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Serve an ASGI application on a port of loopback in this event loop: ``base_url = await serve(app)``."""
+    running: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
+
+    async def start(application: ASGIApp) -> str:
+        listening = socket.create_server(("127.0.0.1", 0))
+        server = _Server(uvicorn.Config(application, log_config=None, access_log=False, ws="none"))
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        running.append((server, task))
+        while not server.started:
+            if task.done():
+                task.result()
+            await asyncio.sleep(0.005)
+        return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+    yield start
+    for server, task in running:
+        server.should_exit = True
+        await task
+
+
+class _Server(uvicorn.Server):
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Leave the signals to pytest."""
+        return nullcontext()
+
+
+def client_for(app: ASGIApp, token: str = "") -> httpx.AsyncClient:
+    """A client of ``app`` in this process; an error the application does not answer is raised."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 50000))  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=transport, base_url="http://recado.test", headers=headers)
+
+
+async def _copy(servers: EmbeddedUrls, template: PlatformConfig, name: str) -> PlatformConfig:
+    await _administrate(servers, f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
+    url = Secret(_with_name(servers.database_url, name))
+    return msgspec.structs.replace(template, database=DatabaseConfig(url=url))
+
+
+async def _administrate(servers: EmbeddedUrls, statement: str) -> None:
+    connection = await asyncpg.connect(servers.database_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _with_name(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
