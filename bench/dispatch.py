@@ -14,15 +14,15 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 
 import msgspec
-from core.crypto import encrypt
 
 from core import database
 from core.campaigns import lanes
-from core.campaigns.actors import dispatch
 from core.clock import DatabaseClock
 from core.config import PlatformConfig
+from core.crypto import encrypt
 from core.plugin import Capabilities
 from core.queue import DISPATCH, send
+from core.webhooks.targets import WEBHOOK_SEAL
 
 ROUNDS = 5
 PLATFORM_MESSAGES = 20_000
@@ -50,7 +50,7 @@ def free_port() -> int:
 def measure(*command: str) -> float:
     """Run one side in a process of its own and return its messages per second."""
     done = subprocess.run(  # noqa: S603 - the bench's own scripts
-        [sys.executable, "-m", *command], check=True, capture_output=True, text=True
+        [sys.executable, "-m", *command], check=True, stdout=subprocess.PIPE, text=True
     )
     return float(done.stdout.split()[-1])
 
@@ -89,7 +89,7 @@ async def make_tenant(sink_url: str) -> Tenant:
         "INSERT INTO servers (name, provider, url, credentials, capabilities) VALUES ('sink', 'waha', $1, $2, $3)"
         " RETURNING id",
         sink_url,
-        encrypt("{}"),
+        "",
         database.encode_json(CAPABILITIES),
     )
     number_id = await _new(
@@ -97,7 +97,7 @@ async def make_tenant(sink_url: str) -> Tenant:
         " webhook_secret) VALUES ($1, $2, 'bench', true, 'connected', 'bench', $3) RETURNING id",
         user_id,
         server_id,
-        encrypt("bench"),
+        encrypt("bench", purpose=WEBHOOK_SEAL),
     )
     await database.execute(
         "INSERT INTO contacts (user_id, number, name) SELECT $1, (5511900000000 + n)::text, 'Contato ' || n"
@@ -143,7 +143,7 @@ async def run_platform(tenant: Tenant) -> float:
     clock = DatabaseClock()
     await clock.sync()
     await lanes.wake(campaign_id, clock.now())
-    await send(dispatch.actor_name, queue=DISPATCH)
+    await send("campaigns.dispatch", queue=DISPATCH)
     while await database.fetch_value(  # noqa: ASYNC110 - another process works
         "SELECT EXISTS (SELECT FROM message_by_contacts WHERE campaign_id = $1 AND state IN ('pending', 'leased'))",
         campaign_id,

@@ -70,7 +70,7 @@ def main() -> None:
     done = threading.Event()
     left = [count]
 
-    @dramatiq.actor(queue_name="bench", max_retries=0)
+    @dramatiq.actor(queue_name="bench")
     async def send_one(recipient_id: int) -> None:
         body = await connections.pool.fetchval("SELECT body FROM naive WHERE id = $1 AND sent_at IS NULL", recipient_id)
         response = await connections.client.post(url, content=body, headers=HEADERS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from typing import cast
 
 import uvloop
 
@@ -21,8 +22,8 @@ class Sink(asyncio.Protocol):
         self._received = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self._transport = transport
+        """Keep the transport; uvloop's is none of asyncio's classes."""
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Answer each complete request."""
@@ -34,8 +35,7 @@ class Sink(asyncio.Protocol):
             if len(self._received) < head + 4 + length:
                 return
             del self._received[: head + 4 + length]
-            if isinstance(self._transport, asyncio.WriteTransport):
-                self._transport.write(ANSWER)
+            self._transport.write(ANSWER)
 
 
 async def main() -> None:

@@ -15,18 +15,27 @@ class Clock(Protocol):
         ...
 
 
+def _steady_seconds() -> float:
+    """Read the machine's steady timer; where there is one, that which goes on while the machine sleeps.
+
+    A lease ends by the database's clock, and a message must not leave after it because this machine was suspended.
+    """
+    boottime: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+
+
 class DatabaseClock:
     """The database's clock: every process of an installation agrees on it, whatever its own clock says."""
 
     def __init__(self) -> None:
         self._read_at = datetime.now(UTC)
-        self._steady = time.monotonic()
+        self._steady = _steady_seconds()
 
     async def sync(self) -> None:
         """Read the database's clock; half the round trip is taken off."""
-        before = time.monotonic()
+        before = _steady_seconds()
         moment = await database.fetch_value("SELECT clock_timestamp()")
-        after = time.monotonic()
+        after = _steady_seconds()
         if not isinstance(moment, datetime):
             raise TypeError("clock_timestamp() gave no timestamp")
         self._steady = after
@@ -34,4 +43,4 @@ class DatabaseClock:
 
     def now(self) -> datetime:
         """Return the present moment by the database's clock."""
-        return self._read_at + timedelta(seconds=time.monotonic() - self._steady)
+        return self._read_at + timedelta(seconds=_steady_seconds() - self._steady)

@@ -24,6 +24,7 @@ OVERRIDES: Mapping[str, tuple[str, str]] = {
     "RECADO_PORT": ("server", "port"),
     "RECADO_PUBLIC_URL": ("server", "public_url"),
     "RECADO_DATA": ("paths", "data"),
+    "RECADO_LOG_LEVEL": ("logging", "level"),
 }
 """Environment variables that take the place of a key: for containers, and from ``recado up`` to what it starts."""
 

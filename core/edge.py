@@ -13,7 +13,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from core.config import PlatformConfig, ServerConfig
-from core.errors import ForbiddenError
+from core.errors import ForbiddenError, MalformedError, PlatformError
 from core.logging import log_context
 from core.problems import MEDIA_TYPE, language_of, render
 from core.security import CurrentUser
@@ -92,9 +92,13 @@ class Edge:
                 _write_log(scope, status, time.perf_counter() - started)
 
     async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        origin = _header(scope, b"origin")
-        if origin and not self._origins.allows(origin, _header(scope, b"host")):
-            await _refuse_origin(scope, send, origin)
+        origin, host = _header(scope, b"origin"), _header(scope, b"host")
+        if not host and any(name == b"host" for name, _ in scope["headers"]):
+            await _refuse(scope, send, MalformedError("The request cannot be read."))
+        elif origin and not self._origins.allows(origin, host):
+            shown = origin[:200]
+            text = f"Pages of {shown} may not call this API."
+            await _refuse(scope, send, ForbiddenError(text, code="foreign_origin", origin=shown))
         elif origin and scope["method"] == "OPTIONS" and _header(scope, b"access-control-request-method"):
             await _answer_preflight(send)
         else:
@@ -116,9 +120,7 @@ class Edge:
         return added
 
 
-async def _refuse_origin(scope: HTTPScope, send: Send, origin: str) -> None:
-    shown = origin[:200]
-    refusal = ForbiddenError(f"Pages of {shown} may not call this API.", code="foreign_origin", origin=shown)
+async def _refuse(scope: HTTPScope, send: Send, refusal: PlatformError) -> None:
     rendered = render(refusal, language=language_of(scope))
     headers = [(name.encode(), value.encode()) for name, value in rendered.headers.items()]
     headers += [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(rendered.body)).encode())]

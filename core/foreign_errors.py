@@ -102,7 +102,7 @@ def _http_error(error: HTTPException, request_id: str) -> PlatformError:
     """Translate what Litestar itself refuses."""
     if isinstance(error, MethodNotAllowedException):
         allowed = next((value for name, value in (error.headers or {}).items() if name.lower() == "allow"), "")
-        return MethodError(allowed)
+        return MethodError(", ".join(sorted(allowed.split(", "))))
     known = _KNOWN_STATUS.get(error.status_code)
     if known is not None:
         return known()

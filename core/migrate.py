@@ -37,11 +37,21 @@ async def migrate(config: PlatformConfig) -> list[str]:
 async def _run(lock: asyncpg.Connection) -> list[str]:
     before = await _applied(lock)
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        result = await run_forwards(app_name="all", migration_id="all")
+    try:
+        with contextlib.redirect_stdout(printed):
+            result = await run_forwards(app_name="all", migration_id="all")
+    except asyncpg.PostgresError as error:
+        raise MigrationError(_told(printed, str(error))) from error
     if not result.success:
-        raise MigrationError(f"The database could not be migrated: {result.message or printed.getvalue().strip()}")
+        raise MigrationError(_told(printed, result.message))
     return sorted(await _applied(lock) - before)
+
+
+def _told(printed: io.StringIO, reason: str | None) -> str:
+    """Name the migration that Piccolo spoke of last, and why it failed."""
+    lines = [line.strip() for line in printed.getvalue().splitlines() if line.strip()]
+    at = f" at {lines[-1].removeprefix('- ').removesuffix(' [forwards]...')}" if lines else ""
+    return f"The database could not be migrated{at}: {reason or 'see the log'}."
 
 
 async def _applied(connection: asyncpg.Connection) -> set[str]:

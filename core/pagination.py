@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Generic, TypeVar
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 from litestar.params import QueryParameter
@@ -109,7 +109,7 @@ def build_page(items: Sequence[T], total: int, query: PageQuery, request: AnyReq
     others = [(key, value) for key, value in parse_qsl(raw_query) if key not in {"page", "per_page"}]
 
     def link(page: int) -> str:
-        return f"{request.url.path}?{urlencode([*others, ('page', page), ('per_page', query.per_page)])}"
+        return f"{quote(request.scope['path'])}?{urlencode([*others, ('page', page), ('per_page', query.per_page)])}"
 
     links = Links(
         first=link(1),

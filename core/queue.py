@@ -32,7 +32,7 @@ def connect_broker(config: PlatformConfig) -> RedisBroker:
     """Make the process's broker and install it; call before any actor module is imported."""
     if config.redis.url is None:
         raise QueueNotConfiguredError
-    broker = RedisBroker(
+    broker = RedisBroker(  # type: ignore[no-untyped-call] # Dramatiq leaves its constructor untyped
         url=config.redis.url.reveal(),
         namespace="recado",
         middleware=[

@@ -13,8 +13,9 @@ from contextlib import suppress
 import httpx
 import msgspec
 
+from core.checks import describe
 from core.children import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, Child, ending, say
-from core.config import DEFAULT_PATH, PATH_VARIABLE, PlatformConfig, server_variables
+from core.config import DEFAULT_PATH, PATH_VARIABLE, LoggingConfig, PlatformConfig, server_variables
 from core.embedded import EmbeddedError, EmbeddedServers
 from core.embedded.postgres import Postgres
 from core.embedded.session import missing_servers, with_urls
@@ -25,7 +26,7 @@ from core.plugin.secret import Secret
 from core.processes import end, spawn
 from core.secret_key import load_secret_key, read_or_create
 
-STOP_SECONDS = 9.5
+STOP_SECONDS = 9.3
 """All of it; whoever pressed Ctrl-C waits at most 10 s."""
 SEND_SECONDS = 8.0
 """What sends that are on the wire get to come back."""
@@ -72,10 +73,10 @@ class Supervisor:
         until = time.monotonic() + STOP_SECONDS
         # What each group may take at most, and what it has to leave for those after it.
         plan = (
-            ("scheduler", 0.7, 1.0),
-            ("worker", SEND_SECONDS + 0.4, 0.7),
-            ("API", 2.0, 0.5),
-            ("simulator", 0.5, 0.5),
+            ("scheduler", 0.5, 1.0),
+            ("worker", SEND_SECONDS + 0.4, 0.6),
+            ("API", 2.0, 0.4),
+            ("simulator", 0.5, 0.4),
         )
         for kind, most, leave in plan:
             limit = max(0.1, min(most, until - time.monotonic() - leave))
@@ -140,7 +141,15 @@ class Supervisor:
             "RECADO_HOST": config.server.host,
             "RECADO_PORT": str(config.server.port),
             "RECADO_DATA": str(config.data_folder),
-            **({SIMULATOR_KEY: self._simulator().key.reveal()} if self._demo else {}),
+            **(self._demo_variables() if self._demo else {}),
+        }
+
+    def _demo_variables(self) -> dict[str, str]:
+        level = self._config.logging.level
+        # The log of every request would tear the progress bar apart.
+        return {
+            SIMULATOR_KEY: self._simulator().key.reveal(),
+            "RECADO_LOG_LEVEL": "warning" if level == LoggingConfig().level else level,
         }
 
     def _start_children(self) -> None:
@@ -174,16 +183,22 @@ class Supervisor:
                 await task
 
     async def _welcome(self) -> None:
-        """Set up the demo, or tell the first administrator how to begin."""
-        if self._demo:
-            from core import demo
+        """Set up the demo, or tell the first administrator how to begin; a failure of that ends nothing."""
+        try:
+            if self._demo:
+                from core import demo
 
-            simulator = self._simulator()
-            await demo.run(self._config, simulator.url, simulator.key)
-            return
-        token = await make_setup_token(self._config)
-        if token is not None:
-            say(f"No administrator yet. One-time set-up token for the first one: {token}")
+                simulator = self._simulator()
+                await demo.run(self._config, simulator.url, simulator.key)
+                return
+            token = await make_setup_token(self._config)
+            if token is not None:
+                say(f"No administrator yet. One-time set-up token for the first one: {token}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the platform serves
+            retry = (
+                "start it again" if self._demo else "`recado setup-token` prints the token of the first administrator"
+            )
+            say(f"The welcome failed ({describe(error)}): {retry}")
 
     def _simulator(self) -> Simulator:
         key = read_or_create(self._config.data_folder / "demo.key")
@@ -207,8 +222,8 @@ async def supervise(config: PlatformConfig, *, demo: bool) -> int:
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # nohup ignores hang-ups for us.
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        # Whoever started it with nohup wants it to go on when the terminal closes.
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, stop)
     try:
         await work

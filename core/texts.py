@@ -42,7 +42,11 @@ def localize(message: str, language: str) -> str:
 def error_text(code: str, english: str, params: dict[str, object], language: str) -> str:
     """Return the text of the error ``code``; English where it is not translated."""
     translated = None if language == ENGLISH else catalog(language)["errors"].get(code)
-    return english if translated is None else _fill(translated, params, language)
+    try:
+        return english if translated is None else _fill(translated, params, language).strip()
+    except KeyError:
+        # Raised without the parameters that the translation shows; the English text needs none.
+        return english
 
 
 def title_text(code: str, english: str, language: str) -> str:

@@ -16,6 +16,7 @@ from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import AsyncIO, Middleware
 
 from core import queue
+from core.campaigns.restored import pause_after_restore
 from core.config import PlatformConfig
 from core.runtime import runtime
 from core.startup import start_process, stop_process
@@ -38,16 +39,28 @@ class ProcessRuntime(Middleware):
 
     def __init__(self, config: PlatformConfig) -> None:
         self._config = config
+        self.failure: Exception | None = None
+        """Why the process could not start: Dramatiq logs what a middleware raises and goes on without it."""
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Start what actors need, before the first message is taken."""
         del broker, worker
-        _on_loop(start_process(self._config))
+        try:
+            _on_loop(self._start())
+        except Exception as error:
+            self.failure = error
+            raise
+
+    async def _start(self) -> None:
+        await start_process(self._config)
+        # Messages left in the queue may come before the scheduler has looked at the database.
+        await pause_after_restore()
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Close it, once no actor runs any more."""
         del broker, worker
-        _on_loop(stop_process())
+        if self.failure is None:
+            _on_loop(stop_process())
 
 
 def _on_loop(coroutine: Awaitable[object]) -> None:
@@ -64,17 +77,21 @@ def load_actors() -> None:
 
 
 def run(config: PlatformConfig) -> None:
-    """Work until SIGTERM or SIGINT."""
+    """Work until SIGTERM or SIGINT; raises what kept the process from starting."""
     uvloop.install()
     broker = queue.connect_broker(config)
     # Middleware ends in reverse order, so behind AsyncIO the runtime opens after its event loop and closes before it.
-    broker.add_middleware(ProcessRuntime(config), after=AsyncIO)
+    process = ProcessRuntime(config)
+    broker.add_middleware(process, after=AsyncIO)
     load_actors()
     worker = dramatiq.Worker(broker, worker_threads=config.worker.threads, worker_timeout=200)
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
     worker.start()
+    if process.failure is not None:
+        worker.stop()
+        raise process.failure
     _log.info("worker_started", threads=config.worker.threads, send_slots=config.worker.send_slots)
     ending.wait()
     _finish(worker)

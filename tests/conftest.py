@@ -43,9 +43,9 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Emb
 @pytest.fixture(scope="session")
 async def template(servers: EmbeddedUrls, tmp_path_factory: pytest.TempPathFactory) -> PlatformConfig:
     """A migrated database that nobody connects to, to be copied."""
-    await _administrate(servers, f'CREATE DATABASE "{TEMPLATE}"')
+    await administrate(servers, f'CREATE DATABASE "{TEMPLATE}"')
     config = PlatformConfig(
-        database=DatabaseConfig(url=Secret(_with_name(servers.database_url, TEMPLATE))),
+        database=DatabaseConfig(url=Secret(with_name(servers.database_url, TEMPLATE))),
         redis=RedisConfig(url=Secret(servers.redis_url)),
         paths=PathsConfig(data=str(tmp_path_factory.mktemp("data"))),
     )
@@ -80,16 +80,22 @@ async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def user(runtime: Runtime) -> Member:
+    """A tenant, signed in."""
+    del runtime  # needed, since it opens the pool
     return await make_member()
 
 
 @pytest.fixture
 async def other_user(runtime: Runtime) -> Member:
+    """Another tenant, signed in."""
+    del runtime  # needed, since it opens the pool
     return await make_member()
 
 
 @pytest.fixture
 async def administrator(runtime: Runtime) -> Member:
+    """An administrator, signed in."""
+    del runtime  # needed, since it opens the pool
     return await make_member(profile=Profile.ADMINISTRATOR)
 
 
@@ -104,6 +110,7 @@ async def empty_installation(
     servers: EmbeddedUrls, template: PlatformConfig, runtime: Runtime
 ) -> AsyncIterator[PlatformConfig]:
     """A database without any user, which the test's process uses meanwhile."""
+    del runtime  # needed, since the swap returns to its pool
     config = await _copy(servers, template, f"empty_{secrets.token_hex(4)}")
     used, DB.pool = DB.pool, None
     await database.open_pool(config, size=4)
@@ -150,12 +157,13 @@ def client_for(app: ASGIApp, token: str = "") -> httpx.AsyncClient:
 
 
 async def _copy(servers: EmbeddedUrls, template: PlatformConfig, name: str) -> PlatformConfig:
-    await _administrate(servers, f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
-    url = Secret(_with_name(servers.database_url, name))
+    await administrate(servers, f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
+    url = Secret(with_name(servers.database_url, name))
     return msgspec.structs.replace(template, database=DatabaseConfig(url=url))
 
 
-async def _administrate(servers: EmbeddedUrls, statement: str) -> None:
+async def administrate(servers: EmbeddedUrls, statement: str) -> None:
+    """Run a statement that belongs to no database of the tests."""
     connection = await asyncpg.connect(servers.database_url)
     try:
         await connection.execute(statement)
@@ -163,5 +171,6 @@ async def _administrate(servers: EmbeddedUrls, statement: str) -> None:
         await connection.close()
 
 
-def _with_name(url: str, name: str) -> str:
+def with_name(url: str, name: str) -> str:
+    """Return the address of the database ``name`` on the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))

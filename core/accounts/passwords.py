@@ -44,7 +44,7 @@ def _verify(password: str, stored: str | None) -> bool:
     if stored is not None and _BCRYPT.fullmatch(stored):
         return bcrypt.checkpw(password.encode()[:BCRYPT_BYTES], stored.encode())
     try:
-        return _HASHER.verify(stored or _nobodys_hash(), password) and stored is not None
+        return _HASHER.verify(stored or _nobodys_hash(), password) and bool(stored)
     except (VerificationError, InvalidHashError):
         return False
 

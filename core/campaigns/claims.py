@@ -32,10 +32,10 @@ class Want(msgspec.Struct, frozen=True, kw_only=True):
     slot: int
     take: int
     paced: bool
-    pause: float
-    """Seconds after this message before the number may send again."""
-    rest: bool
-    """The pause ends a burst."""
+    next_at: datetime
+    """When a paced number may send again after this message."""
+    burst: int
+    """Messages since the last rest, this one included; 0 when the pause after it is the rest."""
     lease_until: datetime
     stop_on_reply: bool
     caps: tuple[Cap, ...]
@@ -81,15 +81,17 @@ class ClaimResult(msgspec.Struct, frozen=True):
 CLAIM = """
 WITH want AS MATERIALIZED (
     SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $8::bool[], $9::bool[],
-                         $10::int[], $11::bool[], $12::timestamptz[])
-        AS w(number_id, user_id, campaign_id, slot, take, paced, stop_on_reply, first_id, ids_are_final, lease_until)
+                         $10::int[], $11::bool[], $12::timestamptz[], $19::timestamptz[], $20::int[])
+        AS w(number_id, user_id, campaign_id, slot, take, paced, stop_on_reply, first_id, ids_are_final, lease_until,
+             next_at, burst)
 ), campaign AS MATERIALIZED (
     SELECT k.id, k.version FROM campaigns k JOIN users u ON u.id = k.user_id
     WHERE k.id IN (SELECT campaign_id FROM want) AND k.status = 2 AND k.deleted_at IS NULL
       AND u.status = 'active' AND u.deleted_at IS NULL AND (u.due_access_at IS NULL OR u.due_access_at > $1)
     ORDER BY k.id FOR SHARE OF k
 ), lane AS (
-    UPDATE lanes l SET slot = l.slot + 1, pause_until = CASE WHEN w.paced THEN w.lease_until END
+    UPDATE lanes l SET slot = l.slot + 1, pause_until = CASE WHEN w.paced THEN greatest(w.lease_until, w.next_at) END,
+        burst = CASE WHEN w.paced THEN w.burst ELSE l.burst END
     FROM want w JOIN campaign k ON k.id = w.campaign_id
     WHERE l.number_id = w.number_id AND l.slot = w.slot AND l.holder = $2 AND l.lease_until > $1
     RETURNING w.*, k.version
@@ -138,7 +140,8 @@ WITH want AS MATERIALIZED (
     JOIN send_counters s ON s.scope = c.scope AND s.scope_id = c.scope_id AND s.period = c.period
     ORDER BY c.rank, c.scope_id, c.period FOR UPDATE OF s
 ), granted AS MATERIALIZED (
-    SELECT r.* FROM ranked r WHERE NOT EXISTS (
+    -- A counter that is missing grants nothing: a mistake costs a round, never a cap.
+    SELECT r.* FROM ranked r WHERE (SELECT count(*) FROM cap) = cardinality($13::int[]) AND NOT EXISTS (
         SELECT FROM cap WHERE (scope = 'plan' AND scope_id = r.user_id AND room < r.user_rank)
             OR (scope = 'campaign' AND scope_id = r.campaign_id AND room < r.campaign_rank)
             OR (scope = 'number' AND scope_id = r.number_id AND room < r.number_rank))
@@ -204,6 +207,8 @@ async def claim(now: datetime, holder: str, wants: Sequence[Want]) -> ClaimResul
         [cap.period for cap in caps],
         [cap.limit for cap in caps],
         client_ids,
+        [want.next_at for want in wants],
+        [want.burst for want in wants],
     )
     return _result.decode(str(found))
 

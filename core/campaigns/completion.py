@@ -3,42 +3,61 @@
 from datetime import datetime, timedelta
 
 from core import database
+from core.campaigns.skipping import skip_waiting
 
 ATTENTION_LIFETIME = timedelta(hours=24)
 """With only unknown rows left a campaign waits this long for a person, then completes and states their number."""
 
+# An unknown row may hold back every later step of its contact, so it stands for as many rows as there are messages.
 CANDIDATES = """
 SELECT k.id FROM campaigns k
-JOIN LATERAL (SELECT coalesce(sum(sent + failed + unknown + skipped), 0) AS settled
+JOIN LATERAL (SELECT coalesce(sum(sent + failed + skipped), 0) AS settled, coalesce(sum(unknown), 0) AS unknown
               FROM campaign_counters c WHERE c.campaign_id = k.id) c ON true
-WHERE k.status = 2 AND k.frozen_at IS NOT NULL AND c.settled >= k.total
+WHERE k.status = 2 AND k.frozen_at IS NOT NULL
+  AND c.settled + c.unknown * (SELECT count(*) FROM messages g WHERE g.campaign_id = k.id AND g.deleted_at IS NULL)
+      >= k.total
+"""
+
+STANDING = """
+SELECT u.unknown, u.last_change,
+    EXISTS (SELECT FROM message_by_contacts WHERE campaign_id = $1 AND state IN ('leased', 'accepted'))
+    OR EXISTS (SELECT FROM message_by_contacts WHERE campaign_id = $1 AND state = 'pending' AND due_at IS NOT NULL)
+    AS active
+FROM (SELECT count(*) AS unknown, max(updated_at) AS last_change FROM message_by_contacts
+      WHERE campaign_id = $1 AND state = 'unknown') u
+"""
+
+NEEDS_ATTENTION = """
+UPDATE campaigns SET status_reason = 'needs_attention', version = version + 1, updated_at = $2
+WHERE id = $1 AND status = 2 AND status_reason <> 'needs_attention'
 """
 
 COMPLETE = """
-UPDATE campaigns k SET
-    status = CASE WHEN r.unknown = 0 OR $2 - r.last_change > $3 THEN 4 ELSE 2 END,
-    status_reason = CASE WHEN r.unknown = 0 THEN 'completed' WHEN $2 - r.last_change > $3 THEN 'completed_with_unknown'
-                         ELSE 'needs_attention' END,
-    completed_at = CASE WHEN r.unknown = 0 OR $2 - r.last_change > $3 THEN $2 END,
-    progress = CASE WHEN r.unknown = 0 OR $2 - r.last_change > $3 THEN 100 ELSE k.progress END,
-    version = k.version + (k.status_reason <> 'needs_attention')::int, updated_at = $2
-FROM (SELECT count(*) AS unknown, max(updated_at) AS last_change FROM message_by_contacts
-      WHERE campaign_id = $1 AND state = 'unknown') r
-WHERE k.id = $1 AND k.status = 2 AND k.frozen_at IS NOT NULL
+UPDATE campaigns SET status = 4, status_reason = $3, completed_at = $2, progress = 100, version = version + 1,
+    updated_at = $2
+WHERE id = $1 AND status = 2 AND frozen_at IS NOT NULL
   AND NOT EXISTS (SELECT FROM message_by_contacts m WHERE m.campaign_id = $1
                   AND m.state IN ('pending', 'leased', 'accepted'))
-RETURNING k.status
 """
 
 
 async def complete_finished(now: datetime) -> list[int]:
     """Complete every campaign that is over and return their ids."""
-    completed: list[int] = []
-    for candidate in await database.fetch(CANDIDATES):
-        async with database.unit_of_work():
-            # The row lock orders completion with retry, edit and resolve, which take it first too.
-            await database.execute("SELECT FROM campaigns WHERE id = $1 FOR UPDATE", candidate["id"])
-            status = await database.fetch_value(COMPLETE, candidate["id"], now, ATTENTION_LIFETIME)
-        if status == 4:  # noqa: PLR2004 - CampaignStatus.COMPLETED, as the statement writes it
-            completed.append(candidate["id"])
-    return completed
+    candidates = await database.fetch(CANDIDATES)
+    return [row["id"] for row in candidates if await _complete(row["id"], now)]
+
+
+async def _complete(campaign_id: int, now: datetime) -> bool:
+    async with database.unit_of_work():
+        # The row lock orders completion with retry, edit and resolve, which take it first too.
+        await database.execute("SELECT FROM campaigns WHERE id = $1 FOR UPDATE", campaign_id)
+        standing = await database.fetch_row(STANDING, campaign_id)
+        if standing is None or standing["active"]:
+            return False
+        if not standing["unknown"]:
+            return await database.execute(COMPLETE, campaign_id, now, "completed") == 1
+        if now - standing["last_change"] <= ATTENTION_LIFETIME:
+            await database.execute(NEEDS_ATTENTION, campaign_id, now)
+            return False
+        await skip_waiting(campaign_id, now)
+        return await database.execute(COMPLETE, campaign_id, now, "completed_with_unknown") == 1

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Request, delete, get, patch, post
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from litestar.response import Stream
 
 from core.campaigns import explain, queries, services
@@ -175,7 +175,7 @@ class CampaignResultController(Controller):
         campaign_id: CampaignId,
         page_query: PageQuery,
         recipient_state: Annotated[
-            RecipientState | None, Parameter(query="state", description="Only rows in this state.")
+            RecipientState | None, QueryParameter(name="state", description="Only rows in this state.")
         ] = None,
         message_id: int | None = None,
     ) -> Page[RecipientRead]:

@@ -22,12 +22,15 @@ from core.campaigns.skipping import skip
 from core.clock import DatabaseClock
 from core.numbers import senders
 from core.numbers.senders import SenderRoute
+from core.plugin import Outcome, Retryable, Unknown
 
 LANE_LEASE = timedelta(seconds=15)
 EXTEND_SECONDS = 5.0
 REFRESH_SECONDS = 1.0
 HOLD = timedelta(seconds=60)
 """A lane that is due later than this is given back."""
+TRY_AGAIN = timedelta(seconds=30)
+"""After a failure that is ours or the plugin's."""
 LOOK_AGAIN = timedelta(milliseconds=50)
 MAX_LANES = 10_000
 RUN_SECONDS = 600.0
@@ -84,7 +87,7 @@ class Dispatcher:
         if self._in_flight:
             await asyncio.wait(self._in_flight)
         await self._recorder.stop()
-        await lanes.give_up(self._holder)
+        await lanes.give_up(self._holder, list(self._lanes.values()))
 
     async def _wait(self) -> None:
         """Sleep until a slot or a result comes free, a lane is due, or a second has passed."""
@@ -151,18 +154,33 @@ class Dispatcher:
         if not due or (free < self._slots // 4 and self._in_flight and not any(lane.paced for lane in due)):
             return
         routes = await senders.senders([lane.number_id for lane in due])
+        await lanes.count_new_periods(due, now)
         share = max(1, free // len(due))
         wanted: dict[int, tuple[HeldLane, CampaignTurn, Want]] = {}
         for lane in due:
             if free <= 0:
                 break
             route = routes.get(lane.number_id)
-            want = self._want(lane, route, min(share, free), now) if route is not None else None
+            want = self._try_want(lane, route, min(share, free), now)
             if want is not None:
                 wanted[lane.number_id] = (lane, *want)
                 free -= want[1].take
         if wanted:
             await self._take(wanted, routes, now)
+
+    def _try_want(
+        self, lane: HeldLane, route: SenderRoute | None, most: int, now: datetime
+    ) -> tuple[CampaignTurn, Want] | None:
+        """Ask for a lane's messages; what fails for one lane must not end the run for all of them."""
+        try:
+            if route is not None:
+                return self._want(lane, route, most, now)
+            lane.wait_reason = "no_route"
+        except Exception:  # noqa: BLE001 - a plugin or a stored campaign may be broken in any way
+            _log.exception("lane_failed", number_id=lane.number_id)
+            lane.wait_reason = "provider_failed"
+        lane.next_at = now + TRY_AGAIN
+        return None
 
     def _want(self, lane: HeldLane, route: SenderRoute, most: int, now: datetime) -> tuple[CampaignTurn, Want] | None:
         """Ask ``decide`` about the lane's campaigns in turn; the first that may send gives the want."""
@@ -194,8 +212,8 @@ class Dispatcher:
             slot=lane.slot,
             take=take,
             paced=turn.state.pacing.paced,
-            pause=decision.pause,
-            rest=decision.rest,
+            next_at=now + timedelta(seconds=decision.pause),
+            burst=0 if decision.rest else lane.burst + 1,
             lease_until=now + timedelta(seconds=longest) + LEASE_MARGIN,
             stop_on_reply=turn.stop_on_reply,
             caps=lane.caps(turn, now),
@@ -229,30 +247,36 @@ class Dispatcher:
             if not got[number_id]:
                 turn.exhausted = not result.ineligible
             elif want.paced:
-                lane.next_at = now + timedelta(seconds=want.pause)
-                lane.burst = 0 if want.rest else lane.burst + 1
+                lane.next_at, lane.burst = want.next_at, want.burst
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)
         self._changed.set()
 
     async def _send(self, row: Claimed, lane: HeldLane, turn: CampaignTurn, route: SenderRoute, want: Want) -> None:
-        if row.message_id not in turn.steps or row.version != turn.version:
-            turn.steps = await lanes.load_steps(row.campaign_id)
-            turn.version = row.version
-        grace = timedelta(seconds=route.provider.unknown_grace_seconds)
-        latest_start = (want.lease_until - LEASE_MARGIN / 2).timestamp() - route.provider.send_timeout(
-            KINDS[turn.steps[row.message_id].type_message]
-        )
-        outcome = await send(row, turn, route, self._clock, latest_start)
-        context = Context(
+        outcome: Outcome
+        begun = False
+        try:
+            if row.message_id not in turn.steps or row.version != turn.version:
+                turn.steps = await lanes.load_steps(row.campaign_id)
+                turn.version = row.version
+            kind = KINDS[turn.steps[row.message_id].type_message]
+            latest_start = (want.lease_until - LEASE_MARGIN / 2).timestamp() - route.provider.send_timeout(kind)
+            begun = True
+            outcome = await send(row, turn, route, self._clock, latest_start)
+        except Exception:  # noqa: BLE001 - whatever fails, the row gets its outcome
+            _log.exception("send_failed", recipient_id=row.id)
+            outcome = Unknown("internal_error") if begun else Retryable("internal_error", scope="server")
+        self._recorder.add(Result(lane, turn, row, settle(row, outcome, self._context(lane, route, want)), want.caps))
+
+    def _context(self, lane: HeldLane, route: SenderRoute, want: Want) -> Context:
+        return Context(
             now=self._clock.now(),
             lease_until=want.lease_until,
             receipts=route.sender.capabilities.receipts != "none",
-            unknown_grace=grace,
+            unknown_grace=timedelta(seconds=route.provider.unknown_grace_seconds),
             lane_failures=lane.failures,
         )
-        self._recorder.add(Result(lane, turn, row, settle(row, outcome, context), want.caps))
 
     async def _release_idle(self, now: datetime) -> None:
         """Give back lanes with nothing in the air and nothing due soon."""

@@ -7,7 +7,7 @@ import msgspec
 
 from core import database
 from core.campaigns import lanes
-from core.campaigns.outcomes import ACKNOWLEDGEMENT_TIMER
+from core.campaigns.outcomes import ACKNOWLEDGEMENT_TIMER, storable
 from core.campaigns.tables import RecipientState
 from core.campaigns.transitions import FROM_ANY_ATTEMPT, FROM_UNSETTLED, Transition, apply
 from core.clock import DatabaseClock
@@ -50,7 +50,7 @@ async def apply_statuses(batch: Sequence[StoredEvent]) -> set[int]:
             _merge(furthest, *found[stored.id], event)
     clock = DatabaseClock()
     await clock.sync()
-    transitions = [_transition(recipient_id, match) for recipient_id, match in furthest.items()]
+    transitions = [_transition(recipient_id, match, clock.now()) for recipient_id, match in furthest.items()]
     if transitions:
         changed = await apply(clock.now(), transitions, shard=SHARD)
         due = [(row.number_id, row.next_due_at) for row in changed if row.number_id and row.next_due_at]
@@ -65,7 +65,7 @@ def _merge(furthest: dict[int, _Match], recipient_id: int, attempt: int, event: 
         furthest[recipient_id] = _Match(attempt, status, event.at, event.error)
 
 
-def _transition(recipient_id: int, match: _Match) -> Transition:
+def _transition(recipient_id: int, match: _Match, now: datetime) -> Transition:
     status = match.status
     if status is MessageStatus.FAILED:
         return Transition(
@@ -73,7 +73,7 @@ def _transition(recipient_id: int, match: _Match) -> Transition:
             attempt=match.attempt,
             allowed=FROM_UNSETTLED,
             state=RecipientState.FAILED,
-            reason=(match.error or "failed_by_network")[:60],
+            reason=storable(match.error) or "failed_by_network",
             burnt=1,
         )
     if status is MessageStatus.ACCEPTED:
@@ -84,7 +84,8 @@ def _transition(recipient_id: int, match: _Match) -> Transition:
             allowed=FROM_UNSETTLED,
             state=RecipientState.ACCEPTED,
             accepted_at=match.at,
-            look_at=match.at + ACKNOWLEDGEMENT_TIMER,
+            # By our clock: a service whose clock is ahead would put the look-up off for as long.
+            look_at=now + ACKNOWLEDGEMENT_TIMER,
         )
     delivered = status in {MessageStatus.DELIVERED, MessageStatus.READ}
     return Transition(
@@ -98,34 +99,53 @@ def _transition(recipient_id: int, match: _Match) -> Transition:
     )
 
 
+REPLIES = """
+WITH e AS MATERIALIZED (
+    SELECT e.number_id, n.user_id, e.phone, e.address, e.received_at
+    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) AS e(number_id, phone, address, received_at)
+    JOIN numbers n ON n.id = e.number_id
+), heard AS (
+    SELECT c.id, e.number_id, e.received_at FROM e
+    JOIN contacts c ON c.user_id = e.user_id AND c.deleted_at IS NULL AND c.number = e.phone WHERE e.phone <> ''
+    UNION
+    SELECT c.id, e.number_id, e.received_at FROM e JOIN number_checks a ON a.address = e.address AND a.found
+    JOIN contacts c ON c.number = a.number AND c.user_id = e.user_id AND c.deleted_at IS NULL WHERE e.address <> ''
+), person AS (
+    SELECT id, max(received_at) AS received_at FROM heard GROUP BY id ORDER BY id
+), stamped AS (
+    UPDATE contacts c SET last_inbound_at = greatest(c.last_inbound_at, p.received_at), updated_at = now()
+    FROM person p WHERE c.id = p.id
+), answered AS (
+    UPDATE message_by_contacts m SET replied_at = last.received_at FROM (
+        SELECT DISTINCT ON (r.contact_id) r.id, h.received_at FROM heard h
+        JOIN contacts c ON c.id = h.id
+        JOIN campaigns k ON k.user_id = c.user_id AND k.status IN (2, 3, 4)
+            AND k.started_at > now() - interval '30 days'
+        JOIN messages g ON g.campaign_id = k.id
+        JOIN message_by_contacts r ON r.message_id = g.id AND r.contact_id = h.id AND r.number_id = h.number_id
+            AND r.state IN ('accepted', 'sent') AND r.claimed_at < h.received_at
+        ORDER BY r.contact_id, r.claimed_at DESC) last
+    WHERE m.id = last.id AND m.replied_at IS NULL RETURNING m.campaign_id
+)
+INSERT INTO campaign_counters AS k (campaign_id, shard, replied)
+SELECT campaign_id, $5, count(*) FROM answered GROUP BY campaign_id
+ON CONFLICT (campaign_id, shard) DO UPDATE SET replied = k.replied + excluded.replied
+"""
+
+
 @event_handler("message_in")
 async def apply_replies(batch: Sequence[StoredEvent]) -> set[int]:
-    """Stamp who wrote back: the contact (for the rule that a reply stops the rest) and the row it answers."""
+    """Stamp who wrote back: the contact (for the rule that a reply stops the rest) and the row it answers.
+
+    The moment is that of the delivery, which may have waited: what came before a message is no reply to it.
+    """
     wanted = [(stored, stored.event) for stored in batch if isinstance(stored.event, MessageInEvent)]
     await database.execute(
-        "WITH e AS (SELECT number_id, phone, address FROM unnest($1::bigint[], $2::text[], $3::text[])"
-        "           AS e(number_id, phone, address)),"
-        " person AS (SELECT c.id FROM e JOIN numbers n ON n.id = e.number_id"
-        "   JOIN contacts c ON c.user_id = n.user_id AND c.deleted_at IS NULL AND c.number = e.phone"
-        "   UNION SELECT c.id FROM e JOIN numbers n ON n.id = e.number_id"
-        "   JOIN number_checks a ON a.address = e.address AND a.found"
-        "   JOIN contacts c ON c.number = a.number AND c.user_id = n.user_id AND c.deleted_at IS NULL),"
-        " stamped AS (UPDATE contacts c SET last_inbound_at = now(), updated_at = now() FROM person p"
-        "   WHERE c.id = p.id RETURNING c.id),"
-        " answered AS (UPDATE message_by_contacts m SET replied_at = now() FROM ("
-        "   SELECT DISTINCT ON (r.contact_id) r.id FROM stamped s"
-        "   JOIN campaigns k ON k.status IN (2, 3, 4) AND k.started_at > now() - interval '30 days'"
-        "   JOIN messages g ON g.campaign_id = k.id"
-        "   JOIN message_by_contacts r ON r.message_id = g.id AND r.contact_id = s.id"
-        "     AND r.state IN ('accepted', 'sent') AND r.number_id = ANY($1::bigint[])"
-        "   ORDER BY r.contact_id, r.claimed_at DESC) last"
-        "   WHERE m.id = last.id AND m.replied_at IS NULL RETURNING m.campaign_id)"
-        " INSERT INTO campaign_counters AS k (campaign_id, shard, replied)"
-        " SELECT campaign_id, $4, count(*) FROM answered GROUP BY campaign_id"
-        " ON CONFLICT (campaign_id, shard) DO UPDATE SET replied = k.replied + excluded.replied",
+        REPLIES,
         [stored.number_id for stored, _ in wanted],
         [event.phone for _, event in wanted],
         [event.address for _, event in wanted],
+        [stored.received_at for stored, _ in wanted],
         SHARD,
     )
     return {stored.id for stored, _ in wanted}

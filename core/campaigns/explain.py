@@ -13,6 +13,7 @@ from core.campaigns.schemas import Blocker, Explanation
 from core.campaigns.tables import CampaignStatus
 from core.clock import DatabaseClock
 from core.errors import NotFoundError
+from core.numbers import senders
 
 TEXTS = {
     "draft": "The campaign has not been started.",
@@ -41,8 +42,19 @@ TEXTS = {
     "waiting_for_delay": "The next messages wait for the delay after the message before.",
     "waiting_for_acknowledgement": "All messages were handed over; the last acknowledgements are awaited.",
     "in_flight": "Messages are on their way.",
+    "no_route": "The number's plugin is not enabled, or its server's credentials must be entered again.",
+    "provider_failed": "The messaging plugin failed; the log says how. It is tried again soon.",
     "no_number": "The campaign has no number to send from.",
+    "no_provider": "The number's plugin is not enabled, or its server's credentials must be entered again.",
+    "completing": "Every message is settled; the campaign ends in a moment.",
 }
+
+
+STANDING = """
+SELECT EXISTS (SELECT FROM message_by_contacts WHERE campaign_id = $1 AND state = 'leased') AS leased,
+       EXISTS (SELECT FROM message_by_contacts WHERE campaign_id = $1 AND state = 'accepted') AS accepted,
+       EXISTS (SELECT FROM message_by_contacts WHERE campaign_id = $1 AND state = 'unknown') AS unknown
+"""
 
 
 async def explain(user_id: int, campaign_id: int) -> Explanation:
@@ -55,64 +67,63 @@ async def explain(user_id: int, campaign_id: int) -> Explanation:
     )
     if row is None:
         raise NotFoundError("campaign", campaign_id)
-    if row["status"] != CampaignStatus.RUNNING or row["status_reason"] == "needs_attention":
-        blocker = _blocker(row["status_reason"], until=row["schedule_date"] if row["status"] == 1 else None)
-        return Explanation(sending=False, reasons=[blocker], next_due_at=blocker.until)
+    if row["status"] != CampaignStatus.RUNNING:
+        until = row["schedule_date"] if row["status_reason"] == "scheduled" else None
+        return Explanation(sending=False, reasons=[_blocker(row["status_reason"], until=until)], next_due_at=until)
     clock = DatabaseClock()
     await clock.sync()
     return await _explain_running(row, clock.now())
 
 
 async def _explain_running(row: asyncpg.Record, now: datetime) -> Explanation:
-    rows = await database.fetch(
-        "SELECT state, min(due_at) AS due_at FROM message_by_contacts WHERE campaign_id = $1"
-        " AND state IN ('pending', 'leased', 'accepted') GROUP BY state",
-        row["id"],
-    )
-    open_rows = {found["state"]: found["due_at"] for found in rows}
-    reasons: list[Blocker] = []
-    if row["frozen_at"] is None:
-        reasons.append(_blocker("freezing"))
-    if "pending" not in open_rows:
-        if "leased" in open_rows:
-            reasons.append(_blocker("in_flight"))
-        elif "accepted" in open_rows:
-            reasons.append(_blocker("waiting_for_acknowledgement"))
-        return Explanation(sending="leased" in open_rows, reasons=reasons, next_due_at=None)
-    due_at = open_rows["pending"]
-    if due_at is None or due_at > now:
-        reasons.append(_blocker("waiting_for_delay", until=due_at))
-        return Explanation(sending="leased" in open_rows, reasons=reasons, next_due_at=due_at)
-    return await _explain_numbers(row["id"], now, reasons)
-
-
-async def _explain_numbers(campaign_id: int, now: datetime, reasons: list[Blocker]) -> Explanation:
-    """Ask ``decide`` for each number of the campaign; one that may send is enough."""
-    found = await lanes.peek(campaign_id, now)
-    if not found:
-        reasons.append(_blocker("no_number"))
+    """Ask for each number of the campaign; one that may send is enough."""
+    standing = await database.fetch_row(STANDING, row["id"])
+    in_flight = standing is not None and standing["leased"]
+    reasons = [] if row["frozen_at"] is not None else [_blocker("freezing")]
+    found = await lanes.peek(row["id"], now)
+    routes = await senders.senders([lane.number_id for lane in found])
     moments: list[datetime] = []
     sending = False
     for lane in found:
-        blocker = _explain_lane(lane, campaign_id, now)
-        if blocker is None:
-            sending = True
-            moments.append(now)
+        due_at = await lanes.next_due(lane.number_id, [row["id"]])
+        if due_at is None:
             continue
-        reasons.append(blocker)
-        if blocker.until is not None:
-            moments.append(blocker.until)
-    return Explanation(sending=sending, reasons=reasons, next_due_at=min(moments, default=None))
+        blocker = _explain_lane(lane, row["id"], max(due_at, now), now, has_route=lane.number_id in routes)
+        sending = sending or blocker is None
+        reasons += [blocker] if blocker is not None else []
+        until = now if blocker is None else blocker.until
+        moments += [until] if until is not None else []
+    if not reasons and not sending:
+        reasons.append(_blocker(_reason_without_due_rows(standing, has_lanes=bool(found))))
+    return Explanation(sending=sending or in_flight, reasons=reasons, next_due_at=min(moments, default=None))
 
 
-def _explain_lane(lane: HeldLane, campaign_id: int, now: datetime) -> Blocker | None:
-    turn = next(turn for turn in lane.campaigns if turn.id == campaign_id)
+def _explain_lane(
+    lane: HeldLane, campaign_id: int, due_at: datetime, now: datetime, *, has_route: bool
+) -> Blocker | None:
+    """Say why ``lane`` does not send its rows of the campaign, the first of which is due at ``due_at``."""
+    turn = next((turn for turn in lane.campaigns if turn.id == campaign_id), None)
+    if turn is None:
+        return _blocker("paused_by_user", number_id=lane.number_id)
+    if due_at > now:
+        return _blocker("waiting_for_delay", number_id=lane.number_id, until=due_at)
     rng = random.Random(f"{turn.id}:{lane.slot}")  # noqa: S311 - pacing, no secret
     decision = decide(now, lane.number, turn.state, lane.history(turn, now), rng)
     if isinstance(decision, SendNow):
-        return None
+        return None if has_route else _blocker("no_provider", number_id=lane.number_id)
     until = decision.until if isinstance(decision, Wait) else None
     return _blocker(decision.reason, number_id=lane.number_id, until=until)
+
+
+def _reason_without_due_rows(standing: asyncpg.Record | None, *, has_lanes: bool) -> str:
+    """Say what a frozen campaign waits for that has nothing left to claim."""
+    if standing is not None and standing["leased"]:
+        return "in_flight"
+    if standing is not None and standing["accepted"]:
+        return "waiting_for_acknowledgement"
+    if standing is not None and standing["unknown"]:
+        return "needs_attention"
+    return "completing" if has_lanes else "no_number"
 
 
 def _blocker(code: str, *, number_id: int | None = None, until: datetime | None = None) -> Blocker:

@@ -123,6 +123,8 @@ async def freeze(context: JobContext) -> None:
     state = msgspec.convert(context.state, Checkpoint)
     while True:
         async with database.unit_of_work():
+            if not await _is_wanted(campaign_id):
+                return
             contacts = await _batch(campaign_id, plan, state, clock.now())
             await context.checkpoint(msgspec.to_builtins(state), done=state.contacts)
         if contacts:
@@ -132,12 +134,20 @@ async def freeze(context: JobContext) -> None:
     await database.execute(
         "UPDATE campaigns SET frozen_at = $2, total = $3, updated_at = $2,"
         " status_reason = CASE WHEN status = 2 THEN 'sending' ELSE status_reason END"
-        " WHERE id = $1 AND frozen_at IS NULL",
+        " WHERE id = $1 AND frozen_at IS NULL AND status IN (2, 3)",
         campaign_id,
         clock.now(),
         state.rows,
     )
     await lanes.wake(campaign_id, clock.now())
+
+
+async def _is_wanted(campaign_id: int) -> bool:
+    """Whether the campaign was not cancelled; the lock orders each batch with a cancellation, which skips its rows."""
+    found = await database.fetch_value(
+        "SELECT id FROM campaigns WHERE id = $1 AND status IN (2, 3) FOR SHARE", campaign_id
+    )
+    return found is not None
 
 
 async def _fail(campaign_id: int, now: datetime) -> None:

@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import asyncpg
 import msgspec
+import structlog
 
 from core import database
 from core.campaigns.claims import Cap, open_counters
 from core.campaigns.pacing import CampaignState, History, NumberState, Pacing, period_key, warm_up_cap
-from core.campaigns.rendering import Template, compile_template
+from core.campaigns.rendering import Template, TemplateError, compile_template
 from core.campaigns.tables import MessageType
+
+_log = structlog.get_logger(__name__)
 
 COUNTED_ALWAYS = 2**62
 """The limit of a cap that is counted and never reached."""
@@ -175,8 +178,17 @@ async def release(holder: str, lane: HeldLane, due_at: datetime | None, reason: 
     return changed == 1
 
 
-async def give_up(holder: str) -> None:
-    """Free every lane of a process that ends, due at once for whoever comes next."""
+async def give_up(holder: str, held_lanes: Sequence["HeldLane"]) -> None:
+    """Free every lane of a process that ends, due at once for whoever comes next; pauses and bursts are kept."""
+    await database.execute(
+        "UPDATE lanes l SET pause_until = g.pause_until, burst = g.burst"
+        " FROM unnest($2::bigint[], $3::timestamptz[], $4::int[]) AS g(number_id, pause_until, burst)"
+        " WHERE l.number_id = g.number_id AND l.holder = $1",
+        holder,
+        [lane.number_id for lane in held_lanes],
+        [lane.next_at for lane in held_lanes],
+        [lane.burst for lane in held_lanes],
+    )
     await database.execute("UPDATE lanes SET holder = NULL, lease_until = NULL WHERE holder = $1", holder)
 
 
@@ -288,7 +300,11 @@ async def _gather(rows: Sequence[asyncpg.Record], now: datetime) -> list[HeldLan
                 used={},
             )
         if row["campaign_id"] is not None:
-            lane.campaigns.append(await _turn(row))
+            try:
+                lane.campaigns.append(await _turn(row))
+            except (msgspec.ValidationError, TemplateError, ZoneInfoNotFoundError, KeyError):
+                # One campaign that cannot be read must not keep the others from being sent.
+                _log.exception("campaign_unreadable", campaign_id=row["campaign_id"])
     caps = sorted({cap for lane in lanes.values() for turn in lane.campaigns for cap in lane.caps(turn, now)})
     used = await open_counters(caps) if caps else {}
     for lane in lanes.values():
@@ -336,6 +352,21 @@ async def load_steps(campaign_id: int) -> dict[int, Step]:
         )
         for row in rows
     }
+
+
+async def count_new_periods(held_lanes: Sequence[HeldLane], now: datetime) -> None:
+    """Open the counters of an hour, day or month that began since the lanes were loaded."""
+    missing = {
+        cap
+        for lane in held_lanes
+        for turn in lane.campaigns
+        for cap in lane.caps(turn, now)
+        if (cap.scope, cap.scope_id, cap.period) not in lane.used
+    }
+    if missing:
+        used = await open_counters(sorted(missing))
+        for lane in held_lanes:
+            lane.used.update(used)
 
 
 async def next_due(number_id: int, campaign_ids: Sequence[int]) -> datetime | None:

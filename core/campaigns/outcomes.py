@@ -18,6 +18,9 @@ ACKNOWLEDGEMENT_TIMER = timedelta(minutes=5)
 DUPLICATE_ADDRESS = "duplicate_address"
 """Another contact of the campaign turned out to be the same account."""
 BREAKER_SECONDS = (2.0, 5.0, 15.0, 30.0, 60.0)
+LONGEST_PAUSE_SECONDS = 24 * 3600.0
+CODE_LENGTH = 60
+ID_LENGTH = 160
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -66,7 +69,7 @@ def _accepted(row: Claimed, outcome: Accepted, context: Context) -> Transition:
         allowed=FROM_IN_DOUBT,
         state=RecipientState.ACCEPTED if context.receipts else RecipientState.SENT,
         outcome="accepted",
-        provider_id=outcome.ids[0] if outcome.ids else None,
+        provider_id=storable(outcome.ids[0], ID_LENGTH) if outcome.ids else None,
         look_at=context.now + ACKNOWLEDGEMENT_TIMER if context.receipts else None,
         accepted_at=context.now,
         sent_at=None if context.receipts else context.now,
@@ -79,8 +82,8 @@ def _unknown(row: Claimed, outcome: Unknown, context: Context) -> Settled:
         attempt=row.attempt,
         allowed=FROM_LEASED,
         state=RecipientState.UNKNOWN,
-        reason=outcome.code,
-        code=outcome.code,
+        reason=storable(outcome.code),
+        code=storable(outcome.code),
         outcome="unknown",
         look_at=context.lease_until + context.unknown_grace,
     )
@@ -90,13 +93,14 @@ def _unknown(row: Claimed, outcome: Unknown, context: Context) -> Settled:
 
 def _retry(row: Claimed, outcome: Retryable, context: Context) -> Settled:
     if outcome.scope != "recipient":
-        pause = outcome.retry_after or _breaker(context.lane_failures)
+        pause = _asked(outcome.retry_after) or _breaker(context.lane_failures)
         transition = _again(row, outcome.code, "retryable", context.now, burnt=0)
         return Settled(transition, certain_non_send=True, breaker_seconds=pause)
     tries = row.failures + 1
     if tries >= MAX_FAILURES or context.now - row.first_attempt_at >= MAX_AGE:
         return Settled(_failed(row, outcome.code, "retryable"), certain_non_send=True)
-    pause = outcome.retry_after or BACK_OFF_SECONDS[min(tries, len(BACK_OFF_SECONDS)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+    usual = BACK_OFF_SECONDS[min(tries, len(BACK_OFF_SECONDS)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+    pause = _asked(outcome.retry_after) or usual
     due_at = context.now + timedelta(seconds=pause)
     return Settled(_again(row, outcome.code, "retryable", due_at, burnt=1), certain_non_send=True)
 
@@ -107,8 +111,8 @@ def _failed(row: Claimed, code: str, outcome: str) -> Transition:
         attempt=row.attempt,
         allowed=FROM_IN_DOUBT,
         state=RecipientState.SKIPPED if code == DUPLICATE_ADDRESS else RecipientState.FAILED,
-        reason=code,
-        code=code,
+        reason=storable(code),
+        code=storable(code),
         outcome=outcome,
         burnt=1,
     )
@@ -120,13 +124,23 @@ def _again(row: Claimed, code: str, outcome: str, due_at: datetime, *, burnt: in
         attempt=row.attempt,
         allowed=FROM_IN_DOUBT,
         state=RecipientState.PENDING,
-        reason=code,
-        code=code,
+        reason=storable(code),
+        code=storable(code),
         outcome=outcome,
         due_at=due_at,
         burnt=burnt,
         release_number=True,
     )
+
+
+def storable(text: str, length: int = CODE_LENGTH) -> str:
+    """Cut and clean a plugin's word: one that the database refuses would hold up the record of every other row."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")[:length]
+
+
+def _asked(seconds: float | None) -> float:
+    """Return the pause a service asked for, within reason; 0 when it asked for none."""
+    return min(seconds, LONGEST_PAUSE_SECONDS) if seconds is not None and seconds > 0 else 0.0
 
 
 def _breaker(failures: int) -> float:

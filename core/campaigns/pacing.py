@@ -1,7 +1,7 @@
 """When may this number send? One pure function with every rule of pacing; it reads no clock and no database."""
 
 import random
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -18,11 +18,11 @@ WARM_UP_DAYS = 22
 class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A span of the day in which sending is allowed, on some weekdays (0 is Monday), in the tenant's zone."""
 
-    start: str
+    start: Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["08:00"])]
     """``HH:MM``."""
-    end: str
+    end: Annotated[str, msgspec.Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$", examples=["20:00"])]
     """``HH:MM``, later than ``start``; ``24:00`` is the end of the day."""
-    weekdays: tuple[Annotated[int, msgspec.Meta(ge=0, le=6)], ...] = (0, 1, 2, 3, 4, 5, 6)
+    weekdays: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0, le=6)], ...], msgspec.Meta(min_length=1)] = (*range(7),)
 
 
 class Pacing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -168,7 +168,8 @@ def period_key(now: datetime, zone: ZoneInfo, period: Literal["hour", "day", "mo
 
 def warm_up_cap(now: datetime, first_connected_at: datetime | None) -> int | None:
     """Return the daily cap of a young number, or ``None`` once it is grown."""
-    days = 0 if first_connected_at is None else (now - first_connected_at).days
+    # A lane is read after its moment was taken, so the connection may lie a little ahead of it.
+    days = 0 if first_connected_at is None else max(0, (now - first_connected_at).days)
     if days >= WARM_UP_DAYS:
         return None
     return next(cap for start, cap in reversed(WARM_UP_STEPS) if days >= start)
@@ -213,9 +214,15 @@ def _outside_windows(now: datetime, windows: tuple[Window, ...], zone: ZoneInfo)
             if start <= local < end:
                 return None
             if start > local:
-                starts.append(start)
-    until = min(starts, default=local + timedelta(days=7))
+                starts.append(_next_occurrence(start, now))
+    until = min(starts, default=now + timedelta(days=7))
     return Wait(until.astimezone(now.tzinfo), "outside_window")
+
+
+def _next_occurrence(local: datetime, now: datetime) -> datetime:
+    """Return the instant of a local time; of one that comes twice, where clocks go back, the one still ahead."""
+    moment = local.astimezone(UTC)
+    return moment if moment > now else local.replace(fold=1).astimezone(UTC)
 
 
 def _clock_time(text: str) -> time:

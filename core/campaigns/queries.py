@@ -47,7 +47,7 @@ async def list_campaigns(
     """Return one page of a tenant's campaigns and how many there are; ``search`` looks into names."""
     where = (
         "k.user_id = $1 AND k.deleted_at IS NULL AND ($2::smallint IS NULL OR k.status = $2)"
-        " AND ($3::text IS NULL OR k.name ILIKE '%' || replace(replace($3, '%', '\\%'), '_', '\\_') || '%')"
+        " AND ($3::text IS NULL OR strpos(lower(k.name), lower($3)) > 0)"
     )
     order = query.order_by(SORTS, "-id", "k.id")
     rows = await database.fetch(
@@ -102,11 +102,12 @@ async def list_recipients(
     await _row(user_id, campaign_id)
     where = (
         "m.campaign_id = $1 AND ($2::text IS NULL OR m.state = $2) AND ($3::bigint IS NULL OR m.message_id = $3)"
-        " AND ($4::text IS NULL OR m.address LIKE '%' || $4 || '%')"
+        " AND ($4::text IS NULL OR strpos(m.address, $4) > 0)"
     )
     args = (campaign_id, state, message_id, query.search)
+    order = query.order_by({"id": "m.id"}, "id", "m.id")
     rows = await database.fetch(
-        f"{RECIPIENTS} WHERE {where} ORDER BY m.id LIMIT $5 OFFSET $6", *args, query.limit, query.offset
+        f"{RECIPIENTS} WHERE {where} ORDER BY {order} LIMIT $5 OFFSET $6", *args, query.limit, query.offset
     )
     total = await database.fetch_value(f"SELECT count(*) FROM message_by_contacts m WHERE {where}", *args)
     return [read_recipient(row) for row in rows], total if isinstance(total, int) else 0

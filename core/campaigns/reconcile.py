@@ -1,5 +1,6 @@
 """Uncertain is honest: rows whose outcome never came are looked up by id, and otherwise shown to a person."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 import msgspec
@@ -7,16 +8,18 @@ import structlog
 
 from core import database
 from core.campaigns import lanes
-from core.campaigns.outcomes import ACKNOWLEDGEMENT_TIMER
+from core.campaigns.outcomes import ACKNOWLEDGEMENT_TIMER, ID_LENGTH, storable
 from core.campaigns.sending import build_message
 from core.campaigns.tables import RecipientState
 from core.campaigns.transitions import Transition, apply, mask
 from core.clock import DatabaseClock
 from core.numbers import senders
 from core.numbers.senders import SenderRoute
-from core.plugin import Absent, CannotTell, Finding, Found, MessageStatus
+from core.plugin import Absent, CannotTell, Capabilities, Finding, Found, MessageStatus
 
 BATCH = 100
+AT_ONCE = 16
+"""Look-ups on their way; one server that does not answer must not hold up the others' rows."""
 LOOK_EVERY = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(hours=1)
 """Past this age a row that cannot be looked up waits for a person."""
@@ -78,16 +81,24 @@ async def reconcile_due() -> int:
     await clock.sync()
     doubts = await _take(clock.now())
     routes = await senders.senders(sorted({doubt.number_id for doubt in doubts}))
-    for doubt in doubts:
-        route = routes.get(doubt.number_id)
-        finding = await _ask(doubt, route) if route is not None else CannotTell("number_gone")
-        transition = judge(doubt, finding, clock.now(), may_requeue=route is not None and _may_requeue(route))
-        changed = await apply(clock.now(), [transition], shard=SHARD)
-        due = [(row.number_id, row.next_due_at) for row in changed if row.number_id and row.next_due_at]
-        if transition.due_at is not None:
-            due.append((doubt.number_id, transition.due_at))
-        await lanes.wake_numbers(due)
+    at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def look_up(doubt: Doubt) -> None:
+        async with at_once:
+            await _look_up(doubt, routes.get(doubt.number_id), clock)
+
+    await asyncio.gather(*(look_up(doubt) for doubt in doubts))
     return len(doubts)
+
+
+async def _look_up(doubt: Doubt, route: SenderRoute | None, clock: DatabaseClock) -> None:
+    finding = CannotTell("number_gone") if route is None else await _ask(doubt, route)
+    transition = judge(doubt, finding, clock.now(), route.sender.capabilities if route else Capabilities())
+    changed = await apply(clock.now(), [transition], shard=SHARD)
+    due = [(row.number_id, row.next_due_at) for row in changed if row.number_id and row.next_due_at]
+    if changed and transition.due_at is not None:
+        due.append((doubt.number_id, transition.due_at))
+    await lanes.wake_numbers(due)
 
 
 async def _take(now: datetime) -> list[Doubt]:
@@ -116,6 +127,7 @@ async def _ask(doubt: Doubt, route: SenderRoute) -> Finding:
     text = build_message(step, doubt.contact_id, variables, doubt.address)
     try:
         prepared = route.provider.prepare(text, route.sender, doubt.client_id)
+        prepared = msgspec.structs.replace(prepared, attempted_at=doubt.claimed_at)
         ids = [doubt.provider_id] if doubt.provider_id else []
         return await route.provider.reconcile(prepared, route.sender, ids)
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
@@ -123,19 +135,15 @@ async def _ask(doubt: Doubt, route: SenderRoute) -> Finding:
         return CannotTell(f"exception_{type(error).__name__}"[:60])
 
 
-def _may_requeue(route: SenderRoute) -> bool:
-    capabilities = route.sender.capabilities
-    return capabilities.client_message_id and capabilities.lookup_by_id
-
-
-def judge(doubt: Doubt, finding: Finding, now: datetime, *, may_requeue: bool) -> Transition:
+def judge(doubt: Doubt, finding: Finding, now: datetime, capabilities: Capabilities) -> Transition:
     """Say what a row becomes by what was found; pure.
 
     ``Absent`` requeues a row by itself once, and only where the service sends under our id and looks up by it.
     """
+    may_requeue = capabilities.client_message_id and capabilities.lookup_by_id
     match finding:
         case Found():
-            return _found(doubt, finding, now)
+            return _found(doubt, finding, now, receipts=capabilities.receipts != "none")
         case Absent() if doubt.state is RecipientState.UNKNOWN and may_requeue and doubt.requeues == 0:
             return Transition(
                 id=doubt.id,
@@ -154,10 +162,11 @@ def judge(doubt: Doubt, finding: Finding, now: datetime, *, may_requeue: bool) -
             return _stay(doubt, "absent", None)
 
 
-def _found(doubt: Doubt, finding: Found, now: datetime) -> Transition:
+def _found(doubt: Doubt, finding: Found, now: datetime, *, receipts: bool) -> Transition:
+    provider_id = storable(finding.ids[0], ID_LENGTH) if finding.ids else None
     if finding.status is MessageStatus.FAILED:
         return _settle(doubt, RecipientState.FAILED, reason="failed_by_network")
-    if finding.status is MessageStatus.ACCEPTED:
+    if finding.status is MessageStatus.ACCEPTED and receipts:
         if doubt.state is RecipientState.ACCEPTED:
             return _stay(doubt, "no_acknowledgement", None)
         return Transition(
@@ -165,7 +174,7 @@ def _found(doubt: Doubt, finding: Found, now: datetime) -> Transition:
             attempt=doubt.attempt,
             allowed=WATCHED,
             state=RecipientState.ACCEPTED,
-            provider_id=finding.ids[0] if finding.ids else None,
+            provider_id=provider_id,
             accepted_at=now,
             look_at=now + ACKNOWLEDGEMENT_TIMER,
             outcome="accepted",
@@ -176,7 +185,7 @@ def _found(doubt: Doubt, finding: Found, now: datetime) -> Transition:
         attempt=doubt.attempt,
         allowed=WATCHED,
         state=RecipientState.SENT,
-        provider_id=finding.ids[0] if finding.ids else None,
+        provider_id=provider_id,
         outcome="accepted",
         accepted_at=now,
         sent_at=now,
@@ -193,5 +202,5 @@ def _stay(doubt: Doubt, reason: str, look_at: datetime | None) -> Transition:
     """Keep a row in doubt; without another look-up it needs a person's attention."""
     state = doubt.state if look_at is not None else RecipientState.UNKNOWN
     return Transition(
-        id=doubt.id, attempt=doubt.attempt, allowed=WATCHED, state=state, reason=reason[:60], look_at=look_at
+        id=doubt.id, attempt=doubt.attempt, allowed=WATCHED, state=state, reason=storable(reason), look_at=look_at
     )

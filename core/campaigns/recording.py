@@ -1,7 +1,6 @@
 """Outcomes on their way to the database: gathered for a few milliseconds, written in one statement."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -21,6 +20,15 @@ from core.plugin import SenderStopped
 FLUSH_ROWS = 32
 FLUSH_SECONDS = 0.004
 RETRY_SECONDS = 0.5
+DATABASE_AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TransactionRollbackError,
+)
+RESTRICTED_FOR = timedelta(hours=24)
+"""How long people never written to are spared when the service does not say until when."""
 
 _log = structlog.get_logger(__name__)
 
@@ -45,6 +53,7 @@ class Recorder:
         self._waiting: list[Result] = []
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._ending = False
 
     def start(self) -> None:
         """Begin to write."""
@@ -57,39 +66,51 @@ class Recorder:
 
     async def stop(self) -> None:
         """Write what is left, then end."""
+        self._ending = True
+        self._arrived.set()
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        while self._waiting:
-            await self._flush()
+            await self._task
 
     async def _run(self) -> None:
-        while True:
+        while self._waiting or not self._ending:
             await self._arrived.wait()
-            if len(self._waiting) < FLUSH_ROWS:
+            if len(self._waiting) < FLUSH_ROWS and not self._ending:
                 await asyncio.sleep(FLUSH_SECONDS)
             self._arrived.clear()
-            # A write that has begun is finished: cancelling it would leave its rows undecided.
-            await asyncio.shield(self._flush())
+            batch, self._waiting = self._waiting, []
+            if batch:
+                await self._flush(batch)
 
-    async def _flush(self) -> None:
-        batch, self._waiting = self._waiting, []
-        if not batch:
-            return
+    async def _flush(self, batch: list[Result]) -> None:
+        """Write a batch, however long the database is away; a row that cannot be written is let go alone."""
         while True:
             try:
                 await self._write(batch)
-                break
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except (
+                OSError,
+                asyncpg.PostgresConnectionError,
+                asyncpg.InterfaceError,
+                asyncpg.OperatorInterventionError,
+            ):
                 _log.exception("record_failed", rows=len(batch))
                 await asyncio.sleep(RETRY_SECONDS)
+                continue
+            except Exception:  # noqa: BLE001 - whatever one row holds, the others are written
+                _log.exception("record_refused", rows=len(batch), recipient_id=batch[0].row.id)
+                if len(batch) > 1:
+                    for result in batch:
+                        await self._flush([result])
+                    return
+                # Its lease ends, and it becomes unknown, which is the truth.
+            break
         for result in batch:
             result.lane.in_flight -= 1
         self._on_recorded()
 
     async def _write(self, batch: list[Result]) -> None:
-        given_back = [cap for result in batch if result.settled.certain_non_send for cap in result.caps]
+        given_back = [
+            (result.row.id, cap) for result in batch if result.settled.certain_non_send for cap in result.caps
+        ]
         steps = any(len(result.turn.steps) > 1 for result in batch)
         transitions = [result.settled.transition for result in batch]
         changed = await apply(self._clock.now(), transitions, shard=self._shard, given_back=given_back, steps=steps)
@@ -124,6 +145,9 @@ class Recorder:
             lane.number = msgspec.structs.replace(lane.number, open_until=until)
             await lanes.open_breaker(lane.number_id, until)
         for number_id, (lane, outcome) in stopped.items():
-            if outcome.scope == "sender":
+            if outcome.scope == "new_contacts":
+                until = outcome.until or self._clock.now() + RESTRICTED_FOR
+                lane.number = msgspec.structs.replace(lane.number, restricted_until=until)
+            else:
                 lane.number = msgspec.structs.replace(lane.number, connected=False)
             await senders.mark_stopped(number_id, outcome.code, until=outcome.until, scope=outcome.scope)

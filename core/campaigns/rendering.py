@@ -124,7 +124,9 @@ def compile_template(source: str) -> Template:
 
 def _flatten(node: nodes.Node, names: set[str]) -> Iterator[tuple[str | _Value, int]]:
     if not isinstance(node, nodes.Output):
-        raise TemplateError("only {{ variable }} and filters are allowed, no {% ... %}", node.lineno)
+        # Some of Jinja2's nodes know no line, but what is inside them does.
+        line = next((found.lineno for found in (node, *node.iter_child_nodes()) if found.lineno), 1)
+        raise TemplateError("only {{ variable }} and filters are allowed, no {% ... %}", line)
     for part in node.nodes:
         yield (part.data if isinstance(part, nodes.TemplateData) else _value(part, names)), part.lineno
 
@@ -168,7 +170,7 @@ def _constant(node: nodes.Node) -> object:
 
 
 def _ensure_sendable(text: str, line: int) -> None:
-    """Refuse what no JSON text can carry; escapes such as ``\\ud800`` in a constant would otherwise slip through."""
+    """Refuse what no JSON text can carry; an escape in a constant would otherwise slip through."""
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise TemplateError("the text has a character that cannot be sent", line)
 
@@ -179,12 +181,12 @@ class _Spintax:
     def __init__(self, flat: list[tuple[str | _Value, int]]) -> None:
         self._tokens: list[str | _Value] = []
         self._lines: list[int] = []
-        for item, line in flat:
-            found = _split_braces(item) if isinstance(item, str) else [item]
-            for token in found:
+        for item, first_line in flat:
+            line = first_line
+            for token in _split_braces(item) if isinstance(item, str) else [item]:
                 self._tokens.append(token)
                 self._lines.append(line)
-                line += token.count("\n") if isinstance(token, str) else 0  # noqa: PLW2901 - counts on inside the item
+                line += token.count("\n") if isinstance(token, str) else 0
         self._at = 0
 
     def parse(self) -> _Sequence:

@@ -19,6 +19,7 @@ Content = Annotated[
     ),
 ]
 Id = Annotated[int, msgspec.Meta(ge=1)]
+Moment = Annotated[datetime, msgspec.Meta(tz=True, description="With its offset, such as 2026-12-24T09:00:00-03:00.")]
 
 
 class MessageCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -53,7 +54,7 @@ class CampaignCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     type: CampaignType = CampaignType.STANDARD
     number_ids: Annotated[tuple[Id, ...], msgspec.Meta(max_length=50)] = ()
     public_id: Id | None = None
-    schedule_date: datetime | None = None
+    schedule_date: Moment | None = None
     settings: CampaignSettings = msgspec.field(default_factory=CampaignSettings)
     messages: Annotated[tuple[MessageCreate, ...], msgspec.Meta(max_length=20)] = ()
 
@@ -64,7 +65,7 @@ class CampaignUpdate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     name: Name | msgspec.UnsetType = msgspec.UNSET
     number_ids: Annotated[tuple[Id, ...], msgspec.Meta(max_length=50)] | msgspec.UnsetType = msgspec.UNSET
     public_id: Id | msgspec.UnsetType | None = msgspec.UNSET
-    schedule_date: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    schedule_date: Moment | msgspec.UnsetType | None = msgspec.UNSET
     settings: CampaignSettings | msgspec.UnsetType = msgspec.UNSET
     messages: Annotated[tuple[MessageCreate, ...], msgspec.Meta(max_length=20)] | msgspec.UnsetType = msgspec.UNSET
 

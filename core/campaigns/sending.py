@@ -100,4 +100,7 @@ async def _reserve(row: Claimed, address: str) -> str | Outcome:
         )
     except asyncpg.UniqueViolationError:
         return Rejected(DUPLICATE_ADDRESS)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        _log.exception("address_not_reserved", recipient_id=row.id)
+        return Retryable("number_check_failed", scope="sender")
     return address if changed else Retryable("lease_ran_out", scope="sender")

@@ -22,6 +22,7 @@ from core.queue import DISPATCH, enqueue
 
 STARTABLE = (CampaignStatus.DRAFT,)
 OPEN = (CampaignStatus.DRAFT, CampaignStatus.RUNNING, CampaignStatus.PAUSED)
+RETRIABLE = (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.COMPLETED)
 RESOLVE_SHARD = 20
 
 
@@ -54,7 +55,7 @@ async def create_campaign(user_id: int, draft: CampaignCreate) -> int:
 
 
 async def update_campaign(user_id: int, campaign_id: int, changes: CampaignUpdate) -> None:
-    """Change a draft.
+    """Change a draft; one that is scheduled stays ready to start, and without a ``schedule_date`` is a draft again.
 
     Raises:
         ConflictError: It has been started.
@@ -64,16 +65,18 @@ async def update_campaign(user_id: int, campaign_id: int, changes: CampaignUpdat
         row = await lock(user_id, campaign_id)
         _expect(row, *STARTABLE, verb="changed")
         draft = await _merge(row, changes)
-        await check_draft(user_id, draft)
+        scheduled = row["status_reason"] == "scheduled" and draft.schedule_date is not None
+        await check_draft(user_id, draft, complete=scheduled)
         await database.execute(
             "UPDATE campaigns SET name = $2, number_id = $3, public_id = $4, schedule_date = $5, settings = $6,"
-            " version = version + 1, updated_at = now() WHERE id = $1",
+            " status_reason = $7, version = version + 1, updated_at = now() WHERE id = $1",
             campaign_id,
             draft.name,
             draft.number_ids[0] if draft.number_ids else None,
             draft.public_id,
             draft.schedule_date,
             database.encode_json(_with_pacing(draft.type, draft.settings)),
+            "scheduled" if scheduled else "draft",
         )
         if changes.number_ids is not msgspec.UNSET:
             await store_numbers(campaign_id, draft.number_ids)
@@ -181,7 +184,7 @@ async def retry_failed(user_id: int, campaign_id: int) -> int:
     """
     async with database.unit_of_work():
         row = await lock(user_id, campaign_id)
-        _expect(row, CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.COMPLETED, verb="retried")
+        _expect(row, *RETRIABLE, verb="retried")
         now = await _now()
         rows = await database.fetch(
             "SELECT id FROM message_by_contacts WHERE campaign_id = $1 AND state = 'failed'"
@@ -190,6 +193,10 @@ async def retry_failed(user_id: int, campaign_id: int) -> int:
         )
         if rows:
             ids = [found["id"] for found in rows]
+            # A person's retry is a new beginning: five tries and a day again.
+            await database.execute(
+                "UPDATE message_by_contacts SET failures = 0, first_attempt_at = NULL WHERE id = ANY($1::bigint[])", ids
+            )
             await apply(now, [_pending_again(recipient_id, now) for recipient_id in ids], shard=RESOLVE_SHARD)
             await restore_following(ids, now, RESOLVE_SHARD)
             await _reopen(row, now)
@@ -197,13 +204,16 @@ async def retry_failed(user_id: int, campaign_id: int) -> int:
 
 
 async def resolve_recipient(user_id: int, campaign_id: int, recipient_id: int, action: str) -> None:
-    """Decide of a row in doubt: send it again, or count it as sent.
+    """Decide of a row in doubt: send it again, or count it as sent; either way the contact's later steps go on.
 
     Raises:
-        ConflictError: The row is not in doubt, or is being looked up.
+        ConflictError: The row is not in doubt, or is being looked up; or the campaign was cancelled.
     """
     async with database.unit_of_work():
         row = await lock(user_id, campaign_id)
+        open_again = row["status"] in RETRIABLE
+        if action == "retry":
+            _expect(row, *RETRIABLE, verb="retried")
         now = await _now()
         found = await database.fetch_row(
             "SELECT state, lease_until FROM message_by_contacts WHERE id = $1 AND campaign_id = $2 FOR UPDATE",
@@ -217,9 +227,10 @@ async def resolve_recipient(user_id: int, campaign_id: int, recipient_id: int, a
                 "Only a recipient that needs attention can be resolved; this one is settled or being looked up.",
                 code="recipient_state",
             )
+        restored = await restore_following([recipient_id], now, RESOLVE_SHARD) if open_again else 0
         transition = _assumed_sent(recipient_id, now) if action == "assume_sent" else _pending_again(recipient_id, now)
         await apply(now, [transition], shard=RESOLVE_SHARD)
-        if action == "retry":
+        if open_again and (action == "retry" or restored or row["status"] == CampaignStatus.RUNNING):
             await _reopen(row, now)
 
 
@@ -254,7 +265,7 @@ async def _set_status(campaign_id: int, status: CampaignStatus, reason: str, now
 async def _reopen(row: asyncpg.Record, now: datetime) -> None:
     """Let a completed or waiting campaign send again; a paused one stays paused."""
     if row["status"] != CampaignStatus.PAUSED:
-        await _set_status(row["id"], CampaignStatus.RUNNING, "sending", now)
+        await _set_status(row["id"], CampaignStatus.RUNNING, "sending" if row["frozen_at"] else "freezing", now)
         await database.execute("UPDATE campaigns SET completed_at = NULL WHERE id = $1", row["id"])
     await lanes.wake(row["id"], now)
     enqueue("campaigns.dispatch", queue=DISPATCH)

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from core import database, queue
-from core.campaigns import completion, reconcile
+from core.campaigns import completion, reconcile, skipping
 
 HEAL = """
 UPDATE lanes l SET due_at = $1, wakes = l.wakes + 1
@@ -20,8 +20,13 @@ WHERE n.id = l.number_id AND n.status AND n.deleted_at IS NULL AND n.status_conn
 
 
 async def sweep(now: datetime) -> None:
-    """One round at ``now``; each part repairs what a lost queue message or a killed process left behind."""
+    """One round at ``now``; each part repairs what a lost queue message or a killed process left behind.
+
+    What needs the database alone comes first: a Redis that is away must not hold it up.
+    """
     await reconcile.expire_leases(now)
+    await skipping.skip_strays(now)
+    await completion.complete_finished(now)
     await database.execute(HEAL, now)
     due = await database.fetch_value(
         "SELECT count(*) FROM (SELECT FROM lanes WHERE due_at <= $1 AND (holder IS NULL OR lease_until < $1)"
@@ -36,4 +41,3 @@ async def sweep(now: datetime) -> None:
     )
     if waiting:
         await queue.send("campaigns.reconcile", queue=queue.EVENTS)
-    await completion.complete_finished(now)

@@ -124,7 +124,9 @@ WITH t AS MATERIALIZED (
     UPDATE send_counters s SET used = greatest(0, s.used - g.n)
     FROM (SELECT k.id, g.n
           FROM (SELECT rank, scope, scope_id, period, count(*) AS n
-                FROM unnest($4::int[], $5::text[], $6::bigint[], $7::text[]) AS g(rank, scope, scope_id, period)
+                FROM unnest($4::int[], $5::text[], $6::bigint[], $7::text[], $9::bigint[])
+                    AS g(rank, scope, scope_id, period, recipient_id)
+                WHERE g.recipient_id IN (SELECT id FROM changed)
                 GROUP BY rank, scope, scope_id, period) g
           JOIN send_counters k ON k.scope = g.scope AND k.scope_id = g.scope_id AND k.period = g.period
           ORDER BY g.rank, g.scope_id, g.period FOR UPDATE OF k) g
@@ -161,22 +163,28 @@ _changed = msgspec.json.Decoder(list[Changed])
 
 
 async def apply(
-    now: datetime, transitions: Sequence[Transition], *, shard: int, given_back: Sequence[Cap] = (), steps: bool = True
+    now: datetime,
+    transitions: Sequence[Transition],
+    *,
+    shard: int,
+    given_back: Sequence[tuple[int, Cap]] = (),
+    steps: bool = True,
 ) -> list[Changed]:
     """Apply ``transitions`` (at most one a row) at ``now`` and return the rows that changed.
 
-    ``shard`` (an even number) picks the counter row this process writes; ``given_back`` names a counter for each
-    certain non-send; ``steps`` is false when no campaign concerned has a second message.
+    ``shard`` (an even number) picks the counter row this process writes; ``given_back`` names a row and
+    a counter for each certain non-send; ``steps`` is false when no campaign concerned has a second message.
     """
     found = await database.fetch_value(
         APPLY,
         now,
         _encode(transitions).decode(),
         shard,
-        [cap.rank for cap in given_back],
-        [cap.scope for cap in given_back],
-        [cap.scope_id for cap in given_back],
-        [cap.period for cap in given_back],
+        [cap.rank for _, cap in given_back],
+        [cap.scope for _, cap in given_back],
+        [cap.scope_id for _, cap in given_back],
+        [cap.period for _, cap in given_back],
         steps,
+        [recipient_id for recipient_id, _ in given_back],
     )
     return _changed.decode(str(found))

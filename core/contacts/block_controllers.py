@@ -1,6 +1,7 @@
 """Routes of the block list."""
 
 from litestar import Controller, delete, get, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_204_NO_CONTENT
 
@@ -21,7 +22,7 @@ class BlockController(Controller):
     security = ({"BearerToken": []},)
 
     @get(operation_id="ListBlockedNumbers", summary="List the block list", responses=problem_responses(401, 403, 422))
-    async def list_blocks(self, request: AnyRequest, page_query: PageQuery) -> Page[BlockRead]:
+    async def list_blocks(self, request: AnyRequest, page_query: NamedDependency[PageQuery]) -> Page[BlockRead]:
         """List the block list, the newest first; sorts by number and created_at."""
         blocks, total = await blocking.list_blocks(current_user(request).id, page_query)
         return build_page(blocks, total, page_query, request)

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
@@ -81,8 +81,8 @@ class ContactController(Controller):
     async def list_contacts(
         self,
         request: AnyRequest,
-        page_query: PageQuery,
-        contact_filter: ContactFilter,
+        page_query: NamedDependency[PageQuery],
+        contact_filter: NamedDependency[ContactFilter],
         public_id: Annotated[Id | None, QueryParameter(description="Contacts of this audience.")] = None,
         cursor: Annotated[
             str | None,

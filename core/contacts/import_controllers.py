@@ -1,21 +1,23 @@
 """Routes of imports."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, Response, get, post
 from litestar.datastructures import UploadFile
+from litestar.di import NamedDependency
+from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, MultipartBody
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
 
 from core.contacts import imports
 from core.contacts.import_options import ImportOptions, ImportRead
-from core.errors import ContentTypeError, InvalidInputError
+from core.errors import ContentTypeError, InvalidInputError, MalformedError
 from core.pagination import Page, PageQuery, Resource, build_page
-from core.problems import problem_responses
+from core.problems import handle, problem_responses
 from core.request import AnyRequest
-from core.security import current_user, requires_user
+from core.security import Connection, current_user, requires_user
 from core.texts import text
 from core.validation import validate
 
@@ -27,22 +29,44 @@ FORM_BYTES = 2**20
 class ImportForm(msgspec.Struct, kw_only=True):
     """The fields of an upload."""
 
-    file: UploadFile | None = None
-    """The CSV file, at most 64 MiB."""
-    public_id: str | None = None
-    """An audience to put every contact of the file into."""
-    public_name: str | None = None
-    """The name of an audience to make for them instead."""
-    labels: str | None = None
-    """Label ids as a JSON list or with commas, put on every contact of the file."""
-    default_country: str | None = None
-    """Whose numbers those without a country code are; ISO 3166, default BR."""
-    mapping: str | None = None
-    """A JSON object: header to `number`, `name`, `labels`, `ignore` or `variables.<name>`."""
-    duplicates: str | None = None
-    """`fill` (default) fills empty fields of contacts that exist, `skip` leaves them."""
-    start: str | None = None
-    """`true` starts the import at once."""
+    file: Annotated[UploadFile | None, msgspec.Meta(description="The CSV file, at most 64 MiB.")] = None
+    public_id: Annotated[str | None, msgspec.Meta(description="An audience to put every contact of the file into.")] = (
+        None
+    )
+    public_name: Annotated[
+        str | None, msgspec.Meta(description="The name of an audience to make for them instead.")
+    ] = None
+    labels: Annotated[
+        str | None, msgspec.Meta(description="Label ids, as a JSON list or with commas, for every contact of the file.")
+    ] = None
+    default_country: Annotated[
+        str | None, msgspec.Meta(description="Whose numbers those without a country code are; ISO 3166, else BR.")
+    ] = None
+    mapping: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="A JSON object: header to `number`, `name`, `labels`, `ignore` or `variables.<name>`.",
+            examples=['{"Apelido": "name", "CPF": "ignore"}'],
+        ),
+    ] = None
+    duplicates: Annotated[
+        str | None,
+        msgspec.Meta(description="`fill` (default) fills empty fields of contacts that exist, `skip` leaves them."),
+    ] = None
+    start: Annotated[str | None, msgspec.Meta(description="`true` starts the import at once.")] = None
+
+
+def requires_multipart(connection: Connection, _handler: BaseRouteHandler) -> None:
+    """Guard: 415 before anything is read, unless a form with files was sent."""
+    sent = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent != MULTIPART:
+        raise ContentTypeError(MULTIPART)
+
+
+def unreadable_form(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Handle text in a form that is not in the encoding it claims, which Litestar lets through as it is raised."""
+    unreadable = isinstance(error, UnicodeDecodeError) or type(error) is LookupError
+    return handle(request, MalformedError("The text in the form is not UTF-8.") if unreadable else error)
 
 
 class ImportController(Controller):
@@ -54,7 +78,7 @@ class ImportController(Controller):
     security = ({"BearerToken": []},)
 
     @get(operation_id="ListImports", summary="List the imports", responses=problem_responses(401, 403, 422))
-    async def list_imports(self, request: AnyRequest, page_query: PageQuery) -> Page[ImportRead]:
+    async def list_imports(self, request: AnyRequest, page_query: NamedDependency[PageQuery]) -> Page[ImportRead]:
         """List the tenant's imports, the newest first; sorts by created_at, filename and rows_total."""
         found, total = await imports.list_imports(current_user(request).id, page_query)
         return build_page(found, total, page_query, request)
@@ -62,6 +86,8 @@ class ImportController(Controller):
     @post(
         operation_id="CreateImport",
         summary="Upload a file of contacts",
+        guards=[requires_multipart],
+        exception_handlers={UnicodeDecodeError: unreadable_form, LookupError: unreadable_form},
         request_max_body_size=imports.MAXIMUM_BYTES + FORM_BYTES,
         responses=problem_responses(400, 401, 403, 413, 415, 422),
     )
@@ -71,8 +97,6 @@ class ImportController(Controller):
         Delimiter, encoding and the meaning of the columns are found out and told; start the import with
         `start=true` or `POST /api/imports/{id}/start`.
         """
-        if request.content_type[0].lower() != MULTIPART:
-            raise ContentTypeError(MULTIPART)
         file, options = _read_form(data)
         user = current_user(request)
         return Resource(await imports.upload_import(user.id, file.file, file.filename, options))

@@ -220,7 +220,7 @@ async def _labels(plan: _Plan, rows: Sequence[Row]) -> list[list[int]]:
         plan.options.labels,
     )
     common = [row["id"] for row in kept]
-    names = sorted({name for row in rows for name in row.labels})
+    names = list(dict.fromkeys(name for row in rows for name in row.labels))
     ids = await ensure_label_names(plan.user_id, names) if names else {}
     return [list(dict.fromkeys([*common, *(ids[name] for name in row.labels)])) for row in rows]
 

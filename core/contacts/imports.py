@@ -218,7 +218,7 @@ async def _insert(user_id: int, path: str, filename: str, options: ImportOptions
         " rows_created, rows_updated, rows_skipped, rows_failed, public_id, created_at, updated_at)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, 0, $9, now(), now()) RETURNING id",
         user_id,
-        filename[-255:],
+        "".join(char for char in filename if char.isprintable())[-255:],
         path,
         database.encode_json(found),
         database.encode_json(options),

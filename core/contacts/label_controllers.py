@@ -1,6 +1,7 @@
 """Routes of labels."""
 
 from litestar import Controller, delete, get, patch, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from core.contacts import labels
@@ -20,7 +21,7 @@ class LabelController(Controller):
     security = ({"BearerToken": []},)
 
     @get(operation_id="ListLabels", summary="List the labels", responses=problem_responses(401, 403, 422))
-    async def list_labels(self, request: AnyRequest, page_query: PageQuery) -> Page[LabelRead]:
+    async def list_labels(self, request: AnyRequest, page_query: NamedDependency[PageQuery]) -> Page[LabelRead]:
         """List the tenant's labels by name; sorts by name, created_at and updated_at."""
         found, total = await labels.list_labels(current_user(request).id, page_query)
         return build_page(found, total, page_query, request)

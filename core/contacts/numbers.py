@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumber, ValidationResult
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult
 
 DEFAULT_COUNTRY = "BR"
 MAXIMUM_DIGITS = 15
@@ -44,9 +44,11 @@ def normalize_number(written: str, country: str = DEFAULT_COUNTRY) -> str:
     Raises:
         UnusableNumberError: Digits are missing, lost to a spreadsheet, or belong to no country.
     """
-    text = _plain(written)
-    number = _parse(text, country)
-    if not (phonenumbers.is_valid_number(number) or _is_old_brazilian_mobile(number)):
+    number = _parse(_plain(written), country)
+    kind = phonenumbers.number_type(number)
+    if kind == PhoneNumberType.PREMIUM_RATE:
+        raise UnusableNumberError("premium_rate", "This is a premium-rate number; perhaps the area code is missing.")
+    if kind == PhoneNumberType.UNKNOWN and not _is_old_brazilian_mobile(number):
         raise _refusal(number)
     return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from litestar import Controller, delete, get, patch, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
@@ -27,7 +28,7 @@ class PublicController(Controller):
     async def list_publics(
         self,
         request: AnyRequest,
-        page_query: PageQuery,
+        page_query: NamedDependency[PageQuery],
         type: Annotated[  # noqa: A002
             Literal[1, 2, 3] | None, QueryParameter(description="1 by hand, 2 dynamic, 3 from an import.")
         ] = None,
@@ -84,7 +85,7 @@ class PublicController(Controller):
         responses=problem_responses(401, 403, 404, 422),
     )
     async def list_public_contacts(
-        self, request: AnyRequest, public_id: FromPath[int], page_query: PageQuery
+        self, request: AnyRequest, public_id: FromPath[int], page_query: NamedDependency[PageQuery]
     ) -> Page[ContactRead]:
         """List the contacts an audience has now; searches and sorts as the list of all contacts does."""
         wanted = ContactFilter(search=page_query.search)

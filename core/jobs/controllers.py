@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from litestar import Controller, get, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from core.jobs import services
@@ -27,7 +28,7 @@ class JobController(Controller):
     async def list_jobs(
         self,
         request: AnyRequest,
-        page_query: PageQuery,
+        page_query: NamedDependency[PageQuery],
         kind: Annotated[str | None, QueryParameter(max_length=40, description="Only jobs of this kind.")] = None,
         status: Annotated[Status | None, QueryParameter(description="Only jobs that stand so.")] = None,
     ) -> Page[JobRead]:

@@ -186,7 +186,14 @@ class MessagingProviderContract:
 
     def test_reconcile_does_not_guess(self) -> None:
         """A lookup that fails in any way tells nothing; it never raises."""
-        for reaction in (Answer(500, _failure(500)), Answer(503), Answer(401), Answer(200, b"<html>"), Cut()):
+        for reaction in (
+            Answer(500, _failure(500)),
+            Answer(503),
+            Answer(401),
+            Answer(404, b"<html>"),
+            Answer(200, b"<html>"),
+            Cut(),
+        ):
             finding = run(self._reconcile(reaction))
             expect(isinstance(finding, CannotTell), f"{reaction!r} must give CannotTell, not {finding!r}")
 

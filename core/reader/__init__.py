@@ -7,7 +7,7 @@ from litestar import Request, Response, Router, get
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
 _STATIC = files("core.reader").joinpath("static")
-_TYPES = {"reader.js": "text/javascript; charset=utf-8", "reader.css": "text/css; charset=utf-8"}
+_TYPES = {"reader.js": "text/javascript", "reader.css": "text/css"}
 
 
 class ReaderPlugin(OpenAPIRenderPlugin):

@@ -1,9 +1,9 @@
 """Platform settings and tenants' configurations."""
 
 from piccolo.columns import BigSerial, ForeignKey, Text, Varchar
+from piccolo.columns.reference import LazyTableReference
 from piccolo.table import Table
 
-from core.accounts.tables import User
 from core.columns import Timestamps
 
 
@@ -20,6 +20,7 @@ class Configuration(Timestamps, Table, tablename="configurations"):
     """One setting of one tenant."""
 
     id = BigSerial(primary_key=True)
-    user_id = ForeignKey(references=User)
+    # Named, not imported: accounts keep the set-up token and plans the default plan in settings.
+    user_id: ForeignKey[Table] = ForeignKey(references=LazyTableReference(table_class_name="User", app_name="accounts"))
     key = Varchar(length=120)
     value = Text(default="")

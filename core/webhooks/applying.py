@@ -136,7 +136,7 @@ async def _count_failure(row: asyncpg.Record) -> None:
     given_up = attempts >= MAXIMUM_ATTEMPTS
     _log.exception("webhook_event_failed", event_id=row["id"], kind=row["kind"], attempts=attempts, given_up=given_up)
     await database.execute(
-        "UPDATE webhook_events SET attempts = $2, applied_at = CASE WHEN $3 THEN now() END,"
+        "UPDATE webhook_events SET attempts = $2::int, applied_at = CASE WHEN $3 THEN now() END,"
         " due_at = now() + make_interval(secs => least(2 ^ $2::int, 600)) WHERE id = $1 AND applied_at IS NULL",
         row["id"],
         attempts,

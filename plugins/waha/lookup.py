@@ -31,6 +31,8 @@ STATUSES = {
 """WAHA's ``ack``; 4 is *played*."""
 _DOING = "looking a message up"
 _ABSENT = 404
+_SIGN_IN_SECONDS = 10
+"""Nobody signs a session out and in again within this time, so a message as young as that proves the store whole."""
 
 
 class _Stored(msgspec.Struct):
@@ -51,8 +53,8 @@ class _Refusal(msgspec.Struct):
 async def look_up(connection: Connection, prepared: Prepared, sender: Sender, ids: Sequence[str]) -> Finding:
     """Look the message up by id, else among the chat's latest messages; ``Absent`` only where that is certain.
 
-    It is certain for a text that went out under our own id, while the store reaches back before the attempt: a
-    session that was signed out since has lost its store, and a 404 from it says nothing.
+    It is certain for a text that went out under our own id, while the store reaches back to the attempt: a session
+    that was signed out since has lost its store, and a 404 from it says nothing.
     """
     try:
         for raw_id in _ids(prepared, sender, ids):
@@ -94,7 +96,7 @@ async def _by_id(connection: Connection, sender: Sender, message_id: str) -> Fin
 async def _absent(connection: Connection, prepared: Prepared, sender: Sender) -> Finding:
     filters = {"limit": "1", "sortBy": "timestamp", "sortOrder": "desc", "downloadMedia": "false"}
     if prepared.attempted_at is not None:
-        filters["filter.timestamp.lte"] = str(int(prepared.attempted_at.timestamp()) - 1)
+        filters["filter.timestamp.lte"] = str(int(prepared.attempted_at.timestamp() + _SIGN_IN_SECONDS))
     older = await _list(connection, sender, "all", filters)
     return Absent() if older else CannotTell("store_too_young")
 

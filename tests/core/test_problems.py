@@ -121,9 +121,9 @@ async def test_unknown_route(client: httpx.AsyncClient) -> None:
 
 async def test_method_not_allowed(client: httpx.AsyncClient) -> None:
     answer = await client.put("/api/auth/login", json={})
-    expected = problem(405, "Method not allowed", "This address takes only POST, OPTIONS.", "method_not_allowed")
+    expected = problem(405, "Method not allowed", "This address takes only OPTIONS, POST.", "method_not_allowed")
     assert (answer.status_code, answer.json()) == (405, expected)
-    assert answer.headers["allow"] == "POST, OPTIONS"
+    assert answer.headers["allow"] == "OPTIONS, POST"
 
 
 async def test_conflict(failing: httpx.AsyncClient) -> None:
@@ -202,9 +202,7 @@ async def test_all_invalid_fields_in_portuguese(client: httpx.AsyncClient) -> No
         "name": ["Deve ser um texto."],
         "password": ["Este campo é obrigatório."],
     }
-    assert answer.json() == problem(
-        422, "Dados inválidos", "Deve ser um endereço de e-mail.", "invalid_input", errors
-    )
+    assert answer.json() == problem(422, "Dados inválidos", "Deve ser um endereço de e-mail.", "invalid_input", errors)
 
 
 async def test_missing_body_names_required_fields(client: httpx.AsyncClient) -> None:
@@ -301,5 +299,3 @@ def test_responses_for_the_description() -> None:
 
 def test_example() -> None:
     assert example_of(409).code == "conflict"
-
-

@@ -34,15 +34,16 @@ class Platform:
         (self.folder / "platform.toml").write_text("[plugins.waha]\n")
         self.log.write_text("")
         clean = {key: value for key, value in os.environ.items() if key not in {"RECADO_CONFIG", *OVERRIDES}}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "core.cli", "up", "--port", str(self.port)],
-            cwd=self.folder,
-            env={**clean, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
-            stdout=self.log.open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with self.log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "core.cli", "up", "--port", str(self.port)],
+                cwd=self.folder,
+                env={**clean, "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self._started.append(process)
         return process
 
@@ -90,13 +91,13 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing(platform: Platform) -> None:
     platform.wait_for(lambda: "One-time set-up token" in platform.told())
 
     answer = httpx.get(f"http://127.0.0.1:{platform.port}/health/ready", trust_env=False)
-    commands = [" ".join(found.cmdline()).rsplit(" ", 1)[-1] for found in platform.processes("core.cli")]
+    commands = [found.cmdline()[3] for found in platform.processes("core.cli")]
     process.send_signal(signal.SIGINT)
     asked = time.monotonic()
     code = process.wait(timeout=20)
 
     assert answer.status_code == 200
-    assert sorted(commands) == ["api", "scheduler", str(platform.port), "worker", "worker"]
+    assert sorted(commands) == ["api", "scheduler", "up", "worker", "worker"]
     assert code == 0
     assert time.monotonic() - asked < 10
     assert platform.processes() == []

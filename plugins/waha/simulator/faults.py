@@ -146,7 +146,7 @@ def unauthorized() -> Reply:
     return json_reply({"message": "Unauthorized", "statusCode": 401}, 401)
 
 
-def wrong_status(session: str, status: str) -> Reply:
-    """WAHA's 422 for a session that does not work now."""
+def wrong_status(session: str, status: str, expected: str = "WORKING") -> Reply:
+    """WAHA's 422 for a session that is not what a call needs."""
     text = "Session status is not as expected. Try again later or restart the session"
-    return json_reply({"error": text, "session": session, "status": status, "expected": ["WORKING"]}, 422)
+    return json_reply({"error": text, "session": session, "status": status, "expected": [expected]}, 422)

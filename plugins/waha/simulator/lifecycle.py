@@ -5,13 +5,21 @@ import re
 import time
 from typing import Any
 
+import msgspec
+
 from plugins.waha.simulator.http import Refused, Reply, Request, Router, bad_request, json_reply, not_found
 from plugins.waha.simulator.state import Session, State, now_ms
-from plugins.waha.simulator.webhooks import Webhooks, me_of
+from plugins.waha.simulator.webhooks import Target, Webhooks, me_of
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _QR_CODES = 6
 _RUNNING = {"STARTING", "SCAN_QR_CODE", "WORKING"}
+
+
+class _Config(msgspec.Struct):
+    webhooks: list[Target] | None = None
+    metadata: dict[str, Any] | None = None
+    noweb: dict[str, Any] | None = None
 
 
 class Lifecycle:
@@ -197,11 +205,12 @@ class Lifecycle:
 
 
 def _config(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a create or update, or answer 400."""
     config = fields.get("config") or {}
-    webhooks = config.get("webhooks") if isinstance(config, dict) else None
-    if not isinstance(config, dict) or not isinstance(webhooks or [], list):
-        raise Refused(bad_request("config must be an object"))
-    for webhook in webhooks or []:
-        if not isinstance(webhook, dict) or not str(webhook.get("url", "")).startswith(("http://", "https://")):
-            raise Refused(bad_request("config.webhooks.0.url must be a URL address"))
-    return config
+    try:
+        targets = msgspec.convert(config, _Config).webhooks or ()
+    except msgspec.ValidationError as error:
+        raise Refused(bad_request(f"config: {error}")) from None
+    if not all(target.url.startswith(("http://", "https://")) for target in targets):
+        raise Refused(bad_request("config.webhooks.0.url must be a URL address"))
+    return dict(config)

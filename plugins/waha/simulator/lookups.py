@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import segno
 
 from plugins.waha.simulator import shapes
-from plugins.waha.simulator.faults import REQUEST_KINDS, Faults, Match, failure_reply, wrong_status
+from plugins.waha.simulator.faults import REQUEST_KINDS, Faults, Match, failure_reply
 from plugins.waha.simulator.http import Refused, Reply, Request, Router, bad_request, json_reply, not_found, number
 from plugins.waha.simulator.sending import Sending
 from plugins.waha.simulator.state import Message, Session, State
@@ -67,7 +67,7 @@ class Lookups:
         return json_reply({"numberExists": True, "chatId": f"{account}@c.us"} if account else {"numberExists": False})
 
     async def _qr(self, request: Request) -> Reply:
-        session = self._waiting(request.path_values["session"])
+        session = await self._sending.working(request.path_values["session"], "SCAN_QR_CODE")
         if request.query.get("format") == "raw":
             return json_reply({"value": session.qr})
         picture = io.BytesIO()
@@ -77,20 +77,12 @@ class Lookups:
         return Reply(200, picture.getvalue(), "image/png")
 
     async def _request_code(self, request: Request) -> Reply:
-        session = self._waiting(request.path_values["session"])
+        session = await self._sending.working(request.path_values["session"], "SCAN_QR_CODE")
         if not str(request.fields().get("phoneNumber", "")).isdecimal():
             return bad_request("phoneNumber must be a string of digits")
         letters = "".join(self._state.random.choices("ABCDEFGHJKLMNPQRSTVWXYZ123456789", k=8))
         session.pairing_code = f"{letters[:4]}-{letters[4:]}"
         return json_reply({"code": session.pairing_code}, 201)
-
-    def _waiting(self, name: str) -> Session:
-        session = self._state.sessions.get(name)
-        if session is None:
-            raise Refused(json_reply({"error": f'Session "{name}" does not exist', "session": name}, 422))
-        if session.status != "SCAN_QR_CODE":
-            raise Refused(wrong_status(name, session.status))
-        return session
 
     async def _new_id(self, request: Request) -> Reply:
         await self._sending.working(request.path_values["session"])

@@ -45,14 +45,14 @@ class Sending:
         router.add("POST", "/api/sendSeen", self._seen)
         router.add("POST", "/api/{session}/presence", self._presence)
 
-    async def working(self, name: str) -> Session:
-        """Return a session that works, after a patient wait; else answer 422."""
+    async def working(self, name: str, expected: str = "WORKING") -> Session:
+        """Return a session in the status ``expected``, after a patient wait; else answer 422."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         patience = self._state.options.patience_seconds
         while True:
             session = self._state.sessions.get(name)
-            if session is not None and session.status == "WORKING":
+            if session is not None and session.status == expected:
                 return session
             left = begun + (patience if session else patience / 2) - loop.time()
             try:
@@ -61,7 +61,7 @@ class Sending:
                 break
         if session is None:
             raise Refused(json_reply({"error": f'Session "{name}" does not exist', "session": name}, 422))
-        raise Refused(wrong_status(name, session.status))
+        raise Refused(wrong_status(name, session.status, expected))
 
     async def _send(self, request: Request) -> Reply:
         fields = request.fields()

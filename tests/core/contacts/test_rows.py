@@ -20,9 +20,7 @@ def _read(*cells: str, broken: bool = False) -> Row | Failure:
 def test_a_row_becomes_a_contact() -> None:
     cells = ["  Ipê   Amarelo ", "(11) 90000-1234", "São Paulo", "clientes; vip ,clientes", "123"]
 
-    assert _read(*cells) == Row(
-        7, "5511900001234", "Ipê Amarelo", {"cidade": "São Paulo"}, ["clientes", "vip"], cells
-    )
+    assert _read(*cells) == Row(7, "5511900001234", "Ipê Amarelo", {"cidade": "São Paulo"}, ["clientes", "vip"], cells)
 
 
 def test_empty_and_missing_cells_are_left_out() -> None:

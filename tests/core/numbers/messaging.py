@@ -11,7 +11,7 @@ import pytest
 from litestar import Litestar
 
 from core import database
-from core.numbers import senders
+from core.numbers import events, senders
 from core.plugin.loader import load_providers
 from core.runtime import Runtime
 from core.webhooks import applying
@@ -22,6 +22,9 @@ from tests.factories import Member
 KEY = "simulated-key"
 PHONE = "5511988887777"
 QUICK = Options(api_key=KEY, patience_seconds=0.1, start_seconds=0.0, operation_seconds=0.0, ack_seconds=0.01)
+
+HANDLERS = (events.apply_statuses, events.apply_identities)
+"""Registered by their import, as in a worker."""
 
 StartWaha = Callable[..., Awaitable["Waha"]]
 

@@ -13,7 +13,7 @@ from core.runtime import runtime
 from core.webhooks import applying, handlers, services
 from core.webhooks.handlers import StoredEvent, event_handler
 from tests.core.numbers.messaging import Waha, add_number, add_server, eventually
-from tests.core.webhooks.deliveries import Hook, acknowledgement, deliver, hook_of, own_message, status, stored
+from tests.core.webhooks.deliveries import Hook, deliver, hook_of, own_message, status, stored
 
 KIND = "message_out_foreign"
 
@@ -174,9 +174,12 @@ async def test_events_without_a_handler_are_dropped(client: httpx.AsyncClient, h
     assert recorder.seen == []
 
 
-async def test_old_events_and_log_entries_are_deleted(client: httpx.AsyncClient, hook: Hook) -> None:
+async def test_old_applied_events_are_deleted_and_open_ones_stay(
+    client: httpx.AsyncClient, hook: Hook, recorder: Recorder
+) -> None:
+    recorder.unmatched = {"3A19"}
     await deliver(client, hook, status("WORKING"))
-    await deliver(client, hook, acknowledgement("3EB0B1"))
+    await deliver(client, hook, own_message("3A19"))
     await applying.apply("events")
     await database.execute(
         "UPDATE webhook_events SET applied_at = now() - interval '3 days'"
@@ -184,4 +187,4 @@ async def test_old_events_and_log_entries_are_deleted(client: httpx.AsyncClient,
         hook.number_id,
     )
     await services.clean_up()
-    assert [event["kind"] for event in await stored(hook)] == ["message_status"]
+    assert [event["kind"] for event in await stored(hook)] == [KIND]

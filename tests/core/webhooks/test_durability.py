@@ -23,11 +23,17 @@ async def process(config: PlatformConfig, tmp_path: Path) -> AsyncIterator[tuple
     (tmp_path / "platform.toml").write_text("[plugins.waha]\n", encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    variables = {**os.environ, **server_variables(config), "PYTHONPATH": str(Path.cwd())}
+    variables = {
+        **os.environ,
+        **server_variables(config),
+        "RECADO_DATA": config.paths.data,
+        "PYTHONPATH": str(Path.cwd()),
+    }
     command = (sys.executable, "-m", "uvicorn", "--factory", "core.asgi:create", "--port", str(port))
-    started = await asyncio.create_subprocess_exec(
-        *command, "--log-level", "warning", cwd=tmp_path, env=variables, stderr=asyncio.subprocess.DEVNULL
-    )
+    with (tmp_path / "log").open("wb") as log:
+        started = await asyncio.create_subprocess_exec(
+            *command, "--log-level", "warning", cwd=tmp_path, env=variables, stderr=log
+        )
     url = f"http://127.0.0.1:{port}"
     async with httpx.AsyncClient(base_url=url) as http:
 

@@ -1,11 +1,16 @@
 """The settings and what the plugin registers."""
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
+import plugins.waha
 from core.plugin import MessagingProvider, NumberChecking, Secret, ServerSeeding, SignIn, Typing
 from core.plugin.loader import PluginStartError, load_providers
 from core.plugin.messaging import MessageKind
 from plugins.waha.connection import WahaCredentials
+from plugins.waha.plugin import WahaServer, WahaSettings
 from plugins.waha.provider import WahaProvider
 
 
@@ -43,6 +48,15 @@ async def test_seeded_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert second.credentials == WahaCredentials(api_key=None)
     assert "hidden" not in repr(first)
+
+
+@pytest.mark.parametrize("kind", [WahaSettings, WahaServer])
+def test_readme_names_every_setting(kind: type[msgspec.Struct]) -> None:
+    table = (Path(plugins.waha.__file__).parent / "README.md").read_text(encoding="utf-8")
+    for field in msgspec.inspect.type_info(kind).fields:  # type: ignore[attr-defined]
+        prefix = "servers." if kind is WahaServer else ""
+        assert f"| `{prefix}{field.name}` |" in table
+        assert field.type.extra_json_schema["description"] in table
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,22 @@ async def test_qr_in_three_forms(waha: Waha) -> None:
     assert raw.json()["value"].startswith("2@")
 
 
+async def test_qr_in_another_status(waha: Waha) -> None:
+    await waha.working_session()
+    refused = await waha.http.get("/api/snd_17/auth/qr")
+    assert refused.status_code == 422
+    assert refused.json()["status"] == "WORKING"
+
+
+@pytest.mark.parametrize(
+    "config", ["x", {"webhooks": 7}, {"webhooks": [{"url": "ftp://x"}]}, {"webhooks": [{"events": []}]}, {"noweb": 1}]
+)
+async def test_odd_configuration_is_refused(waha: Waha, config: object) -> None:
+    assert (await waha.post("/api/sessions", {"name": "snd_17", "config": {"a": 1}})).status_code == 201
+    assert (await waha.http.put("/api/sessions/snd_17", json={"config": config})).status_code == 400
+    assert (await waha.http.get("/api/sessions/snd_17")).status_code == 200
+
+
 async def test_qr_codes_run_out(start: Start, receiver: ScriptedServer) -> None:
     waha = await start(qr_seconds=0.01)
     webhooks = [{"url": receiver.url, "events": ["session.status"]}]

@@ -1,0 +1,40 @@
+"""Password hashes, ours and the old system's."""
+
+import bcrypt
+import pytest
+
+from core.accounts.passwords import hash_password, needs_rehash, verify_password
+
+# As PHP's password_hash("correct horse battery") writes it, with cost 4 to be quick.
+BCRYPT = bcrypt.hashpw(b"correct horse battery", bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
+
+
+async def test_own_hash() -> None:
+    stored = await hash_password("correct horse battery")
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert await verify_password("correct horse battery", stored)
+    assert not await verify_password("wrong", stored)
+    assert not needs_rehash(stored)
+
+
+async def test_hash_of_the_old_system() -> None:
+    assert await verify_password("correct horse battery", BCRYPT)
+    assert not await verify_password("wrong", BCRYPT)
+    assert needs_rehash(BCRYPT)
+
+
+async def test_long_password_of_the_old_system() -> None:
+    """PHP looked at 72 bytes only, so a longer password verifies by its beginning, even inside a character."""
+    password = "é" * 50
+    stored = bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
+    assert await verify_password(password, stored)
+
+
+async def test_weaker_hash_is_replaced() -> None:
+    assert needs_rehash("$argon2id$v=19$m=8192,t=1,p=1$c29tZXNhbHQ$3q2+7w")
+
+
+@pytest.mark.parametrize("stored", [None, "", "plain text", "$2y$10$short", "$argon2id$broken", "$2y$99$" + "a" * 53])
+async def test_no_password_fits_an_unusable_hash(stored: str | None) -> None:
+    assert not await verify_password("", stored)
+    assert not await verify_password("nobody's password", stored)

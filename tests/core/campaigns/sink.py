@@ -1,0 +1,214 @@
+"""A messaging plugin for the engine's tests, and the small HTTP service behind it that does what a test orders."""
+
+import asyncio
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from litestar.types import Receive, Scope, Send
+
+from core.plugin import (
+    Absent,
+    Accepted,
+    CannotTell,
+    Capabilities,
+    Finding,
+    Found,
+    MessageKind,
+    MessageStatus,
+    NumberCheck,
+    Outcome,
+    OutgoingMessage,
+    Prepared,
+    Rejected,
+    Retryable,
+    Sender,
+    SenderStopped,
+    Server,
+    UnavailableError,
+    Unknown,
+    WebhookDelivery,
+    WebhookResult,
+    build_client,
+)
+from core.plugin.messaging import Scope as Concern
+from core.plugin.secret import Secret
+
+NAME = "sink"
+FULL = Capabilities(
+    version="1", client_message_id=True, lookup_by_id=True, receipts="read", number_check="none", multi_session=True
+)
+BARE = Capabilities(version="1")
+"""No ids of ours, no look-up, no receipts."""
+
+
+class Post(msgspec.Struct, frozen=True):
+    """One message as the service took it."""
+
+    client_id: str
+    address: str
+    text: str
+    instance: str
+    at: float = 0.0
+    """Seconds of the steady timer."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the service says to one message."""
+
+    kind: str = "accepted"
+    code: str = "ordered"
+    retry_after: float | None = None
+    scope: Concern = "recipient"
+    sender_stopped: bool = False
+
+
+class Sink:
+    """The service: ASGI, everything it got, and what it has to answer."""
+
+    def __init__(self) -> None:
+        self.posts: list[Post] = []
+        self.answers: dict[str, list[Answer]] = defaultdict(list)
+        """Answers by address, in order; ``*`` for every address without its own. After the last: accepted."""
+        self.always: Answer | None = None
+        self.statuses: dict[str, MessageStatus] = {}
+        """What a look-up finds, by client id."""
+        self.directory: dict[str, str | None] = {}
+        """What a number check answers: number to address, ``None`` without an account, and silence for the rest."""
+        self.delay = 0.0
+        self.most_at_once = 0
+        self._at_once = 0
+        self.changed = asyncio.Event()
+
+    @property
+    def addresses(self) -> list[str]:
+        """To whom messages went, in their order."""
+        return [post.address for post in self.posts]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        body = b""
+        while True:
+            event = await receive()
+            body += event.get("body", b"")  # type: ignore[operator,union-attr] # an http.request event
+            if not event.get("more_body"):
+                break
+        answer = msgspec.json.encode(await self._answer(scope["path"], body))
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})  # type: ignore[typeddict-item]
+        await send({"type": "http.response.body", "body": answer, "more_body": False})
+
+    async def _answer(self, path: str, body: bytes) -> object:
+        if path == "/check":
+            numbers = msgspec.json.decode(body, type=list[str])
+            return {number: self.directory[number] for number in numbers if number in self.directory}
+        if path.startswith("/messages/"):
+            return self.statuses.get(path.rpartition("/")[2])
+        return await self._take(msgspec.json.decode(body, type=Post))
+
+    async def _take(self, post: Post) -> Answer:
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        self.posts.append(msgspec.structs.replace(post, at=time.monotonic()))
+        self.changed.set()
+        await asyncio.sleep(self.delay)
+        self._at_once -= 1
+        ordered = self.answers[post.address] or self.answers["*"]
+        if ordered:
+            return ordered.pop(0)
+        return self.always or Answer()
+
+
+class NoCredentials(msgspec.Struct, frozen=True):
+    """The sink lets everybody in."""
+
+
+class SinkProvider:
+    """The plugin's provider; ``raises`` makes a call raise instead, by its name."""
+
+    name = NAME
+    Credentials = NoCredentials
+    unknown_grace_seconds = 0.0
+
+    def __init__(self) -> None:
+        self.raises: dict[str, Exception] = {}
+        self.timeout = 5.0
+        self.client_ids: list[str] = []
+        self._client = build_client()
+
+    async def capabilities(self, server: Server) -> Capabilities:
+        del server
+        return FULL
+
+    def new_client_id(self) -> str:
+        self._trip("new_client_id")
+        self.client_ids.append(secrets.token_hex(8))
+        return self.client_ids[-1]
+
+    def prepare(self, message: OutgoingMessage, sender: Sender, client_id: str) -> Prepared:
+        self._trip("prepare")
+        post = Post(client_id, message.address, message.text, sender.instance)
+        return Prepared(message, client_id, "/send", msgspec.json.encode(post))
+
+    def send_timeout(self, kind: MessageKind) -> float:
+        del kind
+        self._trip("send_timeout")
+        return self.timeout
+
+    async def send(self, prepared: Prepared, sender: Sender) -> Outcome:
+        answer = await self._client.post_once(
+            f"{sender.server.url}{prepared.path}",
+            content=prepared.body,
+            headers={"content-type": "application/json"},
+            limit_seconds=self.timeout,
+        )
+        self._trip("send")
+        if isinstance(answer, Retryable | Unknown):
+            return answer
+        ordered = msgspec.json.decode(answer.content, type=Answer)
+        match ordered.kind:
+            case "accepted":
+                return Accepted((prepared.client_id,), prepared.message.address)
+            case "rejected":
+                return Rejected(ordered.code)
+            case "retryable":
+                return Retryable(ordered.code, ordered.retry_after, ordered.scope)
+            case "stopped":
+                return SenderStopped(ordered.code, scope=ordered.scope)
+            case _:
+                return Unknown(ordered.code, ordered.sender_stopped)
+
+    async def reconcile(self, prepared: Prepared, sender: Sender, ids: Sequence[str]) -> Finding:
+        del ids
+        self._trip("reconcile")
+        if prepared.attempted_at is None:
+            return CannotTell("no_attempt")
+        response = await self._client.get(f"{sender.server.url}/messages/{prepared.client_id}")
+        status = msgspec.json.decode(response.content, type=MessageStatus | None)
+        return Absent() if status is None else Found((prepared.client_id,), status)
+
+    async def check_numbers(self, sender: Sender, numbers: Sequence[str]) -> Mapping[str, NumberCheck]:
+        self._trip("check_numbers")
+        response = await self._client.post(f"{sender.server.url}/check", content=msgspec.json.encode(list(numbers)))
+        found = msgspec.json.decode(response.content, type=dict[str, str | None])
+        return {number: NumberCheck(number, bool(address), address or "") for number, address in found.items()}
+
+    def receive(self, delivery: WebhookDelivery, secret: Secret) -> WebhookResult:
+        del delivery, secret
+        return WebhookResult(genuine=False, status=401)
+
+    async def check(self, server: Server) -> str:
+        return f"the sink at {server.url}"
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    def _trip(self, call: str) -> None:
+        if call in self.raises:
+            raise self.raises[call]
+
+
+UNREACHABLE = UnavailableError("the sink does not answer")

@@ -1,0 +1,40 @@
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+
+from core import clock, database
+from core.clock import DatabaseClock
+from core.runtime import Runtime
+
+
+class TestDatabaseClock:
+    async def test_agrees_with_the_database(self, runtime: Runtime) -> None:
+        ours = DatabaseClock()
+        await ours.sync()
+        before = ours.now()
+        theirs = await database.fetch_value("SELECT clock_timestamp()")
+        after = ours.now()
+        assert isinstance(theirs, datetime)
+        assert before - timedelta(seconds=0.1) <= theirs <= after + timedelta(seconds=0.1)
+
+    async def test_is_aware_and_in_utc(self, runtime: Runtime) -> None:
+        ours = DatabaseClock()
+        assert ours.now().utcoffset() == timedelta(0)
+        await ours.sync()
+        assert ours.now().utcoffset() == timedelta(0)
+
+    async def test_goes_on_between_readings(self, runtime: Runtime) -> None:
+        ours = DatabaseClock()
+        await ours.sync()
+        first = ours.now()
+        await asyncio.sleep(0.02)
+        assert timedelta(seconds=0.02) <= ours.now() - first < timedelta(seconds=5)
+
+    async def test_goes_on_while_the_machine_sleeps(self, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+        ours = DatabaseClock()
+        await ours.sync()
+        before = ours.now()
+        awake = clock._steady_seconds()
+        monkeypatch.setattr(clock, "_steady_seconds", lambda: awake + 3600)
+        assert timedelta(minutes=59) < ours.now() - before < timedelta(minutes=61)

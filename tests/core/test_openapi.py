@@ -1,0 +1,104 @@
+"""The API describes itself: names, examples and errors of every operation, and a reader without foreign files."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from core.openapi import SCHEMAS, complete, document, operations
+
+
+@pytest.fixture(scope="session")
+def described(app: Litestar) -> dict[str, Any]:
+    return document(app)
+
+
+def test_operation_ids_are_pascal_case_and_unique(described: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for operation in operations(described)]
+    assert [name for name in ids if not re.fullmatch(r"([A-Z][a-z0-9]*)+", name)] == []
+    assert len(ids) == len(set(ids))
+
+
+def test_every_operation_has_summary_description_and_known_tag(described: dict[str, Any]) -> None:
+    tags = {tag["name"] for tag in described["tags"]}
+    lacking = [
+        operation["operationId"]
+        for operation in operations(described)
+        if not (operation.get("summary") and operation.get("description") and set(operation.get("tags", ())) & tags)
+    ]
+    assert lacking == []
+
+
+def test_every_operation_states_its_errors(described: dict[str, Any]) -> None:
+    for operation in operations(described):
+        statuses = set(operation["responses"])
+        name = operation["operationId"]
+        assert "403" in statuses, name
+        assert "401" in statuses or not operation.get("security"), name
+        places = {parameter["in"] for parameter in operation.get("parameters", ())}
+        assert "404" in statuses or "path" not in places, name
+        assert "422" in statuses or not (places & {"query"} or "requestBody" in operation), name
+
+
+def test_every_error_is_a_problem_document(described: dict[str, Any]) -> None:
+    for operation in operations(described):
+        for status, answer in operation["responses"].items():
+            if int(status) >= 400:
+                assert list(answer["content"]) == ["application/problem+json"], operation["operationId"]
+
+
+def test_everything_but_the_public_routes_needs_a_token(described: dict[str, Any]) -> None:
+    public = {operation["operationId"] for operation in operations(described) if not operation.get("security")}
+    assert public == {"Register", "LogIn", "SetUp", "ListPlans", "CheckLive", "CheckReady", *WEBHOOKS}
+
+
+WEBHOOKS = {"ReceiveWebhook"}
+
+
+def test_schemas_have_readable_names_and_examples(described: dict[str, Any]) -> None:
+    schemas = described["components"]["schemas"]
+    assert [name for name in schemas if not re.fullmatch(r"[A-Za-z0-9]+", name)] == []
+    assert [name for name, schema in schemas.items() if schema.get("type") == "object" and not schema["examples"]] == []
+    assert schemas["UserReadPage"]["examples"][0]["meta"] == {
+        "current_page": 2,
+        "per_page": 20,
+        "last_page": 3,
+        "total": 42,
+    }
+
+
+def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
+    names = set(re.findall(rf"'{SCHEMAS}([^']+)'", str(described)))
+    assert names - set(described["components"]["schemas"]) == set()
+
+
+def test_example_of_a_schema_that_holds_itself() -> None:
+    node = {"type": "object", "properties": {"next": {"$ref": f"{SCHEMAS}Node"}}}
+    found = complete({"paths": {}, "components": {"schemas": {"Node": node}}})
+    assert found["components"]["schemas"]["Node"]["examples"]
+
+
+async def test_description_is_served(client: httpx.AsyncClient, described: dict[str, Any]) -> None:
+    answer = await client.get("/api/schema/openapi.json")
+    assert answer.json() == described
+    assert (await client.get("/api/schema/openapi.json")).content == answer.content
+
+
+async def test_reader_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
+    page = await client.get("/api/schema")
+    assert page.headers["content-type"].startswith("text/html")
+    files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert sorted(set(files)) == ["/api/schema/openapi.json", "/api/schema/reader.css", "/api/schema/reader.js"]
+    for path in files:
+        answer = await client.get(path)
+        assert answer.status_code == 200
+        assert not re.search(r"(https?:)?//[a-z]", answer.text) or path.endswith("openapi.json")
+
+
+async def test_reader_files_have_their_types(client: httpx.AsyncClient) -> None:
+    script = await client.get("/api/schema/reader.js")
+    style = await client.get("/api/schema/reader.css")
+    assert script.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert style.headers["content-type"] == "text/css; charset=utf-8"

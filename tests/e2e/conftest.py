@@ -1,0 +1,153 @@
+"""The platform as real processes: API, workers, scheduler and the WAHA simulator, each to be killed at will."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from core.accounts.services import create_user
+from core.accounts.tables import Profile
+from core.config import PlatformConfig
+from core.runtime import Runtime
+from tests.factories import PASSWORD
+
+WAIT_SECONDS = 50.0
+PHONE = "5511987650001"
+
+
+class Platform:
+    """Every process of one installation."""
+
+    def __init__(self, config: PlatformConfig, folder: Path) -> None:
+        self.port, self.simulator_port = _free_port(), _free_port()
+        settings = folder / "platform.toml"
+        settings.write_text(
+            "[plugins.waha]\ntext_timeout_seconds = 2.0\nmedia_timeout_seconds = 2.0\nunknown_grace_seconds = 1.0\n"
+        )
+        if config.database.url is None or config.redis.url is None:
+            raise RuntimeError("the tests have no servers")
+        self._environment = os.environ | {
+            "RECADO_CONFIG": str(settings),
+            "RECADO_DATABASE_URL": config.database.url.reveal(),
+            "RECADO_REDIS_URL": config.redis.url.reveal(),
+            "RECADO_DATA": config.paths.data,
+            "RECADO_PORT": str(self.port),
+        }
+        self.redis: Redis = Redis.from_url(config.redis.url.reveal())
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=30)
+        self.phone = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.simulator_port}", trust_env=False, timeout=30)
+
+    async def start(self, name: str, *arguments: str) -> None:
+        """Start one process of the product."""
+        self._processes[name] = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "core.cli", *(arguments or (name,)), env=self._environment
+        )
+
+    async def kill(self, name: str) -> None:
+        """End a process as a power cut would."""
+        process = self._processes.pop(name)
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+
+    async def close(self) -> None:
+        """End everything."""
+        for process in self._processes.values():
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        await self.http.aclose()
+        await self.phone.aclose()
+        await self.redis.aclose()
+
+    async def until(self, ask: Callable[[], Any], fits: Callable[[Any], bool], what: str) -> Any:
+        """Ask until the answer fits; the last answer is told when the time is over."""
+        answer: Any = None
+        deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            with suppress(httpx.TransportError):
+                answer = await ask()
+                if fits(answer):
+                    return answer
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"waited {WAIT_SECONDS} s for {what}: {answer}")
+
+    async def get(self, path: str) -> Any:
+        """GET a resource."""
+        answer = await self.http.get(path)
+        assert answer.is_success, answer.text
+        return answer.json()["data"]
+
+    async def post(self, path: str, body: Any = None) -> Any:
+        """POST and return the resource."""
+        answer = await self.http.post(path, **({} if body is None else {"json": body}))
+        assert answer.is_success, answer.text
+        return answer.json()["data"]
+
+    async def sign_in(self, address: str) -> None:
+        """Sign the client in."""
+        answer = await self.http.post("/api/auth/login", json={"email": address, "password": PASSWORD})
+        assert answer.is_success, answer.text
+        self.http.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+
+    async def pair(self, server_id: int) -> int:
+        """Add a number and scan its QR code."""
+        number = await self.post("/api/numbers", {"server_id": server_id})
+        path = f"/api/numbers/{number['id']}"
+        await self.post(f"{path}/connect")
+        await self.until(lambda: self.get(path), lambda found: found["connection"] == "sign_in", "the QR code")
+        scanned = await self.phone.post(f"/simulator/sessions/{number['instance']}/scan", json={"phone": PHONE})
+        assert scanned.is_success, scanned.text
+        await self.until(lambda: self.get(path), lambda found: found["status_connection"], "the connection")
+        return int(number["id"])
+
+    async def audience(self, contacts: int) -> int:
+        """Import ``contacts`` people into an audience."""
+        audience = await self.post("/api/publics", {"name": "People", "type": 3})
+        rows = "\n".join(f"Pessoa {row},55119{60000000 + row * 7 + 1}" for row in range(contacts))
+        answer = await self.http.post(
+            "/api/imports",
+            files={"file": ("people.csv", f"nome,telefone\n{rows}\n".encode(), "text/csv")},
+            data={"public_id": str(audience["id"]), "start": "true"},
+        )
+        assert answer.is_success, answer.text
+        path = f"/api/imports/{answer.json()['data']['id']}"
+        found = await self.until(lambda: self.get(path), lambda row: row["status"] in {"done", "failed"}, "the import")
+        assert (found["status"], found["rows_created"]) == ("done", contacts)
+        return int(audience["id"])
+
+
+@pytest.fixture
+async def platform(runtime: Runtime, tmp_path: Path) -> AsyncIterator[Platform]:
+    """A running platform with an administrator signed in and the simulator added as a server."""
+    running = Platform(runtime.config, tmp_path)
+    try:
+        await running.start("api")
+        await running.start("scheduler")
+        await running.start(
+            "simulator", "simulate", "waha", "--port", str(running.simulator_port), "--option", "ack_seconds=0.05"
+        )
+        await running.until(lambda: running.http.get("/health/ready"), lambda found: found.is_success, "the API")
+        await running.until(lambda: running.phone.get("/ping"), lambda found: found.is_success, "the simulator")
+        address = f"e2e-{os.urandom(6).hex()}@example.com"
+        await create_user(address, "E2E", PASSWORD, profile=Profile.ADMINISTRATOR)
+        await running.sign_in(address)
+        yield running
+    finally:
+        await running.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
