@@ -79,7 +79,7 @@ def api(*, host: HostOption = None, port: PortOption = None) -> None:
     """Serve the REST API and the dashboard."""
     import uvicorn
 
-    from core.supervisor import check_port
+    from core.ports import check_port
 
     _listen_on(host, port)
     server = _prepared().server
@@ -151,6 +151,7 @@ def check() -> int:
     from core import checks
     from core.config import load_config
     from core.embedded.session import attach
+    from core.numbers import reach
     from core.plugin.loader import load_providers
 
     marks = {"ok": "ok      ", "warning": "warning ", "problem": "PROBLEM "}
@@ -159,7 +160,7 @@ def check() -> int:
         config = attach(load_config())
         checkup = checks.Checkup(config, load_providers(config.plugins))
         good = True
-        async for result in checks.run_checks(checkup, checks.CHECKS):
+        async for result in checks.run_checks(checkup, (*checks.CHECKS, *reach.CHECKS)):
             print(f"{marks[result.level]}{result.name}: {result.text}", flush=True)
             good = good and result.level != "problem"
         await checkup.providers.aclose()

@@ -49,7 +49,7 @@ def simulate(
     """Run a plugin's simulator of its service, on this machine alone."""
     import uvicorn
 
-    from core.supervisor import check_port
+    from core.ports import check_port
 
     name = f"plugins.{plugin}.simulator"
     _find(plugin, "simulator")

@@ -130,6 +130,8 @@ async def unit_of_work() -> AsyncIterator[None]:
     if _hooks.get() is not None:
         yield
         return
+    if DB.pool is None:
+        raise DatabaseNotConfiguredError
     hooks: list[Hook] = []
     token = _hooks.set(hooks)
     try:

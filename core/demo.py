@@ -6,7 +6,7 @@ It exists on an empty installation only, on loopback, with generated passwords t
 import asyncio
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -224,21 +224,26 @@ class _Walk:
 
     def _tell_report(self, report: Mapping[str, Any]) -> None:
         table = Table(title=f"Report: {report['name']}, {report['status_reason']}", title_justify="left")
-        for name in report["totals"]:
-            table.add_column(name, justify="right")
-        table.add_row(*(str(value) for value in report["totals"].values()))
+        table.add_column("Messages")
+        table.add_column("", justify="right")
+        for name, value in report["totals"].items():
+            table.add_row(name, str(value))
         self._console.print(table)
         for state, reasons in report["reasons"].items():
             self._console.print(f"{state}: " + ", ".join(f"{count} {reason}" for reason, count in reasons.items()))
 
     async def _post(self, path: str, user: Mapping[str, str], body: Mapping[str, Any] | None) -> dict[str, Any]:
         answer = await self._http.post(path, headers=user, **({"json": body} if body is not None else {}))
-        return self._checked(answer)["data"]
+        found: dict[str, Any] = self._checked(answer)["data"]
+        return found
 
     async def _get(self, path: str, user: Mapping[str, str]) -> dict[str, Any]:
-        return self._checked(await self._http.get(path, headers=user))["data"]
+        found: dict[str, Any] = self._checked(await self._http.get(path, headers=user))["data"]
+        return found
 
-    async def _until(self, path: str, user: Mapping[str, str], fits: Any) -> dict[str, Any]:
+    async def _until(
+        self, path: str, user: Mapping[str, str], fits: Callable[[dict[str, Any]], bool]
+    ) -> dict[str, Any]:
         """Ask again and again until the resource ``fits``."""
         found: dict[str, Any] = {}
         for _ in range(int(WAIT_SECONDS / POLL_SECONDS)):

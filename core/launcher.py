@@ -11,10 +11,11 @@ import struct
 import sys
 
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
 PR_CAPBSET_READ = 23
+PR_SET_SECUREBITS = 28
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
+SECBIT_NO_SETUID_FIXUP = 4
 CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
 CAPABILITY_VERSION_3 = 0x20080522
@@ -42,7 +43,8 @@ def main(arguments: list[str]) -> int:
 def _drop_to(owner: str) -> None:
     uid, gid, *reach = owner.split(":")
     if reach:
-        _prctl(PR_SET_KEEPCAPS, 1)
+        # Else the rights end with the user, and access(2) would never count them, which initdb asks.
+        _prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
     os.setgid(int(gid))
     os.setuid(int(uid))
@@ -51,7 +53,7 @@ def _drop_to(owner: str) -> None:
 
 
 def _keep_reach() -> None:
-    """Keep the one right to pass through folders that are closed to other users, such as ``/root``."""
+    """Keep of all rights the one to pass through folders that are closed to other users, such as ``/root``."""
     offered = _prctl(PR_CAPBSET_READ, CAP_DAC_READ_SEARCH)
     capability = CAP_DAC_READ_SEARCH if offered else CAP_DAC_OVERRIDE
     bits = 1 << capability

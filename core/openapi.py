@@ -9,16 +9,21 @@ from litestar import Litestar
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
+from litestar.plugins.base import ReceiveRoutePlugin
+from litestar.routes import BaseRoute, HTTPRoute
 
 from core.problems import MEDIA_TYPE, example_of
 from core.reader import ReaderPlugin
 from core.request import JSON, AnyRequest
+from core.security import requires_administrator, requires_user
 from core.version import platform_version
 
 Json = dict[str, Any]
 
 PATH = "/api/schema"
+SCHEME = "BearerToken"
 SCHEMAS = "#/components/schemas/"
+_GUARDS = (requires_user, requires_administrator)
 _METHODS = ("get", "post", "put", "patch", "delete")
 MAXIMUM_DEPTH = 12
 """Examples of schemas that hold themselves end here."""
@@ -30,10 +35,24 @@ _TAGS = (
     ("numbers", "Sending numbers."),
     ("contacts", "Contacts, audiences, labels, the block list and imports."),
     ("campaigns", "Campaigns and their recipients."),
+    ("jobs", "Long work, its progress and its end."),
     ("webhooks", "What outside services call."),
     ("administration", "For administrators."),
     ("platform", "Health and plugins."),
 )
+
+
+class GuardedRoutes(ReceiveRoutePlugin):
+    """State of every route behind a guard that it needs a token, so that no controller can forget to say so."""
+
+    def receive_route(self, route: BaseRoute) -> None:
+        """Look at a route as it is registered."""
+        if not isinstance(route, HTTPRoute):
+            return
+        for handler in route.route_handlers:
+            guards = [guard for layer in handler.ownership_layers for guard in layer.guards or ()]
+            if any(guard in _GUARDS for guard in guards) and not handler.resolve_security():
+                handler.resolve_security().append({SCHEME: []})
 
 
 class DocumentPlugin(JsonRenderPlugin):
@@ -62,7 +81,7 @@ def openapi_config() -> OpenAPIConfig:
         summary="WhatsApp campaigns, paced, tracked and reported.",
         description="Every error is a problem document (RFC 9457) with a stable `code`; see docs/reference/errors.md.",
         license=License(name="MIT", identifier="MIT"),
-        components=Components(security_schemes={"BearerToken": bearer}),
+        components=Components(security_schemes={SCHEME: bearer}),
         tags=[Tag(name=name, description=description) for name, description in _TAGS],
         use_handler_docstrings=True,
         path=PATH,
@@ -82,7 +101,7 @@ def complete(found: Json) -> Json:
     for operation in operations(completed):
         _add_errors(operation)
     for schema in schemas.values():
-        if schema.get("type") == "object" and "examples" not in schema:
+        if schema.get("type") == "object" and not schema.get("examples"):
             schema["examples"] = [_example(schema, schemas)]
     return completed
 
@@ -107,7 +126,8 @@ def _renamed(found: Json) -> bytes:
 def _readable(name: str) -> str:
     generic = re.fullmatch(r"(?P<outer>[A-Za-z]+)_(?P<inner>.+)_", name)
     if generic is None:
-        return name
+        # Two domains have a schema of this name: ``contacts_schemas_LabelFilter``.
+        return "".join(part[:1].upper() + part[1:] for part in name.split("_") if part != "schemas")
     inner = generic["inner"].strip("_").rsplit(".", 1)[-1].removeprefix("list_")
     return f"{inner}{'List' if generic['inner'].startswith('list_') else ''}{generic['outer']}"
 

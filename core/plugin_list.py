@@ -15,7 +15,6 @@ class PluginController(Controller):
     path = "/api/plugins"
     tags = ("platform",)
     guards = (requires_user,)
-    security = ({"BearerToken": []},)
 
     @get(operation_id="ListPlugins", summary="List the plugins", responses=problem_responses(401, 403))
     async def list_plugins(self) -> Resource[list[PluginInfo]]:

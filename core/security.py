@@ -93,12 +93,15 @@ def current_user(connection: Connection) -> CurrentUser:
     raise refusal if isinstance(refusal, PlatformError) else NotSignedInError
 
 
-def requires_user(connection: Connection, _handler: BaseRouteHandler) -> None:
-    """Guard: 401 without a valid token, 403 while the account is suspended."""
+async def requires_user(connection: Connection, _handler: BaseRouteHandler) -> None:
+    """Guard: 401 without a valid token, 403 while the account is suspended.
+
+    Guards are coroutines because Litestar runs plain functions on another thread.
+    """
     current_user(connection)
 
 
-def requires_administrator(connection: Connection, _handler: BaseRouteHandler) -> None:
+async def requires_administrator(connection: Connection, _handler: BaseRouteHandler) -> None:
     """Guard: as ``requires_user``, and 403 unless the user administers the platform."""
     if not current_user(connection).is_administrator:
         raise ForbiddenError("Only an administrator may do this.", code="administrator_required")

@@ -1,10 +1,9 @@
 """``recado up``: the embedded servers and the platform's processes, started, watched and stopped as one."""
 
 import asyncio
-import errno
+import importlib
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Coroutine, Mapping
@@ -23,6 +22,7 @@ from core.embedded.valkey import Valkey
 from core.errors import OperatorError
 from core.plugin.loader import load_providers
 from core.plugin.secret import Secret
+from core.ports import check_port
 from core.processes import end, spawn
 from core.secret_key import load_secret_key, read_or_create
 
@@ -185,6 +185,8 @@ class Supervisor:
     async def _welcome(self) -> None:
         """Set up the demo, or tell the first administrator how to begin; a failure of that ends nothing."""
         try:
+            # In a thread, for importing takes long and Ctrl-C must be heard.
+            await asyncio.to_thread(importlib.import_module, "core.demo")
             if self._demo:
                 from core import demo
 
@@ -266,25 +268,6 @@ async def wait_until_ready(address: str) -> None:
                 told = waited
                 say(f"Waiting for the API at {address} ({state})")
             await asyncio.sleep(0.1)
-
-
-def check_port(host: str, port: int, setting: str) -> None:
-    """Make sure that ``host`` and ``port`` can be listened on.
-
-    Raises:
-        OperatorError: They are taken, not this machine's or not allowed.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            text = f"Port {port} on {host} is taken: stop what uses it, or set {setting} (recado up --port)."
-        else:
-            text = f"{host}:{port} cannot be listened on ({error.strerror or error}): set [server] host and port."
-        raise OperatorError(text) from None
 
 
 async def _run_once(command: str, env: Mapping[str, str]) -> None:

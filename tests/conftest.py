@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -111,14 +111,8 @@ async def empty_installation(
 ) -> AsyncIterator[PlatformConfig]:
     """A database without any user, which the test's process uses meanwhile."""
     del runtime  # needed, since the swap returns to its pool
-    config = await _copy(servers, template, f"empty_{secrets.token_hex(4)}")
-    used, DB.pool = DB.pool, None
-    await database.open_pool(config, size=4)
-    try:
+    async with empty_database(servers, template) as config:
         yield config
-    finally:
-        await database.close_pool()
-        DB.pool = used
 
 
 @pytest.fixture
@@ -154,6 +148,19 @@ def client_for(app: ASGIApp, token: str = "") -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 50000))  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=transport, base_url="http://recado.test", headers=headers)
+
+
+@asynccontextmanager
+async def empty_database(servers: EmbeddedUrls, template: PlatformConfig) -> AsyncIterator[PlatformConfig]:
+    """Have this process use a fresh copy of the migrated database while the block runs."""
+    config = await _copy(servers, template, f"empty_{secrets.token_hex(4)}")
+    used, DB.pool = DB.pool, None
+    await database.open_pool(config, size=4)
+    try:
+        yield config
+    finally:
+        await database.close_pool()
+        DB.pool = used
 
 
 async def _copy(servers: EmbeddedUrls, template: PlatformConfig, name: str) -> PlatformConfig:

@@ -19,7 +19,6 @@ class UserAdministrationController(Controller):
     path = "/api/admin/users"
     tags = ("administration",)
     guards = (requires_administrator,)
-    security = ({"BearerToken": []},)
 
     @get(operation_id="AdminListUsers", summary="List the users", responses=problem_responses(401, 403, 422))
     async def list_users(

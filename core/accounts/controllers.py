@@ -62,7 +62,6 @@ class AccountController(Controller):
     path = "/api/auth"
     tags = ("accounts",)
     guards = (requires_user,)
-    security = ({"BearerToken": []},)
 
     @get("/me", operation_id="ShowMe", summary="Show my account", responses=problem_responses(401, 403))
     async def show_me(self, request: AnyRequest) -> Resource[UserRead]:

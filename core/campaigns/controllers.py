@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Request, delete, get, patch, post
-from litestar.params import Parameter, QueryParameter
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
 from core.campaigns import explain, queries, services
@@ -26,7 +27,10 @@ from core.pagination import Page, PageQuery, Resource, build_page
 from core.problems import problem_responses
 from core.security import current_user, requires_user
 
-CampaignId = Annotated[int, Parameter(ge=1, le=2**63 - 1, description="The campaign's id.")]
+CampaignId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The campaign's id.")]
+RecipientId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The recipient row's id.")]
+CampaignStatusQuery = Annotated[CampaignStatus | None, QueryParameter(description="Only campaigns in this status.")]
+MessageIdQuery = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="Only rows of this message.")]
 HttpRequest = Request[Any, Any, Any]
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -41,14 +45,14 @@ class CampaignController(Controller):
 
     @get(operation_id="ListCampaigns", summary="List the campaigns", responses=problem_responses(401, 403, 422))
     async def list_campaigns(
-        self, request: HttpRequest, page_query: PageQuery, status: CampaignStatus | None = None
+        self, request: HttpRequest, page_query: NamedDependency[PageQuery], status: CampaignStatusQuery = None
     ) -> Page[CampaignListed]:
         """List campaigns, newest first; ``search`` looks into names."""
         items, total = await queries.list_campaigns(current_user(request).id, page_query, status)
         return build_page(items, total, page_query, request)
 
     @post(operation_id="CreateCampaign", summary="Make a campaign", responses=problem_responses(401, 403, 402, 422))
-    async def create_campaign(self, request: HttpRequest, data: CampaignCreate) -> Resource[CampaignRead]:
+    async def create_campaign(self, request: HttpRequest, data: JSONBody[CampaignCreate]) -> Resource[CampaignRead]:
         """Make a campaign as a draft."""
         user_id = current_user(request).id
         return await self._read(user_id, await services.create_campaign(user_id, data))
@@ -70,7 +74,7 @@ class CampaignController(Controller):
         responses=problem_responses(401, 403, 404, 409, 422),
     )
     async def update_campaign(
-        self, request: HttpRequest, campaign_id: CampaignId, data: CampaignUpdate
+        self, request: HttpRequest, campaign_id: CampaignId, data: JSONBody[CampaignUpdate]
     ) -> Resource[CampaignRead]:
         """Change a draft; fields that are absent stay."""
         user_id = current_user(request).id
@@ -173,11 +177,11 @@ class CampaignResultController(Controller):
         self,
         request: HttpRequest,
         campaign_id: CampaignId,
-        page_query: PageQuery,
+        page_query: NamedDependency[PageQuery],
         recipient_state: Annotated[
             RecipientState | None, QueryParameter(name="state", description="Only rows in this state.")
         ] = None,
-        message_id: int | None = None,
+        message_id: MessageIdQuery = None,
     ) -> Page[RecipientRead]:
         """List one row for each message and contact; ``search`` looks into numbers."""
         user_id = current_user(request).id
@@ -192,7 +196,7 @@ class CampaignResultController(Controller):
         responses=problem_responses(401, 403, 404, 409, 422),
     )
     async def resolve_recipient(
-        self, request: HttpRequest, campaign_id: CampaignId, recipient_id: int, data: Resolve
+        self, request: HttpRequest, campaign_id: CampaignId, recipient_id: RecipientId, data: JSONBody[Resolve]
     ) -> Resource[RecipientRead]:
         """Decide of a message whose outcome stayed unknown: send it again, or assume it was sent."""
         user_id = current_user(request).id

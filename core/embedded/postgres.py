@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 import locale
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -103,6 +104,7 @@ class Postgres:
                 )
 
     async def _create(self) -> None:
+        _check_name()
         draft = self._cluster.with_name("postgres.new")
         # A start that was killed half way leaves one behind.
         shutil.rmtree(draft, ignore_errors=True)
@@ -200,6 +202,18 @@ def postgres_url(path: Path, sockets: Path) -> str:
     """The address of the database in the data folder ``path``, with its password."""
     password = read_or_create(path / PASSWORD_FILE)
     return f"postgresql://{ROLE}:{password}@/{DATABASE}?host={quote(str(sockets), safe='/')}"
+
+
+def _check_name() -> None:
+    """Tell what ``initdb`` would: it asks for its user's name, which a container's bare user number has not."""
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        uid = os.geteuid()
+        raise EmbeddedError(
+            f"The system user number {uid} has no name, which PostgreSQL asks for: type `useradd --uid {uid} recado` "
+            "as root, or set [database] url."
+        ) from None
 
 
 def _environment() -> dict[str, str]:

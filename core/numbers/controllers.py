@@ -29,7 +29,6 @@ from core.request import AnyRequest
 from core.security import current_user, requires_administrator, requires_user
 from core.validation import MAXIMUM_BIGINT
 
-_SIGNED_IN: tuple[dict[str, list[str]]] = ({"BearerToken": []},)
 _PNG = "image/png"
 
 
@@ -39,7 +38,6 @@ class ServerController(Controller):
     path = "/api/servers"
     tags = ("numbers",)
     guards = (requires_user,)
-    security = _SIGNED_IN
 
     @get(operation_id="ListServers", summary="List the servers", responses=problem_responses(401, 403, 422))
     async def list_servers(self, request: AnyRequest, page_query: NamedDependency[PageQuery]) -> Page[ServerSummary]:
@@ -54,7 +52,6 @@ class ServerAdministrationController(Controller):
     path = "/api/admin/servers"
     tags = ("administration",)
     guards = (requires_administrator,)
-    security = _SIGNED_IN
 
     @get(operation_id="AdminListServers", summary="List the servers", responses=problem_responses(401, 403, 422))
     async def list_servers(self, request: AnyRequest, page_query: NamedDependency[PageQuery]) -> Page[ServerRead]:
@@ -119,7 +116,6 @@ class NumberAdministrationController(Controller):
     path = "/api/admin/numbers"
     tags = ("administration",)
     guards = (requires_administrator,)
-    security = _SIGNED_IN
 
     @post(
         operation_id="AdminGrantNumber",
@@ -137,7 +133,6 @@ class NumberController(Controller):
     path = "/api/numbers"
     tags = ("numbers",)
     guards = (requires_user,)
-    security = _SIGNED_IN
 
     @get(operation_id="ListNumbers", summary="List your numbers", responses=problem_responses(401, 403, 422))
     async def list_numbers(
@@ -204,7 +199,6 @@ class NumberConnectionController(Controller):
     path = "/api/numbers/{number_id:int}"
     tags = ("numbers",)
     guards = (requires_user,)
-    security = _SIGNED_IN
 
     @post(
         "/connect",

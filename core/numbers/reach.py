@@ -13,6 +13,7 @@ from core.numbers.connecting import webhook_url
 from core.numbers.senders import build_server
 from core.plugin import Capabilities, MessagingProvider, Secret, Sender, Server, SignIn, WebhookTarget
 from core.plugin.registry import NoSuchProviderError
+from core.startup import running_process
 from core.webhooks import probe
 from core.webhooks.receiver import receiving
 
@@ -20,17 +21,29 @@ CALLBACK_SECONDS = 20.0
 
 
 async def check_messaging_servers(checkup: Checkup) -> AsyncIterator[Result]:
-    """Ask every server, and have it call our webhook back; needs a started process (``core.startup``)."""
-    rows = await database.fetch(
-        "SELECT id, name, provider, url, credentials FROM servers WHERE deleted_at IS NULL ORDER BY id"
-    )
+    """Ask every server, and have it call our webhook back: the running API's, or one that lives as long as this."""
+    if checkup.config.database.url is None or checkup.config.redis.url is None:
+        return  # Told by the checks of both.
+    listening = checkup.config.server
+    async with running_process(checkup.config), receiving(listening.host, listening.port):
+        async for result in check_rows(checkup):
+            yield result
+
+
+async def check_rows(checkup: Checkup) -> AsyncIterator[Result]:
+    """Check the servers of the ``servers`` table, in a process that is started and receives webhooks."""
+    try:
+        rows = await database.fetch(
+            "SELECT id, name, provider, url, credentials FROM servers WHERE deleted_at IS NULL ORDER BY id"
+        )
+    except asyncpg.UndefinedTableError:
+        yield Result("warning", "messaging servers", "the database is empty: `recado up` or `recado migrate` fills it")
+        return
     if not rows:
         yield Result("warning", "messaging servers", "there is none: add one under POST /api/admin/servers")
-    listening = checkup.config.server
-    async with receiving(listening.host, listening.port):
-        for row in rows:
-            async for result in _check_server(checkup, row):
-                yield result
+    for row in rows:
+        async for result in _check_server(checkup, row):
+            yield result
 
 
 async def _check_server(checkup: Checkup, row: asyncpg.Record) -> AsyncIterator[Result]:
@@ -47,12 +60,13 @@ async def _check_server(checkup: Checkup, row: asyncpg.Record) -> AsyncIterator[
     answered = await ask(name, lambda: provider.check(server))
     yield answered
     if answered.level == "ok":
-        yield await check_callback(provider, server, checkup.config.server.base_url)
+        yield await check_callback(f"{name} calls back", provider, server, checkup.config.server.base_url)
 
 
-async def check_callback(provider: MessagingProvider, server: Server, base_url: str) -> Result:
+async def check_callback(
+    name: str, provider: MessagingProvider, server: Server, base_url: str, *, limit_seconds: float = CALLBACK_SECONDS
+) -> Result:
     """Open a number for trial on ``server``, wait until the server calls our webhook, and remove the number."""
-    name = f"{provider.name} server {server.id} calls back"
     if is_loopback(base_url) and not is_loopback(server.url):
         text = f"{_host(server.url)} cannot call {base_url}, which is this machine's own: set [server] public_url"
         return Result("problem", name, f"{text} to an address that it reaches")
@@ -60,14 +74,20 @@ async def check_callback(provider: MessagingProvider, server: Server, base_url: 
         capabilities = await provider.capabilities(server)
         if not isinstance(provider, SignIn) or not capabilities.multi_session:
             return Result("warning", name, "not tried: the server has no room for a number on trial")
-        return await _try_callback(provider, provider, server, capabilities, name)
+        called, address = await _try_callback(provider, provider, server, capabilities, limit_seconds)
     except Exception as error:  # noqa: BLE001 - a provider may raise anything
         return Result("problem", name, describe(error))
 
+    if called:
+        return Result("ok", name, f"the server reaches {address}")
+    text = f"the server did not call {address} within {limit_seconds:g} s: set [server] public_url to an address that"
+    return Result("problem", name, f"{text} it reaches (inside a container, 127.0.0.1 is the container itself)")
+
 
 async def _try_callback(
-    provider: MessagingProvider, sign_in: SignIn, server: Server, capabilities: Capabilities, name: str
-) -> Result:
+    provider: MessagingProvider, sign_in: SignIn, server: Server, capabilities: Capabilities, limit_seconds: float
+) -> tuple[bool, str]:
+    """Return whether the server called, and the address without its token."""
     sender = Sender(
         number_id=probe.NO_NUMBER,
         instance=f"recado-check-{secrets.token_hex(4)}",
@@ -77,17 +97,12 @@ async def _try_callback(
     )
     token = await probe.expect(provider.name, sender.webhook_secret)
     url = webhook_url(provider.name, token)
-    shown = url.removesuffix(token)
     try:
         await sign_in.open(sender, WebhookTarget(url))
-        called = await probe.wait_for_call(token, CALLBACK_SECONDS)
+        return await probe.wait_for_call(token, limit_seconds), url.removesuffix(token)
     finally:
         await sign_in.remove(sender)
         await probe.close(token)
-    if called:
-        return Result("ok", name, f"the server reaches {shown}")
-    text = f"the server did not call {shown} within {CALLBACK_SECONDS:g} s: set [server] public_url to an address that"
-    return Result("problem", name, f"{text} it reaches (inside a container, 127.0.0.1 is the container itself)")
 
 
 def is_loopback(url: str) -> bool:

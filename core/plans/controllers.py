@@ -31,7 +31,6 @@ class PlanAdministrationController(Controller):
     path = "/api/admin/plans"
     tags = ("administration",)
     guards = (requires_administrator,)
-    security = ({"BearerToken": []},)
 
     @get(operation_id="AdminListPlans", summary="List the plans", responses=problem_responses(401, 403, 422))
     async def list_plans(self, request: AnyRequest, page_query: NamedDependency[PageQuery]) -> Page[PlanRead]:

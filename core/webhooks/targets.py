@@ -4,15 +4,18 @@ import re
 import time
 
 import msgspec
+import structlog
 
 from core import database
-from core.crypto import decrypt
+from core.crypto import DecryptionError, decrypt
+from core.errors import NotReadyError
 from core.plugin import Secret
 
 WEBHOOK_SEAL = "numbers.webhook_secret"
 CACHE_SECONDS = 5.0
 CACHE_SIZE = 10_000
 
+_log = structlog.get_logger(__name__)
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")
 
 
@@ -31,7 +34,11 @@ class Targets:
         self._known: dict[str, tuple[float, Target]] = {}
 
     async def find(self, plugin: str, token: str) -> Target | None:
-        """Return the live number behind ``token`` on a server of ``plugin``, or ``None``."""
+        """Return the live number behind ``token`` on a server of ``plugin``, or ``None``.
+
+        Raises:
+            NotReadyError: Its secret cannot be read, so nothing can be verified.
+        """
         if not _TOKEN.fullmatch(token):
             return None
         kept = self._known.get(token)
@@ -62,4 +69,9 @@ async def _load(token: str) -> Target | None:
     )
     if row is None:
         return None
-    return Target(row["id"], row["provider"], Secret(decrypt(row["webhook_secret"], purpose=WEBHOOK_SEAL)))
+    try:
+        secret = decrypt(row["webhook_secret"], purpose=WEBHOOK_SEAL)
+    except DecryptionError as error:
+        _log.error("webhook_secret_unreadable", number_id=row["id"], reason=str(error))
+        raise NotReadyError("The webhook cannot be verified at the moment.", code="secrets_unreadable") from None
+    return Target(row["id"], row["provider"], Secret(secret))

@@ -79,6 +79,48 @@ def test_every_dependency_has_its_reason() -> None:
     assert all(len(reason.split()) > 3 for _, reason in rows)
 
 
+def test_the_locks_pin_every_dependency_and_no_address() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    runtime = {_distribution(requirement) for requirement in project["project"]["dependencies"]}
+    development = {_distribution(requirement) for requirement in project["dependency-groups"]["dev"]}
+
+    for name, wanted in (("requirements.lock", runtime), ("requirements-dev.lock", runtime | development)):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        pinned = {line.split("==")[0] for line in text.splitlines() if "==" in line}
+        assert wanted - pinned == set(), f"type `make lock`: {name}"
+        assert "://" not in text
+
+
+def test_every_make_target_has_a_line_of_help() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = next(line.split()[1:] for line in text.splitlines() if line.startswith(".PHONY: run"))
+
+    done = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert [line.split()[1] for line in done.stdout.splitlines()] == named
+
+
+def test_a_wrong_python_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").symlink_to(ROOT / "Makefile")
+    for name in ("requirements-dev.lock", "pyproject.toml"):
+        (tmp_path / name).touch()
+
+    done = subprocess.run(
+        ["make", "--no-print-directory", "run", "PYTHON="], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.stderr.splitlines()[0] == "Recado needs Python 3.11 or newer: install it, or name it: make PYTHON=..."
+    assert done.returncode == 2
+
+
+def test_ci_runs_make_test_and_nothing_else() -> None:
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+    assert lines[1:] == ["set -eu", 'cd "$(dirname "$0")/.."', "exec make test"]
+
+
 def _distribution(requirement: str) -> str:
     for mark in "[<>=;! ":
         requirement = requirement.split(mark, maxsplit=1)[0]

@@ -5,11 +5,12 @@ import pytest
 
 from core import clock, database
 from core.clock import DatabaseClock
-from core.runtime import Runtime
+
+pytestmark = pytest.mark.usefixtures("runtime")
 
 
 class TestDatabaseClock:
-    async def test_agrees_with_the_database(self, runtime: Runtime) -> None:
+    async def test_agrees_with_the_database(self) -> None:
         ours = DatabaseClock()
         await ours.sync()
         before = ours.now()
@@ -18,20 +19,20 @@ class TestDatabaseClock:
         assert isinstance(theirs, datetime)
         assert before - timedelta(seconds=0.1) <= theirs <= after + timedelta(seconds=0.1)
 
-    async def test_is_aware_and_in_utc(self, runtime: Runtime) -> None:
+    async def test_is_aware_and_in_utc(self) -> None:
         ours = DatabaseClock()
         assert ours.now().utcoffset() == timedelta(0)
         await ours.sync()
         assert ours.now().utcoffset() == timedelta(0)
 
-    async def test_goes_on_between_readings(self, runtime: Runtime) -> None:
+    async def test_goes_on_between_readings(self) -> None:
         ours = DatabaseClock()
         await ours.sync()
         first = ours.now()
         await asyncio.sleep(0.02)
         assert timedelta(seconds=0.02) <= ours.now() - first < timedelta(seconds=5)
 
-    async def test_goes_on_while_the_machine_sleeps(self, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_goes_on_while_the_machine_sleeps(self, monkeypatch: pytest.MonkeyPatch) -> None:
         ours = DatabaseClock()
         await ours.sync()
         before = ours.now()

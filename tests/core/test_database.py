@@ -199,6 +199,50 @@ async def test_parallel_units_are_apart() -> None:
     assert [await exists(key) for key in keys] == [False, False, True, True]
 
 
+async def test_broken_connection_is_let_go(key: str) -> None:
+    """A unit of work whose connection dies leaves neither its connection nor itself behind."""
+    assert DB.pool is not None
+    before = DB.pool.get_size() - DB.pool.get_idle_size()
+
+    async def lose_the_connection() -> None:
+        async with database.unit_of_work():
+            await insert(key)
+            await database.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    for _ in range(3):
+        with pytest.raises((asyncpg.AdminShutdownError, asyncpg.ConnectionDoesNotExistError)):
+            await lose_the_connection()
+    assert DB.current_transaction.get() is None
+    assert DB.pool.get_size() - DB.pool.get_idle_size() == before
+    assert not await exists(key)
+
+
+async def test_failing_commit_rolls_back_and_runs_no_hook(key: str) -> None:
+    ran: list[str] = []
+
+    async def note() -> None:
+        ran.append("ran")
+
+    async def fail_at_the_commit() -> None:
+        async with database.unit_of_work():
+            database.after_commit(note)
+            await insert(key)
+            await database.execute("CREATE TEMP TABLE late (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+            await database.execute("INSERT INTO late VALUES (1), (1)")
+
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await fail_at_the_commit()
+    assert DB.current_transaction.get() is None
+    assert ran == []
+    assert not await exists(key)
+
+
+async def test_unit_of_work_without_pool(key: str) -> None:
+    async with without_database():
+        with pytest.raises(DatabaseNotConfiguredError):
+            await run_and_fail(key, RuntimeError("never reached"))
+
+
 async def test_without_pool() -> None:
     async with without_database():
         with pytest.raises(DatabaseNotConfiguredError):

@@ -13,8 +13,7 @@ import psutil
 import pytest
 
 from core.config import OVERRIDES
-from core.errors import OperatorError
-from core.supervisor import check_port, wait_until_ready
+from core.supervisor import wait_until_ready
 
 ROOT = Path(__file__).parents[2]
 
@@ -184,20 +183,6 @@ async def test_ready_is_when_the_api_says_so() -> None:
         await wait_until_ready(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
 
     assert [request.split(b"\r\n")[0] for request in asked] == [b"GET /health/ready HTTP/1.1"] * 2
-
-
-def test_a_free_port_is_fine() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    check_port("127.0.0.1", port, "[server] port")
-
-
-@pytest.mark.parametrize("host", ["203.0.113.1", "2001:db8::1", "no host"])
-def test_a_foreign_address_is_told(host: str) -> None:
-    with pytest.raises(OperatorError, match=r"cannot be listened on \(.*\): set \[server\] host and port\."):
-        check_port(host, 8000, "[server] port")
 
 
 async def _answers(port: int) -> None:

@@ -5,15 +5,12 @@ import msgspec
 import pytest
 
 from core import database
-from core.campaigns import actors as _actors
 from core.numbers import senders
 from core.plugin.registry import Providers
 from core.runtime import Runtime
 from tests.conftest import ClientOf, Serve
 from tests.core.campaigns.sink import NAME, Sink, SinkProvider
 from tests.factories import Member
-
-assert _actors
 
 ENGINE_TABLES = (
     "message_by_contacts",

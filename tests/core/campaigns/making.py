@@ -9,9 +9,8 @@ from typing import Any
 import msgspec
 
 from core import database
-from core.campaigns import lanes, services
+from core.campaigns import freeze, lanes, services
 from core.campaigns.claims import Claimed, ClaimResult, Want, claim
-from core.campaigns.freeze import freeze
 from core.campaigns.lanes import HeldLane
 from core.campaigns.pacing import Pacing
 from core.campaigns.schemas import CampaignCreate, CampaignSettings, MessageCreate
@@ -26,10 +25,11 @@ from core.webhooks.targets import WEBHOOK_SEAL
 from tests.core.campaigns.sink import FULL, NAME, NoCredentials
 from tests.factories import Member
 
-__all__ = ("freeze",)
-
 HOLDER = "test-holder"
 UNPACED = Pacing()
+
+HANDLERS = (freeze.freeze,)
+"""Registered by their import, as in a worker."""
 
 _phones = itertools.count(10_000_000)
 
@@ -47,16 +47,19 @@ class Made(msgspec.Struct, kw_only=True):
 
 
 async def now() -> datetime:
+    """Return a moment after everything done so far, though two readings of the clock differ by some milliseconds."""
     clock = DatabaseClock()
     await clock.sync()
-    return clock.now()
+    return clock.now() + timedelta(milliseconds=250)
 
 
 async def insert(table: str, **columns: Any) -> int:
     """Insert a row and return its id."""
     names = ", ".join(columns)
     places = ", ".join(f"${place}" for place in range(1, len(columns) + 1))
-    made = await database.fetch_value(f"INSERT INTO {table} ({names}) VALUES ({places}) RETURNING id", *columns.values())
+    made = await database.fetch_value(
+        f"INSERT INTO {table} ({names}) VALUES ({places}) RETURNING id", *columns.values()
+    )
     assert isinstance(made, int)
     return made
 
@@ -193,7 +196,9 @@ async def start(made: Made) -> Made:
 
 async def run_jobs(subject_id: int) -> None:
     """Do the open jobs about a row in this process."""
-    rows = await database.fetch("SELECT id FROM jobs WHERE subject_id = $1 AND status = 'waiting' ORDER BY id", subject_id)
+    rows = await database.fetch(
+        "SELECT id FROM jobs WHERE subject_id = $1 AND status = 'waiting' ORDER BY id", subject_id
+    )
     for row in rows:
         await leasing.run_job(row["id"])
 
@@ -220,8 +225,8 @@ def want(lane: HeldLane, moment: datetime, *, campaign_id: int | None = None, **
         slot=lane.slot,
         take=10,
         paced=False,
-        pause=0.0,
-        rest=False,
+        next_at=moment,
+        burst=1,
         lease_until=moment + timedelta(seconds=30),
         stop_on_reply=True,
         caps=lane.caps(turn, moment),
@@ -274,7 +279,9 @@ COUNTED = ("accepted", "sent", "failed", "unknown", "skipped")
 
 async def counters(campaign_id: int) -> dict[str, int]:
     """Return what the counters say, without what is zero."""
-    columns = ", ".join(f"coalesce(sum({name}), 0)::int AS {name}" for name in (*COUNTED, "delivered", "read", "replied"))
+    columns = ", ".join(
+        f"coalesce(sum({name}), 0)::int AS {name}" for name in (*COUNTED, "delivered", "read", "replied")
+    )
     row = await database.fetch_row(f"SELECT {columns} FROM campaign_counters WHERE campaign_id = $1", campaign_id)
     assert row is not None
     return {name: count for name, count in row.items() if count}

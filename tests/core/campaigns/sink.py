@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import msgspec
+from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
 from core.plugin import (
@@ -88,17 +89,17 @@ class Sink:
         return [post.address for post in self.posts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            raise NotImplementedError
+        if scope["type"] != ScopeType.HTTP:
+            return
         body = b""
         while True:
             event = await receive()
-            body += event.get("body", b"")  # type: ignore[operator,union-attr] # an http.request event
+            body += event.get("body", b"")  # type: ignore[operator] # an http.request event
             if not event.get("more_body"):
                 break
         answer = msgspec.json.encode(await self._answer(scope["path"], body))
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})  # type: ignore[typeddict-item]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer, "more_body": False})
 
     async def _answer(self, path: str, body: bytes) -> object:

@@ -1,9 +1,11 @@
+from typing import Any
+
 import msgspec
 import pytest
 
 from core import database
 from core.campaigns import freeze as freezing
-from core.campaigns import services
+from core.campaigns import lanes, services
 from core.campaigns.schemas import LabelFilter
 from core.campaigns.tables import CampaignType
 from core.jobs import leasing
@@ -266,15 +268,15 @@ class TestBatches:
         monkeypatch.setattr(freezing, "BATCH_CONTACTS", 2)
         made = await make_campaign(user, contacts=5)
         await services.start_campaign(user.id, made.id)
-        wake = freezing.lanes.wake
+        wake = lanes.wake
 
         async def break_off(*_: object) -> None:
             raise OSError("the connection was lost")
 
-        monkeypatch.setattr(freezing.lanes, "wake", break_off)
+        monkeypatch.setattr(lanes, "wake", break_off)
         await run_jobs(made.id)
         assert len(await recipients(made.id)) == 2
-        monkeypatch.setattr(freezing.lanes, "wake", wake)
+        monkeypatch.setattr(lanes, "wake", wake)
         await run_jobs(made.id)
         assert [row["contact_id"] for row in await recipients(made.id)] == made.contact_ids
         row = await campaign_row(made.id)
@@ -285,13 +287,13 @@ class TestBatches:
         made = await make_campaign(user, contacts=4)
         await services.start_campaign(user.id, made.id)
         seen: list[int] = []
-        wake = freezing.lanes.wake
+        wake = lanes.wake
 
-        async def look(*args: object) -> None:
+        async def look(*args: Any) -> None:
             seen.append(len(await recipients(made.id)))
-            await wake(*args)  # type: ignore[arg-type]
+            await wake(*args)
 
-        monkeypatch.setattr(freezing.lanes, "wake", look)
+        monkeypatch.setattr(lanes, "wake", look)
         await run_jobs(made.id)
         assert seen[:2] == [2, 4]
 
@@ -318,16 +320,16 @@ class TestEndings:
         monkeypatch.setattr(freezing, "BATCH_CONTACTS", 2)
         made = await make_campaign(user, contacts=6)
         await services.start_campaign(user.id, made.id)
-        wake = freezing.lanes.wake
+        wake = lanes.wake
         cancelled: list[bool] = []
 
-        async def cancel_once(*args: object) -> None:
+        async def cancel_once(*args: Any) -> None:
             if not cancelled:
                 cancelled.append(True)
                 await services.cancel_campaign(user.id, made.id)
-            await wake(*args)  # type: ignore[arg-type]
+            await wake(*args)
 
-        monkeypatch.setattr(freezing.lanes, "wake", cancel_once)
+        monkeypatch.setattr(lanes, "wake", cancel_once)
         await run_jobs(made.id)
         await run_jobs(made.id)
         assert await states(made.id) == ["skipped:canceled"] * 2

@@ -1,0 +1,413 @@
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from core import database
+from core.campaigns import lanes, services
+from core.campaigns.claims import Cap, claim, open_counters
+from core.campaigns.pacing import Pacing
+from core.campaigns.tables import RecipientState
+from core.campaigns.transitions import FROM_LEASED
+from tests.core.campaigns.making import (
+    HOLDER,
+    Made,
+    add_campaign,
+    attempts,
+    claim_all,
+    give_plan,
+    hold,
+    insert,
+    lane_row,
+    make_contacts,
+    make_number,
+    make_public,
+    now,
+    phone,
+    recipients,
+    running,
+    settle_rows,
+    start,
+    states,
+    used,
+    want,
+)
+from tests.factories import Member
+
+
+class TestLease:
+    async def test_takes_the_rows_and_says_what_to_send(self, user: Member) -> None:
+        made = await running(user, contacts=2)
+        moment = await now()
+        result = await claim_all(made, moment)
+        assert result.ineligible == []
+        assert [(row.contact_id, row.address, row.attempt, row.failures) for row in result.claimed] == [
+            (contact_id, number, 1, 0) for contact_id, number in zip(made.contact_ids, made.phones, strict=True)
+        ]
+        first = result.claimed[0]
+        assert (first.number_id, first.campaign_id, first.message_id) == (
+            made.number_ids[0],
+            made.id,
+            made.message_ids[0],
+        )
+        assert first.variables == {"nome": "Name 0"}
+        assert first.first_attempt_at == moment
+
+    async def test_is_written_down(self, user: Member) -> None:
+        made = await running(user, contacts=1)
+        moment = await now()
+        await claim_all(made, moment)
+        (row,) = await recipients(made.id)
+        assert (row["state"], row["attempt"], row["number_id"]) == ("leased", 1, made.number_ids[0])
+        assert (row["claimed_at"], row["first_attempt_at"]) == (moment, moment)
+        assert row["lease_until"] == moment + timedelta(seconds=30)
+
+    async def test_keeps_an_attempt_for_each_row_with_its_own_client_id(self, user: Member) -> None:
+        made = await running(user, contacts=5)
+        moment = await now()
+        result = await claim_all(made, moment)
+        for row in result.claimed:
+            (attempt,) = await attempts(row.id)
+            assert (attempt["attempt"], attempt["client_id"], attempt["provider_id"]) == (
+                1,
+                row.client_id,
+                row.client_id,
+            )
+            assert (attempt["number_id"], attempt["claimed_at"]) == (made.number_ids[0], moment)
+        assert len({row.client_id for row in result.claimed}) == 5
+
+    async def test_a_client_id_the_service_ignores_matches_no_event(self, user: Member) -> None:
+        made = await running(user, contacts=1)
+        result = await claim_all(made, await now(), ids_are_final=False)
+        (attempt,) = await attempts(result.claimed[0].id)
+        assert (attempt["client_id"], attempt["provider_id"]) == (result.claimed[0].client_id, None)
+
+    async def test_takes_no_more_than_asked(self, user: Member) -> None:
+        made = await running(user, contacts=5)
+        assert len((await claim_all(made, await now(), take=2)).claimed) == 2
+        assert await states(made.id) == ["leased"] * 2 + ["pending"] * 3
+
+    async def test_takes_what_is_due_longest_first(self, user: Member) -> None:
+        made = await running(user, contacts=3)
+        rows = await recipients(made.id)
+        await database.execute(
+            "UPDATE message_by_contacts SET due_at = due_at - interval '1 hour' WHERE id = $1", rows[2]["id"]
+        )
+        result = await claim_all(made, await now(), take=2)
+        assert sorted(row.id for row in result.claimed) == [rows[0]["id"], rows[2]["id"]]
+
+    async def test_takes_nothing_before_it_is_due(self, user: Member) -> None:
+        made = await running(user, contacts=2)
+        moment = await now()
+        rows = await recipients(made.id)
+        await database.execute(
+            "UPDATE message_by_contacts SET due_at = $2 WHERE id = $1", rows[0]["id"], moment + timedelta(seconds=1)
+        )
+        await database.execute("UPDATE message_by_contacts SET due_at = NULL WHERE id = $1", rows[1]["id"])
+        assert (await claim_all(made, moment)).claimed == []
+        assert [row.id for row in (await claim_all(made, moment + timedelta(seconds=1))).claimed] == [rows[0]["id"]]
+
+    async def test_the_second_attempt_keeps_when_the_first_was(self, user: Member) -> None:
+        made = await running(user, contacts=1)
+        moment = await now()
+        first = await claim_all(made, moment)
+        await settle_rows(
+            first.claimed, moment, allowed=FROM_LEASED, state=RecipientState.PENDING, due_at=moment, burnt=1
+        )
+        later = moment + timedelta(seconds=5)
+        (row,) = (await claim_all(made, later)).claimed
+        assert (row.attempt, row.failures, row.first_attempt_at) == (2, 1, moment)
+        assert len(await attempts(row.id)) == 2
+
+
+class TestOwnRows:
+    async def test_come_before_those_of_any_number(self, user: Member) -> None:
+        made = await running(user, contacts=4)
+        rows = await recipients(made.id)
+        own = [rows[2]["id"], rows[3]["id"]]
+        await database.execute(
+            "UPDATE message_by_contacts SET number_id = $2 WHERE id = ANY($1::bigint[])", own, made.number_ids[0]
+        )
+        result = await claim_all(made, await now(), take=3)
+        assert sorted(row.id for row in result.claimed) == [rows[0]["id"], *own]
+
+    async def test_of_another_number_are_left(self, user: Member) -> None:
+        made = await running(user, contacts=2, numbers=2)
+        rows = await recipients(made.id)
+        await database.execute(
+            "UPDATE message_by_contacts SET number_id = $2 WHERE id = $1", rows[0]["id"], made.number_ids[1]
+        )
+        result = await claim_all(made, await now())
+        assert [row.id for row in result.claimed] == [rows[1]["id"]]
+
+    async def test_two_lanes_of_one_claim_share_the_rest(self, user: Member) -> None:
+        made = await running(user, contacts=7, numbers=2)
+        moment = await now()
+        held = await hold(made, moment)
+        result = await claim(moment, HOLDER, [want(lane, moment, take=5) for lane in held])
+        assert len({row.id for row in result.claimed}) == len(result.claimed) == 7
+        assert {row.number_id for row in result.claimed} == set(made.number_ids)
+        assert len({row.client_id for row in result.claimed}) == 7
+
+
+class TestSlot:
+    async def test_the_same_slot_is_taken_once(self, user: Member) -> None:
+        made = await running(user, contacts=3)
+        moment = await now()
+        (lane,) = await hold(made, moment)
+        wanted = want(lane, moment, take=1)
+        assert len((await claim(moment, HOLDER, [wanted])).claimed) == 1
+        assert (await claim(moment, HOLDER, [wanted])).claimed == []
+        assert (await lane_row(lane.number_id))["slot"] == lane.slot + 1
+
+    async def test_of_two_claims_at_once_one_wins(self, user: Member) -> None:
+        made = await running(user, contacts=20)
+        moment = await now()
+        (lane,) = await hold(made, moment)
+        found = await asyncio.gather(*(claim(moment, HOLDER, [want(lane, moment, take=1)]) for _ in range(6)))
+        assert sorted(len(result.claimed) for result in found) == [0, 0, 0, 0, 0, 1]
+
+    async def test_another_holder_takes_nothing(self, user: Member) -> None:
+        made = await running(user)
+        moment = await now()
+        (lane,) = await hold(made, moment)
+        assert (await claim(moment, "somebody-else", [want(lane, moment)])).claimed == []
+
+    async def test_a_lease_that_ran_out_takes_nothing(self, user: Member) -> None:
+        made = await running(user)
+        moment = await now()
+        (lane,) = await hold(made, moment)
+        late = moment + timedelta(seconds=61)
+        assert (await claim(late, HOLDER, [want(lane, late)])).claimed == []
+
+    async def test_a_paced_claim_writes_its_pause_and_burst(self, user: Member) -> None:
+        made = await running(user, pacing=Pacing(delay_min=5, delay_max=5))
+        moment = await now()
+        rest_ends = moment + timedelta(minutes=10)
+        await claim_all(made, moment, take=1, paced=True, next_at=rest_ends, burst=7)
+        row = await lane_row(made.number_ids[0])
+        assert (row["pause_until"], row["burst"]) == (rest_ends, 7)
+
+    async def test_a_paced_lane_is_not_due_while_its_message_is_leased(self, user: Member) -> None:
+        made = await running(user, pacing=Pacing(delay_min=5, delay_max=5))
+        moment = await now()
+        await claim_all(made, moment, take=1, paced=True, next_at=moment + timedelta(seconds=5), burst=1)
+        assert (await lane_row(made.number_ids[0]))["pause_until"] == moment + timedelta(seconds=30)
+
+    async def test_two_holders_never_hold_one_lane(self, user: Member) -> None:
+        made = await running(user, numbers=3)
+        moment = await now()
+        until = moment + timedelta(seconds=15)
+        found = await asyncio.gather(*(lanes.acquire(moment, f"holder-{place}", until, 2) for place in range(4)))
+        taken = [number_id for numbers in found for number_id in numbers]
+        assert sorted(taken) == sorted(made.number_ids)
+
+
+class TestWhoIsNotLeased:
+    @pytest.mark.parametrize("change", ["status = 3", "status = 5", "status = 4", "deleted_at = now()"])
+    async def test_a_campaign_that_does_not_run(self, user: Member, change: str) -> None:
+        made = await running(user)
+        moment = await now()
+        (lane,) = await hold(made, moment)
+        await database.execute(f"UPDATE campaigns SET {change} WHERE id = $1", made.id)
+        result = await claim(moment, HOLDER, [want(lane, moment)])
+        assert (result.claimed, result.ineligible) == ([], [])
+        assert await states(made.id) == ["pending"] * 3
+
+    @pytest.mark.parametrize(
+        "change",
+        ["status = 'inactive'", "status = 'canceled'", "deleted_at = now()", "due_access_at = now() - interval '1 s'"],
+    )
+    async def test_a_tenant_without_access(self, user: Member, change: str) -> None:
+        made = await running(user)
+        moment = await now()
+        (lane,) = await hold(made, moment)
+        await database.execute(f"UPDATE users SET {change} WHERE id = $1", user.id)
+        assert (await claim(await now(), HOLDER, [want(lane, moment)])).claimed == []
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ("deleted_at = now()", "contact_deleted"),
+            ("status = 2", "contact_inactive"),
+            ("blocked_at = now()", "opted_out"),
+        ],
+    )
+    async def test_a_contact_that_changed_since_the_freeze(self, user: Member, change: str, reason: str) -> None:
+        made = await running(user, contacts=2)
+        await database.execute(f"UPDATE contacts SET {change} WHERE id = $1", made.contact_ids[0])
+        result = await claim_all(made, await now())
+        rows = await recipients(made.id)
+        assert [(row.id, row.reason) for row in result.ineligible] == [(rows[0]["id"], reason)]
+        assert [row.id for row in result.claimed] == [rows[1]["id"]]
+        assert rows[0]["state"] == "pending"
+
+    async def test_an_erased_contact(self, user: Member) -> None:
+        made = await running(user, contacts=1)
+        await database.execute("DELETE FROM contacts WHERE id = $1", made.contact_ids[0])
+        result = await claim_all(made, await now())
+        assert [row.reason for row in result.ineligible] == ["contact_deleted"]
+
+    async def test_a_number_blocked_since_the_freeze(self, user: Member) -> None:
+        made = await running(user, contacts=2)
+        await insert("block_contacts", user_id=user.id, number=made.phones[1])
+        result = await claim_all(made, await now())
+        assert [row.reason for row in result.ineligible] == ["blocked"]
+        assert [row.address for row in result.claimed] == made.phones[:1]
+
+
+async def _second_step(user: Member, **wishes: Any) -> tuple[Made, Any]:
+    """A campaign whose first message was accepted and whose second is due; return it and the time of the first."""
+    made = await running(user, contacts=1, messages=("a", "b"), **wishes)
+    moment = await now()
+    first = await claim_all(made, moment)
+    await settle_rows(first.claimed, moment, allowed=FROM_LEASED, state=RecipientState.ACCEPTED, accepted_at=moment)
+    return made, moment
+
+
+class TestReplies:
+    async def test_who_replied_gets_no_second_message(self, user: Member) -> None:
+        made, moment = await _second_step(user)
+        later = moment + timedelta(seconds=1)
+        await database.execute("UPDATE contacts SET last_inbound_at = $2 WHERE id = $1", made.contact_ids[0], later)
+        result = await claim_all(made, later)
+        assert (result.claimed, [row.reason for row in result.ineligible]) == ([], ["replied"])
+
+    async def test_unless_the_campaign_says_otherwise(self, user: Member) -> None:
+        made, moment = await _second_step(user)
+        later = moment + timedelta(seconds=1)
+        await database.execute("UPDATE contacts SET last_inbound_at = $2 WHERE id = $1", made.contact_ids[0], later)
+        assert len((await claim_all(made, later, stop_on_reply=False)).claimed) == 1
+
+    async def test_what_was_written_before_is_no_reply(self, user: Member) -> None:
+        made, moment = await _second_step(user)
+        await database.execute("UPDATE contacts SET last_inbound_at = $2 WHERE id = $1", made.contact_ids[0], moment)
+        assert len((await claim_all(made, moment + timedelta(seconds=1))).claimed) == 1
+
+
+class TestCaps:
+    async def test_are_counted(self, user: Member) -> None:
+        made = await running(user, contacts=3, pacing=Pacing(per_hour=9, campaign_per_day=9))
+        moment = await now()
+        (lane,) = await hold(made, moment)
+        await claim(moment, HOLDER, [want(lane, moment)])
+        assert list((await used("plan", user.id)).values()) == [3]
+        assert list((await used("number", made.number_ids[0])).values()) == [3, 3]
+        assert list((await used("campaign", made.id)).values()) == [3]
+
+    @pytest.mark.parametrize(
+        ("pacing", "plan"),
+        [
+            (Pacing(per_hour=2), {}),
+            (Pacing(per_day=2), {}),
+            (Pacing(campaign_per_day=2), {}),
+            (Pacing(), {"monthly_messages": 2}),
+            (Pacing(per_hour=4, per_day=3, campaign_per_day=2), {}),
+        ],
+    )
+    async def test_are_kept(self, user: Member, pacing: Pacing, plan: dict[str, int]) -> None:
+        await give_plan(user.id)
+        made = await running(user, contacts=5, pacing=pacing, plan={})
+        await give_plan(user.id, **plan)
+        moment = await now()
+        assert len((await claim_all(made, moment)).claimed) == 2
+        assert (await claim_all(made, moment)).claimed == []
+
+    async def test_of_a_young_number(self, user: Member) -> None:
+        made = await running(user, contacts=25, pacing=Pacing(warm_up=True))
+        moment = await now()
+        await database.execute(
+            "UPDATE numbers SET first_connected_at = $2 WHERE id = $1", made.number_ids[0], moment - timedelta(days=1)
+        )
+        assert len((await claim_all(made, moment, take=25)).claimed) == 20
+
+    async def test_a_cap_without_its_counter_is_no_way_round_it(self, user: Member) -> None:
+        made = await running(user, contacts=5, pacing=Pacing(per_hour=2))
+        moment = await now()
+        (lane,) = await hold(made, moment)
+        await database.execute("DELETE FROM send_counters")
+        assert (await claim(moment, HOLDER, [want(lane, moment)])).claimed == []
+
+    @pytest.mark.parametrize("shared", ["plan", "campaign"])
+    async def test_two_claims_at_once_do_not_pass_one(self, user: Member, shared: str) -> None:
+        pacing = Pacing(campaign_per_day=5) if shared == "campaign" else Pacing()
+        made = await running(user, contacts=40, numbers=4, pacing=pacing)
+        if shared == "plan":
+            await give_plan(user.id, monthly_messages=5)
+        moment = await now()
+        held = await hold(made, moment)
+        found = await asyncio.gather(*(claim(moment, HOLDER, [want(lane, moment, take=4)]) for lane in held))
+        taken = [row.id for result in found for row in result.claimed]
+        assert len(taken) == len(set(taken)) == 5
+        assert list((await used(shared, user.id if shared == "plan" else made.id)).values()) == [5]
+
+    async def test_two_campaigns_of_one_number_do_not_pass_its_cap(self, user: Member) -> None:
+        await give_plan(user.id)
+        contact_ids = await make_contacts(user.id, [phone() for _ in range(10)])
+        public_id = await make_public(user.id, contact_ids)
+        number_id = await make_number(user.id)
+        both = [
+            await start(await add_campaign(user, [number_id], public_id, pacing=Pacing(per_hour=7))) for _ in range(2)
+        ]
+        moment = await now()
+        (lane,) = await hold(both[0], moment)
+        first = await claim(moment, HOLDER, [want(lane, moment, campaign_id=both[0].id, take=5)])
+        lane.slot += 1
+        second = await claim(moment, HOLDER, [want(lane, moment, campaign_id=both[1].id, take=5)])
+        assert (len(first.claimed), len(second.claimed)) == (5, 2)
+
+    async def test_who_is_left_out_takes_no_room(self, user: Member) -> None:
+        made = await running(user, contacts=3, pacing=Pacing(per_hour=2))
+        await database.execute("UPDATE contacts SET blocked_at = now() WHERE id = $1", made.contact_ids[0])
+        result = await claim_all(made, await now())
+        assert [row.contact_id for row in result.claimed] == made.contact_ids[1:]
+
+    async def test_counters_say_what_is_used(self, user: Member) -> None:
+        caps = [Cap(1, "plan", user.id, "2026-11", 5), Cap(3, "number", user.id, "2026-11-23", 5)]
+        assert set((await open_counters(caps)).values()) == {0}
+        await database.execute("UPDATE send_counters SET used = 3 WHERE scope = 'plan' AND scope_id = $1", user.id)
+        assert (await open_counters(caps))["plan", user.id, "2026-11"] == 3
+
+
+class TestManyAtOnce:
+    async def test_no_row_is_leased_twice(self, user: Member) -> None:
+        made = await running(user, contacts=60, numbers=6)
+        moment = await now()
+        held = await hold(made, moment)
+
+        async def work(place: int) -> list[int]:
+            lane = held[place]
+            taken: list[int] = []
+            for _ in range(4):
+                result = await claim(moment, HOLDER, [want(lane, moment, take=3)])
+                taken += [row.id for row in result.claimed]
+                lane.slot += 1
+            return taken
+
+        found = await asyncio.gather(*(work(place) for place in range(6)))
+        taken = [row_id for one in found for row_id in one]
+        assert len(taken) == len(set(taken)) == 60
+
+    async def test_a_pause_at_the_same_moment_leases_all_or_nothing(self, user: Member) -> None:
+        made = await running(user, contacts=10)
+        moment = await now()
+        (lane,) = await hold(made, moment)
+        result, _ = await asyncio.gather(
+            claim(moment, HOLDER, [want(lane, moment)]), services.pause_campaign(user.id, made.id)
+        )
+        leased = (await states(made.id)).count("leased")
+        assert leased == len(result.claimed) in {0, 10}
+
+    async def test_a_claim_after_a_pause_takes_nothing(self, user: Member) -> None:
+        made = await running(user)
+        moment = await now()
+        (lane,) = await hold(made, moment)
+        await services.pause_campaign(user.id, made.id)
+        assert (await claim(moment, HOLDER, [want(lane, moment)])).claimed == []
+
+    def test_caps_are_locked_in_the_fixed_order(self) -> None:
+        caps = [Cap(3, "number", 1, "d", 1), Cap(2, "campaign", 9, "d", 1), Cap(1, "plan", 5, "m", 1)]
+        assert [cap.scope for cap in sorted(caps)] == ["plan", "campaign", "number"]
+        assert msgspec.structs.fields(Cap)[0].name == "rank"
