@@ -81,9 +81,9 @@ class ClaimResult(msgspec.Struct, frozen=True):
 CLAIM = """
 WITH want AS MATERIALIZED (
     SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $8::bool[], $9::bool[],
-                         $10::int[], $11::bool[], $12::timestamptz[], $19::timestamptz[], $20::int[])
+                         $10::int[], $11::bool[], $12::timestamptz[], $19::timestamptz[], $20::int[], $21::int[])
         AS w(number_id, user_id, campaign_id, slot, take, paced, stop_on_reply, first_id, ids_are_final, lease_until,
-             next_at, burst)
+             next_at, burst, passed_over)
 ), campaign AS MATERIALIZED (
     SELECT k.id, k.version FROM campaigns k JOIN users u ON u.id = k.user_id
     WHERE k.id IN (SELECT campaign_id FROM want) AND k.status = 2 AND k.deleted_at IS NULL
@@ -114,7 +114,9 @@ WITH want AS MATERIALIZED (
         FROM message_by_contacts m
         WHERE m.campaign_id = w.campaign_id AND m.number_id IS NULL AND m.state = 'pending' AND m.due_at <= $1
         ORDER BY m.due_at, m.id
-        LIMIT w.take - (SELECT count(*) FROM picked p WHERE p.number_id = w.number_id) FOR UPDATE SKIP LOCKED
+        -- A lock does not hide a row from its own statement: the second lane of a campaign begins behind the first.
+        LIMIT w.take - (SELECT count(*) FROM picked p WHERE p.number_id = w.number_id) OFFSET w.passed_over
+        FOR UPDATE SKIP LOCKED
     ) r
 ), judged AS MATERIALIZED (
     SELECT f.*, CASE
@@ -124,7 +126,7 @@ WITH want AS MATERIALIZED (
         WHEN b.id IS NOT NULL THEN 'blocked'
         WHEN f.stop_on_reply AND c.last_inbound_at > f.previous_claimed_at THEN 'replied'
     END AS skip
-    FROM filled f
+    FROM (SELECT DISTINCT ON (id) * FROM filled ORDER BY id, number_id) f
     LEFT JOIN contacts c ON c.id = f.contact_id AND c.user_id = f.user_id
     LEFT JOIN block_contacts b ON b.user_id = f.user_id AND b.number = c.number
 ), ranked AS MATERIALIZED (
@@ -183,8 +185,12 @@ async def claim(now: datetime, holder: str, wants: Sequence[Want]) -> ClaimResul
     """Lease rows for ``wants`` (one a lane) at ``now``; a want whose slot or lane was lost brings nothing."""
     caps = sorted({cap for want in wants for cap in want.caps})
     first_ids: list[int] = []
+    passed_over: list[int] = []
     client_ids: list[str] = []
+    taken: dict[int, int] = {}
     for want in wants:
+        passed_over.append(taken.get(want.campaign_id, 0))
+        taken[want.campaign_id] = passed_over[-1] + want.take
         first_ids.append(len(client_ids))
         client_ids.extend(want.client_ids)
     found = await database.fetch_value(
@@ -209,6 +215,7 @@ async def claim(now: datetime, holder: str, wants: Sequence[Want]) -> ClaimResul
         client_ids,
         [want.next_at for want in wants],
         [want.burst for want in wants],
+        passed_over,
     )
     return _result.decode(str(found))
 

@@ -21,6 +21,8 @@ from core.validation import validate
 from tests.conftest import client_for, empty_database
 from tests.factories import make_member
 
+pytestmark = pytest.mark.slow
+
 JSON = {"Content-Type": "application/json"}
 DEEP = 40
 
@@ -89,10 +91,11 @@ IDS = ["0", "-1", "x", str(2**63 - 1), str(2**63), "9" * 5000, "%00", "%2F", "1%
 
 
 def routes(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Every operation with its path and method, but those that stream for ever."""
+    """Every operation with its method and path, but those that would sign the caller out."""
     for path, item in described["paths"].items():
         for method, operation in item.items():
-            yield method.upper(), path, operation
+            if operation["operationId"] not in {"LogOut", "LogOutEverywhere"}:
+                yield method.upper(), path, operation
 
 
 def filled(path: str, value: str = "1") -> str:
@@ -121,6 +124,7 @@ async def administrator(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Who gets furthest, in a database of their own: what is accepted changes it."""
     async with empty_database(servers, template):
+        await make_member()  # somebody else has the ids 1
         member = await make_member(profile=Profile.ADMINISTRATOR)
         async with client_for(app, member.token) as client:
             yield client

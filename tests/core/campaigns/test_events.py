@@ -1,5 +1,5 @@
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -48,7 +48,7 @@ def _status(row: Claimed, status: Status, *, number_id: int | None = None, **fie
     return _stored(row.number_id if number_id is None else number_id, event)
 
 
-async def _apply(*events: StoredEvent) -> set[int]:
+async def _apply(*events: StoredEvent) -> Collection[int]:
     async with database.unit_of_work():
         return await apply_statuses(events)
 

@@ -166,7 +166,7 @@ class TestExpiredLeases:
         assert await expire_leases(await now()) == 0
         assert await states(made.id) == ["leased"]
 
-    async def test_of_a_number_without_a_plugin_too(self, user: Member, provider: SinkProvider) -> None:
+    async def test_of_a_number_without_a_plugin_too(self, user: Member) -> None:
         made, _ = await _leased(user)
         await database.execute("UPDATE servers SET provider = 'gone'")
         senders.forget()
@@ -254,7 +254,7 @@ class TestLookUp:
         assert await counters(made.id) == {"sent": 5}
 
     async def test_one_that_does_not_answer_does_not_hold_up_the_others(
-        self, user: Member, sink: Sink, sink_url: str, provider: SinkProvider, monkeypatch: pytest.MonkeyPatch
+        self, user: Member, sink: Sink, sink_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         made, rows = await _doubtful(user, url=sink_url, contacts=5)
         for row in rows:
