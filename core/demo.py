@@ -233,7 +233,7 @@ class _Walk:
             self._console.print(f"{state}: " + ", ".join(f"{count} {reason}" for reason, count in reasons.items()))
 
     async def _post(self, path: str, user: Mapping[str, str], body: Mapping[str, Any] | None) -> dict[str, Any]:
-        answer = await self._http.post(path, headers=user, **({"json": body} if body is not None else {}))
+        answer = await self._http.request("POST", path, headers=user, json=body)
         found: dict[str, Any] = self._checked(answer)["data"]
         return found
 

@@ -28,6 +28,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 MAXIMUM_DEPTH = 12
 """Examples of schemas that hold themselves end here."""
 
+_SUCCESSES = {"200": "Success", "201": "Made", "202": "Accepted, and done later", "204": "Done; there is no body"}
 _BODY_STATUSES = (400, 413, 415, 422)
 _TAGS = (
     ("accounts", "Sign-in, sessions and one's own account."),
@@ -99,7 +100,7 @@ def complete(found: Json) -> Json:
     completed: Json = msgspec.json.decode(_renamed(found))
     schemas: Json = completed["components"]["schemas"]
     for operation in operations(completed):
-        _add_errors(operation)
+        _complete_answers(operation)
     for schema in schemas.values():
         if schema.get("type") == "object" and not schema.get("examples"):
             schema["examples"] = [_example(schema, schemas)]
@@ -132,8 +133,10 @@ def _readable(name: str) -> str:
     return f"{inner}{'List' if generic['inner'].startswith('list_') else ''}{generic['outer']}"
 
 
-def _add_errors(operation: Json) -> None:
+def _complete_answers(operation: Json) -> None:
     responses: Json = operation["responses"]
+    for code in _SUCCESSES.keys() & responses.keys():
+        responses[code]["description"] = _SUCCESSES[code]
     if JSON in responses.get("400", {}).get("content", {}):
         # Litestar's own description of what the platform answers with 422.
         del responses["400"]

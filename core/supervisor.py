@@ -161,10 +161,10 @@ class Supervisor:
             Child("scheduler", ["scheduler"], env),
         ]
         if self._demo:
-            option = f"api_key=env:{SIMULATOR_KEY}"
-            children.append(
-                Child("simulator", ["simulate", "waha", "--port", str(SIMULATOR_PORT), "--option", option], env)
-            )
+            # The file lets a second start find the number paired, as a real phone would be.
+            state = self._config.data_folder / "waha-simulator.jsonl"
+            options = ("--option", f"api_key=env:{SIMULATOR_KEY}", "--option", f"file={state}")
+            children.append(Child("simulator", ["simulate", "waha", "--port", str(SIMULATOR_PORT), *options], env))
         self._children = children
         self._watches += [asyncio.create_task(child.keep()) for child in children]
 

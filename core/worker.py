@@ -28,7 +28,7 @@ ACTOR_MODULES = (
     "core.campaigns.actors",
     "core.webhooks.actors",
 )
-LANDING_SECONDS = 8.0
+LANDING_SECONDS = 7.5
 """How long messages in the air may take to come home after a signal to end."""
 
 _log = structlog.get_logger(__name__)

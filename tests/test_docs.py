@@ -1,19 +1,9 @@
 """What the documentation says is so: commands run, links lead somewhere, routes, tables and hooks exist."""
 
-import os
 import re
-import signal
-import subprocess
-import sys
-import textwrap
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import pytest
-
-from core.embedded.session import free_port
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

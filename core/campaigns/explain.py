@@ -25,7 +25,7 @@ TEXTS = {
     "completed_with_unknown": "The campaign is over; some messages have an unknown outcome.",
     "needs_attention": "Only messages with an unknown outcome are left: retry them or assume them sent.",
     "audience_gone": "The campaign's audience or labels were deleted before it could begin.",
-    "database_restored": "The database was restored from a backup: check what was sent, then resume.",
+    "database_restored": "The database was restored from a backup: check what was sent, then go on.",
     "number_disconnected": "The number is not connected: scan its QR code again.",
     "number_inactive": "The number is switched off.",
     "tenant_suspended": "The account is suspended.",
@@ -45,7 +45,6 @@ TEXTS = {
     "no_route": "The number's plugin is not enabled, or its server's credentials must be entered again.",
     "provider_failed": "The messaging plugin failed; the log says how. It is tried again soon.",
     "no_number": "The campaign has no number to send from.",
-    "no_provider": "The number's plugin is not enabled, or its server's credentials must be entered again.",
     "completing": "Every message is settled; the campaign ends in a moment.",
 }
 
@@ -110,7 +109,7 @@ def _explain_lane(
     rng = random.Random(f"{turn.id}:{lane.slot}")  # noqa: S311 - pacing, no secret
     decision = decide(now, lane.number, turn.state, lane.history(turn, now), rng)
     if isinstance(decision, SendNow):
-        return None if has_route else _blocker("no_provider", number_id=lane.number_id)
+        return None if has_route else _blocker("no_route", number_id=lane.number_id)
     until = decision.until if isinstance(decision, Wait) else None
     return _blocker(decision.reason, number_id=lane.number_id, until=until)
 

@@ -1,4 +1,4 @@
-"""A restored backup must not send again what was sent since: running campaigns are paused on another database."""
+"""A restored backup must not send again what was sent since: on another database whatever would send is held."""
 
 import structlog
 
@@ -10,9 +10,9 @@ _log = structlog.get_logger(__name__)
 
 
 async def pause_after_restore() -> int:
-    """Compare the server's ``system_identifier`` with the stored one; pause all running campaigns on a mismatch.
+    """Compare the server's ``system_identifier`` with the stored one; hold all that would send on a mismatch.
 
-    Returns how many were paused. A logical restore into another server changes the identifier; PostgreSQL keeps it
+    Running campaigns are paused and scheduled ones that are due wait for a person. Returns how many that were. A logical restore into another server changes the identifier; PostgreSQL keeps it
     for the life of a data folder.
     """
     present = await database.fetch_value("SELECT system_identifier::text FROM pg_control_system()")
@@ -31,6 +31,11 @@ async def pause_after_restore() -> int:
         paused = await database.execute(
             "UPDATE campaigns SET status = 3, status_reason = 'database_restored', version = version + 1,"
             " updated_at = now() WHERE status = 2"
+        )
+        # One that was due since the backup may have been sent; a person starts it, or does not.
+        paused += await database.execute(
+            "UPDATE campaigns SET status_reason = 'database_restored', version = version + 1, updated_at = now()"
+            " WHERE status = 1 AND status_reason = 'scheduled' AND schedule_date <= now()"
         )
     _log.warning("campaigns_paused_after_restore", campaigns=paused)
     return paused

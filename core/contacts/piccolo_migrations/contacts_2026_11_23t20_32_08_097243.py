@@ -8,9 +8,7 @@ DESCRIPTION = "import options"
 
 
 async def forwards():
-    manager = MigrationManager(
-        migration_id=ID, app_name="contacts", description=DESCRIPTION
-    )
+    manager = MigrationManager(migration_id=ID, app_name="contacts", description=DESCRIPTION)
 
     manager.add_column(
         table_class_name="Import",

@@ -8,9 +8,7 @@ DESCRIPTION = "cancelable"
 
 
 async def forwards():
-    manager = MigrationManager(
-        migration_id=ID, app_name="jobs", description=DESCRIPTION
-    )
+    manager = MigrationManager(migration_id=ID, app_name="jobs", description=DESCRIPTION)
 
     manager.add_column(
         table_class_name="Job",
