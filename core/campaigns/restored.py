@@ -12,8 +12,8 @@ _log = structlog.get_logger(__name__)
 async def pause_after_restore() -> int:
     """Compare the server's ``system_identifier`` with the stored one; hold all that would send on a mismatch.
 
-    Running campaigns are paused and scheduled ones that are due wait for a person. Returns how many that were. A logical restore into another server changes the identifier; PostgreSQL keeps it
-    for the life of a data folder.
+    Running campaigns are paused, and scheduled ones that are due wait for a person. Returns how many that were. A
+    logical restore into another server changes the identifier; PostgreSQL keeps it for the life of a data folder.
     """
     present = await database.fetch_value("SELECT system_identifier::text FROM pg_control_system()")
     async with database.unit_of_work():

@@ -163,7 +163,7 @@ class TestNumbers:
             ({}, "plan", "plan_cap"),
         ],
     )
-    async def test_caps(self, user: Member, rules: dict[str, int], scope: str, code: str) -> None:
+    async def test_caps(self, user: Member, rules: dict[str, Any], scope: str, code: str) -> None:
         made = await running(user, pacing=Pacing(**rules), plan={"monthly_messages": 3})
         await _explain(made)
         await database.execute("UPDATE send_counters SET used = 3 WHERE scope = $1", scope)
