@@ -44,7 +44,7 @@ class DemoError(OperatorError):
 
 async def run(config: PlatformConfig, simulator_url: str, simulator_key: Secret) -> None:
     """Set the demo up on an empty installation; on one that has it, say where it is; on any other, leave it alone."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     await database.open_pool(config, size=2)
     try:
         state = await settings.get_setting(STATE_KEY)
@@ -105,7 +105,8 @@ async def _remove() -> None:
 
 
 def _tell_accounts(console: Console, config: PlatformConfig, passwords: Mapping[str, str]) -> None:
-    table = Table(title="Accounts of the demo (shown once)", title_justify="left")
+    console.print("Accounts of the demo (shown once)")
+    table = Table()
     for heading in ("", "Address", "Password"):
         table.add_column(heading)
     table.add_row("Administrator", ADMINISTRATOR, passwords[ADMINISTRATOR])
@@ -116,7 +117,8 @@ def _tell_accounts(console: Console, config: PlatformConfig, passwords: Mapping[
 
 def _tell_again(console: Console, config: PlatformConfig, simulator_url: str, *, demo: bool) -> None:
     if demo:
-        console.print(f"The demo is set up already. API: {config.server.base_url}/api/schema  phone: {simulator_url}")
+        console.print(f"The demo is set up already. The API: {config.server.base_url}/api/schema")
+        console.print(f"What reached the simulated phone: {simulator_url}")
     else:
         console.print("This installation has users of its own, so no demo was made.")
 
@@ -223,7 +225,8 @@ class _Walk:
         self._tell_report(report)
 
     def _tell_report(self, report: Mapping[str, Any]) -> None:
-        table = Table(title=f"Report: {report['name']}, {report['status_reason']}", title_justify="left")
+        self._console.print(f"Report of [bold]{report['name']}[/bold]: {report['status_reason']}")
+        table = Table()
         table.add_column("Messages")
         table.add_column("", justify="right")
         for name, value in report["totals"].items():

@@ -44,6 +44,8 @@ class Dispatcher:
 
     def __init__(self, slots: int, stopping: asyncio.Event) -> None:
         self._slots = slots
+        self._batch = max(1, slots // 4)
+        """Free slots worth a claim while others are busy."""
         self._stopping = stopping
         self._clock = DatabaseClock()
         self._holder = secrets.token_hex(12)
@@ -151,7 +153,7 @@ class Dispatcher:
         free = self._slots - len(self._in_flight)
         due = [lane for lane in self._lanes.values() if lane.is_due(now)]
         # A claim costs one round trip: a few free slots wait for company while others are busy.
-        if not due or (free < self._slots // 4 and self._in_flight and not any(lane.paced for lane in due)):
+        if not due or (free < self._batch and self._in_flight and not any(lane.paced for lane in due)):
             return
         routes = await senders.senders([lane.number_id for lane in due])
         await lanes.count_new_periods(due, now)
@@ -251,7 +253,9 @@ class Dispatcher:
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)
-        self._changed.set()
+        # Waking for every single slot would cost more than the claim it is too early for.
+        if self._slots - len(self._in_flight) >= self._batch:
+            self._changed.set()
 
     async def _send(self, row: Claimed, lane: HeldLane, turn: CampaignTurn, route: SenderRoute, want: Want) -> None:
         outcome: Outcome
