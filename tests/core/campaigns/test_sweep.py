@@ -30,10 +30,10 @@ Queued = Callable[[], Awaitable[set[str]]]
 async def queued(runtime: Runtime) -> Queued:
     """The actors for which messages came into the queues since the test began to look."""
     queues = (queue.DISPATCH, queue.EVENTS)
-    seen: set[bytes] = set()
+    seen: set[bytes | str] = set()
 
     async def look() -> set[str]:
-        messages = {body for name in queues for body in await runtime.redis.hvals(f"recado:{name}.msgs")} - seen  # type: ignore[misc]
+        messages = {body for name in queues for body in await runtime.redis.hvals(f"recado:{name}.msgs")} - seen
         seen.update(messages)
         return {msgspec.json.decode(body)["actor_name"] for body in messages}
 
