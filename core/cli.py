@@ -188,7 +188,7 @@ def leave(*, yes: Annotated[bool, Parameter(help="Do not ask first.")] = False) 
     config = load_config()
     if is_held(config.data_folder):
         raise OperatorError("Recado is running in this data folder: stop it first (Ctrl-C), then leave the demo.")
-    if not yes and input("Remove the demo's users and all that is theirs? [y/N] ").strip().lower() not in {"y", "yes"}:
+    if not yes and not _agreed("Remove the demo's users and all that is theirs?"):
         print("Nothing was changed.")
         return
 
@@ -198,6 +198,14 @@ def leave(*, yes: Annotated[bool, Parameter(help="Do not ask first.")] = False) 
 
     asyncio.run(run())
     print("The demo is gone. `recado up` prints a set-up token for the first administrator.")
+
+
+def _agreed(question: str) -> bool:
+    """Ask; without somebody to answer, say how to go on."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    except EOFError:
+        raise OperatorError("Nobody can answer here: add --yes to go on without being asked.") from None
 
 
 def _listen_on(host: str | None, port: int | None) -> None:

@@ -20,7 +20,7 @@ _SECRET_KEY = re.compile(
 )
 _URL_PASSWORD = re.compile(r"(?<=://)[^/\s@]*:[^/\s@]*(?=@)")
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE)
-_QUIET = ("httpx", "httpcore", "asyncio", "aiohttp.access", "uvicorn.access", "multipart")
+_QUIET = ("dramatiq", "httpx", "httpcore", "asyncio", "aiohttp.access", "uvicorn.access", "multipart")
 
 
 def configure_logging(settings: LoggingConfig) -> None:

@@ -248,7 +248,9 @@ async def _csv_lines(user_id: int, campaign_id: int) -> AsyncIterator[str]:
 
 
 def _cell(value: object) -> object:
-    """Neutralise what a spreadsheet would run as a formula."""
+    """Write booleans as the API does, and neutralise what a spreadsheet would run as a formula."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, str) and value.startswith(FORMULA_STARTS):
         return "'" + value
     return value

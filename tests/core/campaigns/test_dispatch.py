@@ -36,6 +36,7 @@ from tests.core.campaigns.making import (
 from tests.core.campaigns.sink import BARE, FULL, UNREACHABLE, Answer, Sink, SinkProvider
 from tests.factories import Member
 
+SOON_SECONDS = 3.0
 CHECKING = Capabilities(version="1", number_check="bulk")
 
 
@@ -50,9 +51,14 @@ async def campaign(user: Member, sink_url: str) -> Callable[..., Awaitable[Made]
 
 
 async def _drain(*, slots: int = 16, dispatchers: int = 1, seconds: float = 20) -> None:
-    """Let dispatchers work until nothing is due soon."""
+    """Let dispatchers work until nothing is due soon, starting them again as the sweep would."""
     async with asyncio.timeout(seconds):
-        await asyncio.gather(*(Dispatcher(slots, asyncio.Event()).run() for _ in range(dispatchers)))
+        while True:
+            await asyncio.gather(*(Dispatcher(slots, asyncio.Event()).run() for _ in range(dispatchers)))
+            wait = await database.fetch_value("SELECT extract(epoch FROM min(due_at) - now())::float FROM lanes")
+            if not isinstance(wait, float) or wait > SOON_SECONDS:
+                return
+            await asyncio.sleep(max(0.0, wait))
 
 
 class _Running:
