@@ -135,6 +135,54 @@ def migrate() -> None:
 
 
 @app.command
+def backup(file: Annotated[Path, Parameter(help="File to write; it must not exist yet.")], /) -> None:
+    """Write the whole database to a file, while everything goes on."""
+    from core.backup import back_up
+    from core.config import load_config
+    from core.embedded.session import servers_for
+
+    async def run() -> None:
+        chosen = load_config()
+        async with servers_for(chosen) as config:
+            await back_up(config, file, bundled=chosen.database.url is None)
+
+    asyncio.run(run())
+    print(f"The database is in {file}. Keep the secret key too, and apart from it.")
+
+
+@app.command
+def restore(
+    file: Annotated[Path, Parameter(help="File that `recado backup` or pg_dump --format=custom wrote.")],
+    /,
+    *,
+    yes: Annotated[bool, Parameter(help="Do not ask first.")] = False,
+) -> None:
+    """Replace the whole database by a back-up; campaigns that would go on sending are paused."""
+    from core import backup
+    from core.config import load_config
+    from core.embedded import is_held
+    from core.embedded.session import servers_for
+    from core.migrate import migrate as run_migrations
+
+    chosen = load_config()
+    if chosen.database.url is None and is_held(chosen.data_folder):
+        raise OperatorError("Recado is running in this data folder: stop it first (Ctrl-C), then restore.")
+    if not yes and not _agreed(f"Replace everything in the database by {file}?"):
+        print("Nothing was changed.")
+        return
+
+    async def run() -> int:
+        async with servers_for(chosen) as config:
+            await backup.ensure_alone(config)
+            paused = await backup.restore(config, file, bundled=chosen.database.url is None)
+            await run_migrations(config)
+            return paused
+
+    paused = asyncio.run(run())
+    print(f"The database is restored; {paused} campaigns are paused with the reason database_restored.")
+
+
+@app.command
 def setup_token() -> None:
     """Print a one-time token with which the first administrator is made."""
     from core.supervisor import make_setup_token
