@@ -23,14 +23,23 @@ from core.campaigns.schemas import (
     Resolve,
 )
 from core.campaigns.tables import CampaignStatus, RecipientState
+from core.errors import InvalidInputError
 from core.pagination import Page, PageQuery, Resource, build_page
 from core.problems import problem_responses
 from core.security import current_user, requires_user
+from core.texts import text
 
 CampaignId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The campaign's id.")]
 RecipientId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The recipient row's id.")]
 CampaignStatusQuery = Annotated[CampaignStatus | None, QueryParameter(description="Only campaigns in this status.")]
 MessageIdQuery = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="Only rows of this message.")]
+RecipientStateQuery = Annotated[
+    str | None,
+    QueryParameter(
+        name="state", description="Only rows in this state.", schema_extra={"enum": [*map(str, RecipientState)]}
+    ),
+]
+"""A plain text: Litestar keeps the name ``state`` for itself and would name another field in its error."""
 HttpRequest = Request[Any, Any, Any]
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -178,14 +187,13 @@ class CampaignResultController(Controller):
         request: HttpRequest,
         campaign_id: CampaignId,
         page_query: NamedDependency[PageQuery],
-        recipient_state: Annotated[
-            RecipientState | None, QueryParameter(name="state", description="Only rows in this state.")
-        ] = None,
+        recipient_state: RecipientStateQuery = None,
         message_id: MessageIdQuery = None,
     ) -> Page[RecipientRead]:
         """List one row for each message and contact; ``search`` looks into numbers."""
         user_id = current_user(request).id
-        items, total = await queries.list_recipients(user_id, campaign_id, page_query, recipient_state, message_id)
+        state = _parse_state(recipient_state)
+        items, total = await queries.list_recipients(user_id, campaign_id, page_query, state, message_id)
         return build_page(items, total, page_query, request)
 
     @post(
@@ -221,7 +229,7 @@ class CampaignResultController(Controller):
         name = f"campaign-{campaign_id}.csv"
         return Stream(
             _csv_lines(user_id, campaign_id),
-            media_type="text/csv; charset=utf-8",
+            media_type="text/csv",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
@@ -234,6 +242,13 @@ class CampaignResultController(Controller):
     async def explain_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[Explanation]:
         """Say why nothing is being sent right now, and when the next message is due."""
         return Resource(await explain.explain(current_user(request).id, campaign_id))
+
+
+def _parse_state(given: str | None) -> RecipientState | None:
+    try:
+        return RecipientState(given) if given else None
+    except ValueError:
+        raise InvalidInputError({"state": [text("choice", allowed=", ".join(RecipientState))]}) from None
 
 
 async def _csv_lines(user_id: int, campaign_id: int) -> AsyncIterator[str]:
