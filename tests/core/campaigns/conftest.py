@@ -1,15 +1,18 @@
+import asyncio
+import socket
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext
 
 import httpx
 import msgspec
 import pytest
+import uvicorn
 
 from core import database
 from core.numbers import senders
-from core.plugin.registry import Providers
 from core.runtime import Runtime
-from tests.conftest import ClientOf, Serve
-from tests.core.campaigns.sink import NAME, Sink, SinkProvider
+from tests.conftest import ClientOf
+from tests.core.campaigns.sink import NAME, Relay, Sink, SinkProvider
 from tests.factories import Member
 
 ENGINE_TABLES = (
@@ -26,36 +29,65 @@ ENGINE_TABLES = (
 )
 
 
-@pytest.fixture(autouse=True)
-async def provider(runtime: Runtime) -> AsyncIterator[SinkProvider]:
+@pytest.fixture(scope="session")
+async def plugin() -> AsyncIterator[SinkProvider]:
+    """The sink's plugin; opening its client takes longer than most tests."""
+    plugin = SinkProvider()
+    yield plugin
+    await plugin.aclose()
+
+
+@pytest.fixture
+async def provider(runtime: Runtime, plugin: SinkProvider) -> AsyncIterator[SinkProvider]:
     """The run's process with the sink's plugin alone, and an engine that has nothing to do yet."""
     before = runtime.providers
-    provider = SinkProvider()
-    runtime.providers = msgspec.structs.replace(before, messaging_by_name={NAME: provider})
+    plugin.reset()
+    runtime.providers = msgspec.structs.replace(before, messaging_by_name={NAME: plugin})
     senders.forget()
     async with database.unit_of_work():
         for table in ENGINE_TABLES:
             await database.execute(f"DELETE FROM {table}")
-    yield provider
-    await provider.aclose()
+    yield plugin
     runtime.providers = before
     senders.forget()
 
 
 @pytest.fixture
-def providers(runtime: Runtime) -> Providers:
-    return runtime.providers
+async def user(provider: SinkProvider, user: Member) -> Member:
+    """The tenant of an engine that has nothing to do yet."""
+    del provider
+    return user
+
+
+class _Server(uvicorn.Server):
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Leave the signals to pytest."""
+        return nullcontext()
+
+
+@pytest.fixture(scope="session")
+async def relay() -> AsyncIterator[Relay]:
+    """One address for the sinks of all tests."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    relay = Relay(f"http://127.0.0.1:{listening.getsockname()[1]}")
+    server = _Server(uvicorn.Config(relay, log_config=None, access_log=False, ws="none", lifespan="off"))
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    yield relay
+    server.should_exit = True
+    await task
 
 
 @pytest.fixture
-def sink() -> Sink:
-    return Sink()
+def sink(relay: Relay) -> Sink:
+    relay.sink = Sink()
+    return relay.sink
 
 
 @pytest.fixture
-async def sink_url(sink: Sink, serve: Serve) -> str:
+def sink_url(relay: Relay, sink: Sink) -> str:
     """The sink's address."""
-    return await serve(sink)
+    assert relay.sink is sink
+    return relay.url
 
 
 @pytest.fixture

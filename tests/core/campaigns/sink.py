@@ -38,6 +38,7 @@ from core.plugin.messaging import Scope as Concern
 from core.plugin.secret import Secret
 
 NAME = "sink"
+SEND_SECONDS = 5.0
 FULL = Capabilities(
     version="1", client_message_id=True, lookup_by_id=True, receipts="read", number_check="none", multi_session=True
 )
@@ -123,6 +124,17 @@ class Sink:
         return self.always or Answer()
 
 
+class Relay:
+    """An address at which the present sink answers."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.sink = Sink()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.sink(scope, receive, send)
+
+
 class NoCredentials(msgspec.Struct, frozen=True):
     """The sink lets everybody in."""
 
@@ -132,13 +144,15 @@ class SinkProvider:
 
     name = NAME
     Credentials = NoCredentials
-    unknown_grace_seconds = 0.0
 
     def __init__(self) -> None:
-        self.raises: dict[str, Exception] = {}
-        self.timeout = 5.0
-        self.client_ids: list[str] = []
         self._client = build_client()
+        self.reset()
+
+    def reset(self) -> None:
+        """Work as a sound plugin does."""
+        self.raises: dict[str, Exception] = {}
+        self.unknown_grace_seconds = 0.0
 
     async def capabilities(self, server: Server) -> Capabilities:
         del server
@@ -146,8 +160,7 @@ class SinkProvider:
 
     def new_client_id(self) -> str:
         self._trip("new_client_id")
-        self.client_ids.append(secrets.token_hex(8))
-        return self.client_ids[-1]
+        return secrets.token_hex(8)
 
     def prepare(self, message: OutgoingMessage, sender: Sender, client_id: str) -> Prepared:
         self._trip("prepare")
@@ -157,14 +170,14 @@ class SinkProvider:
     def send_timeout(self, kind: MessageKind) -> float:
         del kind
         self._trip("send_timeout")
-        return self.timeout
+        return SEND_SECONDS
 
     async def send(self, prepared: Prepared, sender: Sender) -> Outcome:
         answer = await self._client.post_once(
             f"{sender.server.url}{prepared.path}",
             content=prepared.body,
             headers={"content-type": "application/json"},
-            limit_seconds=self.timeout,
+            limit_seconds=SEND_SECONDS,
         )
         self._trip("send")
         if isinstance(answer, Retryable | Unknown):

@@ -238,12 +238,13 @@ class TestPaced:
 
 class TestCaps:
     async def test_end_the_run_until_their_period_is_over(self, campaign: Make, sink: Sink) -> None:
-        made = await campaign(contacts=9, pacing=Pacing(per_hour=4))
+        made = await campaign(contacts=9)
+        await give_plan(made.user_id, monthly_messages=4)
         await _drain()
         assert len(sink.posts) == 4
         assert await states(made.id) == ["sent"] * 4 + ["pending"] * 5
         row = await lane_row(made.number_ids[0])
-        assert row["wait_reason"] == "number_hour_cap"
+        assert row["wait_reason"] == "plan_cap"
         assert row["due_at"] > await now()
 
     async def test_a_plan_is_shared_by_all_numbers(self, campaign: Make, sink: Sink) -> None:
@@ -339,7 +340,7 @@ class TestStopping:
 
     async def test_a_run_takes_what_is_started_meanwhile(self, user: Member, sink: Sink, sink_url: str) -> None:
         sink.delay = 0.05
-        first = await running(user, contacts=150, url=sink_url, capabilities=BARE)
+        first = await running(user, contacts=1_000, url=sink_url, capabilities=BARE)
         async with _Running(slots=2) as run:
 
             async def some_sent() -> bool:
@@ -433,7 +434,7 @@ class TestStoppedSender:
         made = await campaign(contacts=40)
         await _drain(slots=4)
         assert await _all_in(made, "pending", "pending:logged_out")
-        assert len(sink.posts) <= 8
+        assert len(sink.posts) < 40
         rows = await recipients(made.id)
         assert {row["number_id"] for row in rows} == {None}
         assert {row["failures"] for row in rows} == {0}
@@ -463,7 +464,7 @@ class TestStoppedSender:
         sink.always = Answer("stopped", "restricted", scope="new_contacts")
         made = await campaign(contacts=40)
         await _drain(slots=4)
-        assert len(sink.posts) <= 8
+        assert len(sink.posts) < 40
         number = await database.fetch_row("SELECT * FROM numbers WHERE id = $1", made.number_ids[0])
         assert number is not None
         assert number["restricted_until"] - await now() > timedelta(hours=23)
