@@ -5,7 +5,7 @@ from functools import partial
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware import AgeLimit, AsyncIO, Callbacks, CurrentMessage, Retries, ShutdownNotifications, TimeLimit
+from dramatiq.middleware import AgeLimit, Callbacks, CurrentMessage, Retries, ShutdownNotifications, TimeLimit
 
 from core.config import PlatformConfig
 from core.database import after_commit
@@ -36,7 +36,6 @@ def connect_broker(config: PlatformConfig) -> RedisBroker:
         url=config.redis.url.reveal(),
         namespace="recado",
         middleware=[
-            AsyncIO(),
             CurrentMessage(),
             AgeLimit(),
             TimeLimit(),
