@@ -46,7 +46,7 @@ class UserSession(CreatedAt, Table, tablename="user_sessions"):
     """A signed-in device: the SHA-256 of its opaque token, sliding until ``expires_at``."""
 
     id = BigSerial(primary_key=True)
-    user_id = ForeignKey(references=User)
+    user_id = ForeignKey(references=User, null=False)
     token_hash = Bytea(unique=True, secret=True)
     user_agent = Varchar(length=255, default="")
     address = Varchar(length=64, default="")

@@ -17,6 +17,10 @@ ACKNOWLEDGEMENT_TIMER = timedelta(minutes=5)
 """An accepted message without acknowledgement is looked up after this long."""
 DUPLICATE_ADDRESS = "duplicate_address"
 """Another contact of the campaign turned out to be the same account."""
+NO_WHATSAPP = "no_whatsapp"
+"""The number has no account."""
+NOBODY_TO_SEND_TO = frozenset({DUPLICATE_ADDRESS, NO_WHATSAPP})
+"""Skipped, as at the freeze, whenever it is found out: no send can mend it."""
 BREAKER_SECONDS = (2.0, 5.0, 15.0, 30.0, 60.0)
 LONGEST_PAUSE_SECONDS = 24 * 3600.0
 CODE_LENGTH = 60
@@ -110,7 +114,7 @@ def _failed(row: Claimed, code: str, outcome: str) -> Transition:
         id=row.id,
         attempt=row.attempt,
         allowed=FROM_IN_DOUBT,
-        state=RecipientState.SKIPPED if code == DUPLICATE_ADDRESS else RecipientState.FAILED,
+        state=RecipientState.SKIPPED if code in NOBODY_TO_SEND_TO else RecipientState.FAILED,
         reason=storable(code),
         code=storable(code),
         outcome=outcome,

@@ -9,7 +9,7 @@ import structlog
 from core import database
 from core.campaigns.claims import Claimed
 from core.campaigns.lanes import CampaignTurn, Step
-from core.campaigns.outcomes import DUPLICATE_ADDRESS
+from core.campaigns.outcomes import DUPLICATE_ADDRESS, NO_WHATSAPP
 from core.campaigns.tables import MessageType
 from core.clock import Clock
 from core.numbers.checks import check_cached
@@ -85,7 +85,7 @@ async def _check(row: Claimed, route: SenderRoute) -> str | Outcome:
     if answer is None:
         return Retryable("number_check_failed", scope="recipient")
     if not answer.exists:
-        return Rejected("no_whatsapp")
+        return Rejected(NO_WHATSAPP)
     return await _reserve(row, answer.address or row.address)
 
 

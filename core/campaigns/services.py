@@ -178,18 +178,13 @@ async def cancel_campaign(user_id: int, campaign_id: int) -> None:
 
 
 async def retry_failed(user_id: int, campaign_id: int) -> int:
-    """Make failed rows pending again with what was frozen, and return how many.
-
-    Rows refused because the number has no account are left alone.
-    """
+    """Make failed rows pending again with what was frozen, and return how many."""
     async with database.unit_of_work():
         row = await lock(user_id, campaign_id)
         _expect(row, *RETRIABLE, verb="retried")
         now = await _now()
         rows = await database.fetch(
-            "SELECT id FROM message_by_contacts WHERE campaign_id = $1 AND state = 'failed'"
-            " AND reason <> 'no_whatsapp' ORDER BY id",
-            campaign_id,
+            "SELECT id FROM message_by_contacts WHERE campaign_id = $1 AND state = 'failed' ORDER BY id", campaign_id
         )
         if rows:
             ids = [found["id"] for found in rows]

@@ -3,6 +3,7 @@
 from enum import IntEnum, StrEnum
 
 from piccolo.columns import JSONB, BigInt, BigSerial, ForeignKey, Integer, SmallInt, Text, Timestamptz, Varchar
+from piccolo.columns.base import OnDelete
 from piccolo.table import Table
 
 from core.accounts.tables import User
@@ -55,7 +56,7 @@ class Campaign(SoftDelete, Table, tablename="campaigns"):
     """A campaign; ``total`` counts its recipient rows once ``frozen_at`` is set, ``version`` is its ETag."""
 
     id = BigSerial(primary_key=True)
-    user_id = ForeignKey(references=User)
+    user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
     number_id = BigInt(default=None, null=True)
     public_id = BigInt(default=None, null=True)
     name = Varchar(length=160)

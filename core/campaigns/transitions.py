@@ -105,7 +105,8 @@ WITH t AS MATERIALIZED (
                          THEN NULL ELSE m.number_id END,
         updated_at = $1
     FROM t, before b WHERE m.id = t.id AND b.id = m.id
-    RETURNING m.id, m.campaign_id, m.contact_id, m.position, m.number_id, m.claimed_at, b.state AS old, m.state AS new,
+    RETURNING m.id, m.campaign_id, m.contact_id, m.position, m.number_id, m.claimed_at, m.reason, b.state AS old,
+        m.state AS new,
         (m.delivered_at IS NOT NULL AND b.delivered_at IS NULL)::int AS delivered,
         (m.read_at IS NOT NULL AND b.read_at IS NULL)::int AS read
 ), counted AS (
@@ -141,7 +142,8 @@ WITH t AS MATERIALIZED (
       AND n.message_id = g.id AND n.contact_id = c.contact_id AND n.state = 'pending' AND n.due_at IS NULL
     RETURNING c.id AS previous_id, n.due_at
 ), dropped AS (
-    UPDATE message_by_contacts n SET state = 'skipped', reason = 'previous_failed', due_at = NULL, updated_at = $1
+    UPDATE message_by_contacts n SET state = 'skipped', due_at = NULL, updated_at = $1,
+        reason = CASE c.new WHEN 'failed' THEN 'previous_failed' ELSE c.reason END
     FROM changed c JOIN messages g ON g.campaign_id = c.campaign_id AND g.position > c.position
     WHERE $8 AND c.new IN ('failed', 'skipped') AND c.old <> c.new
       AND n.message_id = g.id AND n.contact_id = c.contact_id AND n.state = 'pending'

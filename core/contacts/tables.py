@@ -14,6 +14,7 @@ from piccolo.columns import (
     Timestamptz,
     Varchar,
 )
+from piccolo.columns.base import OnDelete
 from piccolo.table import Table
 
 from core.accounts.tables import User
@@ -46,7 +47,7 @@ class Contact(SoftDelete, Table, tablename="contacts"):
     """A person (type 1) or group (type 2); ``number`` is E.164 digits, ``labels`` a list of label ids."""
 
     id = BigSerial(primary_key=True)
-    user_id = ForeignKey(references=User)
+    user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
     number = Varchar(length=32, default=None, null=True)
     name = Varchar(length=160, default="")
     variables = JSONB(default="{}")
@@ -72,7 +73,7 @@ class Public(SoftDelete, Table, tablename="publics"):
     """An audience: chosen by hand (1), dynamic (2, by ``filters``) or from an import (3)."""
 
     id = BigSerial(primary_key=True)
-    user_id = ForeignKey(references=User)
+    user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
     name = Varchar(length=120)
     description = Varchar(length=500, default="")
     type = SmallInt(default=PublicType.BY_HAND)
@@ -83,7 +84,7 @@ class Label(SoftDelete, Table, tablename="labels"):
     """A tenant's label; ``color`` is ``#rrggbb``."""
 
     id = BigSerial(primary_key=True)
-    user_id = ForeignKey(references=User)
+    user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
     name = Varchar(length=80)
     color = Varchar(length=7, default="#888888")
 
@@ -100,7 +101,7 @@ class BlockContact(Timestamps, Table, tablename="block_contacts"):
     """A number this tenant never writes to, whether or not it is a contact."""
 
     id = BigSerial(primary_key=True)
-    user_id = ForeignKey(references=User)
+    user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
     number = Varchar(length=32)
     reason = Varchar(length=120, default="")
 
@@ -112,7 +113,7 @@ class Import(Timestamps, Table, tablename="imports"):
     """
 
     id = BigSerial(primary_key=True)
-    user_id = ForeignKey(references=User)
+    user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
     job_id = BigInt(default=None, null=True)
     public_id = BigInt(default=None, null=True)
     filename = Varchar(length=255)

@@ -1,6 +1,7 @@
 """Servers and numbers, and what was learnt about the people numbers write to."""
 
 from piccolo.columns import JSONB, BigInt, BigSerial, Boolean, ForeignKey, Integer, Text, Timestamptz, Varchar
+from piccolo.columns.base import OnDelete
 from piccolo.table import Table
 
 from core.accounts.tables import User
@@ -32,8 +33,8 @@ class Number(SoftDelete, Table, tablename="numbers"):
     """
 
     id = BigSerial(primary_key=True)
-    user_id = ForeignKey(references=User)
-    server_id = ForeignKey(references=Server)
+    user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
+    server_id = ForeignKey(references=Server, null=False, on_delete=OnDelete.restrict)
     instance = Varchar(length=120, unique=True)
     name = Varchar(length=120, default="")
     number = Varchar(length=32, default="")

@@ -1,6 +1,7 @@
 """Payments."""
 
 from piccolo.columns import JSONB, BigSerial, ForeignKey, Numeric, Varchar
+from piccolo.columns.base import OnDelete
 from piccolo.table import Table
 
 from core.accounts.tables import User
@@ -11,7 +12,7 @@ class Payment(Timestamps, Table, tablename="payments"):
     """One payment, append-only: ``amount`` in the currency's major unit, status pending, completed or failed."""
 
     id = BigSerial(primary_key=True)
-    user_id = ForeignKey(references=User)
+    user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
     gateway = Varchar(length=60)
     transaction_id = Varchar(length=255)
     amount = Numeric(digits=(12, 2))

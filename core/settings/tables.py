@@ -21,6 +21,8 @@ class Configuration(Timestamps, Table, tablename="configurations"):
 
     id = BigSerial(primary_key=True)
     # Named, not imported: accounts keep the set-up token and plans the default plan in settings.
-    user_id: ForeignKey[Table] = ForeignKey(references=LazyTableReference(table_class_name="User", app_name="accounts"))
+    user_id: ForeignKey[Table] = ForeignKey(
+        references=LazyTableReference(table_class_name="User", app_name="accounts"), null=False
+    )
     key = Varchar(length=120)
     value = Text(default="")

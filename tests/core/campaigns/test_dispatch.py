@@ -255,10 +255,10 @@ class TestCaps:
         assert list((await used("plan", made.user_id)).values()) == [7]
 
     async def test_a_certain_non_send_takes_none(self, campaign: Make, sink: Sink) -> None:
-        sink.always = Answer("rejected", "no_whatsapp")
+        sink.always = Answer("rejected", "refused")
         made = await campaign(contacts=3, pacing=Pacing(per_hour=9))
         await _drain()
-        assert await states(made.id) == ["failed:no_whatsapp"] * 3
+        assert await states(made.id) == ["failed:refused"] * 3
         assert set((await used("number", made.number_ids[0])).values()) == {0}
 
     async def test_a_doubt_keeps_its_own(self, campaign: Make, sink: Sink) -> None:
@@ -383,9 +383,9 @@ class TestOutcomes:
 
     async def test_a_rejection_drops_the_later_steps(self, campaign: Make, sink: Sink) -> None:
         made = await campaign(contacts=2, messages=("a", "b"))
-        sink.answers[made.phones[0]] = [Answer("rejected", "no_whatsapp")]
+        sink.answers[made.phones[0]] = [Answer("rejected", "refused")]
         await _drain()
-        assert await states(made.id) == ["failed:no_whatsapp", "sent", "skipped:previous_failed", "sent"]
+        assert await states(made.id) == ["failed:refused", "sent", "skipped:previous_failed", "sent"]
 
     async def test_a_busy_service_is_tried_later(self, campaign: Make, sink: Sink) -> None:
         made = await campaign(contacts=2)
@@ -422,7 +422,7 @@ class TestOutcomes:
         made = await campaign(contacts=3, messages=("a", "b"))
         await database.execute("UPDATE contacts SET blocked_at = now() WHERE id = $1", made.contact_ids[1])
         await _drain()
-        assert (await states(made.id))[1::3] == ["skipped:opted_out", "skipped:previous_failed"]
+        assert (await states(made.id))[1::3] == ["skipped:opted_out", "skipped:opted_out"]
         assert made.phones[1] not in sink.addresses
         assert await counters(made.id) == await counted(made.id) == {"sent": 4, "skipped": 2}
 
@@ -479,11 +479,11 @@ class TestChecks:
         assert sink.addresses == ["5511888@c.us"]
         assert (await recipients(made.id))[0]["provider_address"] == "5511888@c.us"
 
-    async def test_a_number_without_an_account_fails(self, campaign: Make, sink: Sink) -> None:
+    async def test_a_number_without_an_account_is_skipped(self, campaign: Make, sink: Sink) -> None:
         made = await campaign(contacts=1, capabilities=CHECKING, settings={"check_numbers": True})
         sink.directory[made.phones[0]] = None
         await _drain()
-        assert await states(made.id) == ["failed:no_whatsapp"]
+        assert await states(made.id) == ["skipped:no_whatsapp"]
         assert sink.posts == []
 
     async def test_two_numbers_of_one_account_get_one_message(self, campaign: Make, sink: Sink) -> None:

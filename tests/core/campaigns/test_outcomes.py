@@ -84,13 +84,14 @@ class TestUnknown:
 
 class TestRejected:
     def test_fails_for_good(self) -> None:
-        settled = _settle(Rejected("no_whatsapp"))
+        settled = _settle(Rejected("refused"))
         assert settled.transition.state is RecipientState.FAILED
-        assert settled.transition.reason == "no_whatsapp"
+        assert settled.transition.reason == "refused"
         assert settled.certain_non_send
 
-    def test_a_duplicate_address_is_skipped(self) -> None:
-        assert _settle(Rejected("duplicate_address")).transition.state is RecipientState.SKIPPED
+    @pytest.mark.parametrize("code", ["duplicate_address", "no_whatsapp"])
+    def test_where_there_is_nobody_to_send_to_is_skipped(self, code: str) -> None:
+        assert _settle(Rejected(code)).transition.state is RecipientState.SKIPPED
 
 
 class TestSenderStopped:

@@ -323,9 +323,9 @@ class TestRetry:
         await settle_rows((await claim_all(made, await now())).claimed, await now(), **SENT)
         assert [row.message_id for row in (await claim_all(made, await now())).claimed] == made.message_ids[1:]
 
-    async def test_leaves_numbers_without_an_account_alone(self, user: Member) -> None:
+    async def test_leaves_what_was_skipped_alone(self, user: Member) -> None:
         made, rows, moment = await _leased(user)
-        await settle_rows(rows, moment, **{**FAILED, "reason": "no_whatsapp"})
+        await settle_rows(rows, moment, **{**FAILED, "state": RecipientState.SKIPPED, "reason": "no_whatsapp"})
         await complete_finished(moment)
         assert await services.retry_failed(user.id, made.id) == 0
         assert await standing(made.id) == (4, "completed")

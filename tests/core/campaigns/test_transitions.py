@@ -231,7 +231,7 @@ class TestSteps:
         made = await running(user, contacts=1, messages=("a", "b"))
         moment = await now()
         await skip(moment, [Ineligible((await recipients(made.id))[0]["id"], "blocked")])
-        assert await states(made.id) == ["skipped:blocked", "skipped:previous_failed"]
+        assert await states(made.id) == ["skipped:blocked", "skipped:blocked"]
         assert await counters(made.id) == await counted(made.id)
 
     async def test_restored_steps_wait_again(self, user: Member) -> None:
