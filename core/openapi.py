@@ -97,7 +97,7 @@ def document(app: Litestar) -> Json:
 
 def complete(found: Json) -> Json:
     """Give readable names to schemas, and every operation the errors that its kind of route can answer."""
-    completed: Json = msgspec.json.decode(_renamed(found))
+    completed: Json = _without_empty_choices(msgspec.json.decode(_renamed(found)))
     schemas: Json = completed["components"]["schemas"]
     for operation in operations(completed):
         _complete_answers(operation)
@@ -124,6 +124,19 @@ def _renamed(found: Json) -> bytes:
     return text.encode()
 
 
+def _without_empty_choices(part: Any) -> Any:
+    """Take out what Litestar makes of a tuple's ``...``: it fits everything, so that its ``oneOf`` fits nothing."""
+    if isinstance(part, list):
+        return [_without_empty_choices(inner) for inner in part]
+    if not isinstance(part, dict):
+        return part
+    found = {key: _without_empty_choices(inner) for key, inner in part.items()}
+    if {} in found.get("oneOf", ()):
+        choices = [choice for choice in found.pop("oneOf") if choice]
+        found |= choices[0] if len(choices) == 1 else {"oneOf": choices}
+    return found
+
+
 def _readable(name: str) -> str:
     generic = re.fullmatch(r"(?P<outer>[A-Za-z]+)_(?P<inner>.+)_", name)
     if generic is None:
@@ -145,7 +158,7 @@ def _complete_answers(operation: Json) -> None:
     statuses |= set(_BODY_STATUSES) if "requestBody" in operation else set()
     statuses |= {401} if operation.get("security") else set()
     statuses |= {404} if "path" in places else set()
-    statuses |= {422} if "query" in places else set()
+    statuses |= {422} if places & {"path", "query"} else set()
     for status in sorted(statuses):
         if str(status) not in responses:
             responses[str(status)] = _error_response(status)

@@ -39,7 +39,19 @@ def test_every_operation_states_its_errors(described: dict[str, Any]) -> None:
         assert "401" in statuses or not operation.get("security"), name
         places = {parameter["in"] for parameter in operation.get("parameters", ())}
         assert "404" in statuses or "path" not in places, name
-        assert "422" in statuses or not (places & {"query"} or "requestBody" in operation), name
+        assert "422" in statuses or not (places & {"path", "query"} or "requestBody" in operation), name
+
+
+def test_spreadsheets_are_described_as_such(described: dict[str, Any]) -> None:
+    files = [item["get"] for path, item in described["paths"].items() if path.endswith(".csv")]
+    kinds = {kind for operation in files for kind in operation["responses"]["200"]["content"]}
+    assert kinds == {"text/csv"}
+
+
+def test_no_choice_of_schemas_holds_one_that_fits_everything(described: dict[str, Any]) -> None:
+    window = described["components"]["schemas"]["Window"]["properties"]["weekdays"]
+    assert window["items"] == {"type": "integer"}
+    assert re.findall(r"'oneOf': \[(?:\{[^{}]*\}, )*\{\}", str(described)) == []
 
 
 def test_every_error_is_a_problem_document(described: dict[str, Any]) -> None:
