@@ -21,7 +21,7 @@ from core.contacts import controllers as contacts
 from core.edge import Edge
 from core.jobs import controllers as jobs
 from core.numbers import controllers as numbers
-from core.openapi import GuardedRoutes, openapi_config
+from core.openapi import DeclaredRoutes, openapi_config
 from core.pagination import page_query
 from core.plans import controllers as plans
 from core.problems import EXCEPTION_HANDLERS
@@ -59,7 +59,7 @@ def create_app(config: PlatformConfig, *, lifespan: Sequence[Lifespan] = ()) -> 
         middleware=[AuthenticationMiddleware(authenticate)],
         exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=openapi_config(),
-        plugins=[GuardedRoutes()],
+        plugins=[DeclaredRoutes()],
         logging_config=None,
         debug=False,
     )

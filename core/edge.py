@@ -20,7 +20,7 @@ from core.security import CurrentUser
 
 METHODS = "GET, POST, PUT, PATCH, DELETE"
 REQUEST_HEADERS = "Authorization, Content-Type, Accept-Language, Idempotency-Key, If-Match"
-RESPONSE_HEADERS = "X-Request-Id, Retry-After, ETag, Location, Content-Disposition"
+RESPONSE_HEADERS = "X-Request-Id, Retry-After, ETag, Location, Content-Disposition, Idempotency-Replayed"
 PREFLIGHT_SECONDS = 600
 HSTS_SECONDS = 31_536_000
 

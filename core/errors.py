@@ -5,7 +5,8 @@ PlatformError
 ├── NotSignedInError 401      ├── MethodError 405            ├── ContentTypeError 415
 ├── PlanLimitError 402        ├── ConflictError 409          ├── InvalidInputError 422
 ├── ForbiddenError 403        ├── PreconditionError 412      ├── ProviderFailedError 502
-                                                             └── NotReadyError 503
+                                                             ├── NotReadyError 503
+                                                             └── IdempotencyKeyReusedError 422
 """
 
 from collections.abc import Mapping, Sequence
@@ -132,6 +133,17 @@ class InvalidInputError(PlatformError):
         self.errors = {field: list(messages) for field, messages in errors.items()}
         first = next((messages[0] for messages in self.errors.values() if messages), "The input is not valid.")
         super().__init__(message or first)
+
+
+class IdempotencyKeyReusedError(PlatformError):
+    """The key came with another request before."""
+
+    status_code = 422
+    title = "Idempotency key reused"
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key came with another request before: take a new key for each request.")
 
 
 class ProviderFailedError(PlatformError):

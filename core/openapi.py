@@ -12,6 +12,7 @@ from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from litestar.plugins.base import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
+from core.idempotency.middleware import Idempotency, IdempotentOperation
 from core.problems import MEDIA_TYPE, example_of
 from core.reader import ReaderPlugin
 from core.request import JSON, AnyRequest
@@ -43,14 +44,16 @@ _TAGS = (
 )
 
 
-class GuardedRoutes(ReceiveRoutePlugin):
-    """State of every route behind a guard that it needs a token, so that no controller can forget to say so."""
+class DeclaredRoutes(ReceiveRoutePlugin):
+    """State of every route what its guards and middleware ask for: a token, or a key; no controller can forget it."""
 
     def receive_route(self, route: BaseRoute) -> None:
         """Look at a route as it is registered."""
         if not isinstance(route, HTTPRoute):
             return
         for handler in route.route_handlers:
+            if any(isinstance(found, Idempotency) for found in handler.resolve_middleware()):
+                handler.operation_class = IdempotentOperation
             guards = [guard for layer in handler.ownership_layers for guard in layer.guards or ()]
             if any(guard in _GUARDS for guard in guards) and not handler.resolve_security():
                 handler.resolve_security().append({SCHEME: []})
@@ -159,6 +162,7 @@ def _complete_answers(operation: Json) -> None:
     statuses |= {401} if operation.get("security") else set()
     statuses |= {404} if "path" in places else set()
     statuses |= {422} if places & {"path", "query"} else set()
+    statuses |= {400, 409, 422} if "header" in places else set()
     for status in sorted(statuses):
         if str(status) not in responses:
             responses[str(status)] = _error_response(status)

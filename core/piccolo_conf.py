@@ -14,6 +14,7 @@ DOMAINS = (
     "settings",
     "audit",
     "jobs",
+    "idempotency",
     "numbers",
     "contacts",
     "campaigns",

@@ -18,6 +18,7 @@ from core.campaigns import restored, sweep
 from core.campaigns import services as campaigns
 from core.clock import DatabaseClock
 from core.config import PlatformConfig
+from core.idempotency import services as idempotency
 from core.jobs import leasing
 from core.numbers import polling, seeding
 from core.runtime import runtime
@@ -41,7 +42,10 @@ EVERY_ROUND: tuple[Task, ...] = (
     lambda _: webhooks.sweep(),
     lambda _: polling.sweep(),
 )
-NOW_AND_THEN: tuple[Task, ...] = (lambda _: webhooks.clean_up(),)
+NOW_AND_THEN: tuple[Task, ...] = (
+    lambda _: webhooks.clean_up(),
+    lambda _: idempotency.clean_up(),
+)
 
 _log = structlog.get_logger(__name__)
 

@@ -24,6 +24,7 @@ from core.campaigns.schemas import (
 )
 from core.campaigns.tables import CampaignStatus, RecipientState
 from core.errors import InvalidInputError
+from core.idempotency.middleware import IDEMPOTENT
 from core.pagination import Page, PageQuery, Resource, build_page
 from core.problems import problem_responses
 from core.security import current_user, requires_user
@@ -60,7 +61,12 @@ class CampaignController(Controller):
         items, total = await queries.list_campaigns(current_user(request).id, page_query, status)
         return build_page(items, total, page_query, request)
 
-    @post(operation_id="CreateCampaign", summary="Make a campaign", responses=problem_responses(401, 403, 402, 422))
+    @post(
+        operation_id="CreateCampaign",
+        summary="Make a campaign",
+        middleware=[IDEMPOTENT],
+        responses=problem_responses(401, 403, 402, 422),
+    )
     async def create_campaign(self, request: HttpRequest, data: JSONBody[CampaignCreate]) -> Resource[CampaignRead]:
         """Make a campaign as a draft."""
         user_id = current_user(request).id
@@ -105,6 +111,7 @@ class CampaignController(Controller):
         operation_id="StartCampaign",
         summary="Start a campaign",
         status_code=202,
+        middleware=[IDEMPOTENT],
         responses=problem_responses(401, 403, 402, 404, 409, 422),
     )
     async def start_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[CampaignRead]:
@@ -157,6 +164,7 @@ class CampaignController(Controller):
         operation_id="RetryCampaign",
         summary="Retry what failed",
         status_code=202,
+        middleware=[IDEMPOTENT],
         responses=problem_responses(401, 403, 404, 409),
     )
     async def retry_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[CampaignRead]:

@@ -14,6 +14,7 @@ from litestar.status_codes import HTTP_200_OK
 from core.contacts import imports
 from core.contacts.import_options import ImportOptions, ImportRead
 from core.errors import ContentTypeError, InvalidInputError, MalformedError
+from core.idempotency.middleware import IDEMPOTENT
 from core.pagination import Page, PageQuery, Resource, build_page
 from core.problems import handle, problem_responses
 from core.request import AnyRequest
@@ -116,6 +117,7 @@ class ImportController(Controller):
         operation_id="StartImport",
         summary="Start an import",
         status_code=HTTP_200_OK,
+        middleware=[IDEMPOTENT],
         responses=problem_responses(401, 403, 404, 409),
     )
     async def start_import(self, request: AnyRequest, import_id: FromPath[int]) -> Resource[ImportRead]:

@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from core.idempotency.middleware import IDEMPOTENT, IDEMPOTENT_CALL
 from core.numbers import checks, connecting, servers, services, trials
 from core.numbers.schemas import (
     ChallengeRead,
@@ -154,6 +155,7 @@ class NumberController(Controller):
     @post(
         operation_id="CreateNumber",
         summary="Add a number",
+        middleware=[IDEMPOTENT],
         responses=problem_responses(400, 401, 402, 403, 409, 413, 415, 422),
     )
     async def create_number(self, request: AnyRequest, data: JSONBody[NumberCreate]) -> Resource[NumberRead]:
@@ -277,6 +279,7 @@ class NumberConnectionController(Controller):
         operation_id="SendTestMessage",
         summary="Send a test message",
         status_code=200,
+        middleware=[IDEMPOTENT_CALL],
         responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422, 502),
     )
     async def send_test_message(
