@@ -12,12 +12,14 @@ from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from litestar.plugins.base import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
+from core.idempotency.middleware import HEADER as IDEMPOTENCY_KEY
 from core.idempotency.middleware import Idempotency, IdempotentOperation
 from core.problems import MEDIA_TYPE, example_of
 from core.reader import ReaderPlugin
 from core.request import JSON, AnyRequest
 from core.security import requires_administrator, requires_user
 from core.version import platform_version
+from core.versions import HEADER as IF_MATCH
 
 Json = dict[str, Any]
 
@@ -30,6 +32,7 @@ MAXIMUM_DEPTH = 12
 """Examples of schemas that hold themselves end here."""
 
 _SUCCESSES = {"200": "Success", "201": "Made", "202": "Accepted, and done later", "204": "Done; there is no body"}
+_HEADER_STATUSES = {IDEMPOTENCY_KEY: {400, 409, 422}, IF_MATCH: {412}}
 _BODY_STATUSES = (400, 413, 415, 422)
 _TAGS = (
     ("accounts", "Sign-in, sessions and one's own account."),
@@ -162,7 +165,9 @@ def _complete_answers(operation: Json) -> None:
     statuses |= {401} if operation.get("security") else set()
     statuses |= {404} if "path" in places else set()
     statuses |= {422} if places & {"path", "query"} else set()
-    statuses |= {400, 409, 422} if "header" in places else set()
+    headers = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "header"}
+    for header, answers in _HEADER_STATUSES.items():
+        statuses |= answers if header in headers else set()
     for status in sorted(statuses):
         if str(status) not in responses:
             responses[str(status)] = _error_response(status)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Request, delete, get, patch, post
+from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
@@ -23,12 +23,14 @@ from core.campaigns.schemas import (
     Resolve,
 )
 from core.campaigns.tables import CampaignStatus, RecipientState
+from core.campaigns.versions import expecting
 from core.errors import InvalidInputError
 from core.idempotency.middleware import IDEMPOTENT
 from core.pagination import Page, PageQuery, Resource, build_page
 from core.problems import problem_responses
 from core.security import current_user, requires_user
 from core.texts import text
+from core.versions import TAGGED, IfMatch, versioned
 
 CampaignId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The campaign's id.")]
 RecipientId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The recipient row's id.")]
@@ -64,10 +66,13 @@ class CampaignController(Controller):
     @post(
         operation_id="CreateCampaign",
         summary="Make a campaign",
+        response_headers=TAGGED,
         middleware=[IDEMPOTENT],
         responses=problem_responses(401, 403, 402, 422),
     )
-    async def create_campaign(self, request: HttpRequest, data: JSONBody[CampaignCreate]) -> Resource[CampaignRead]:
+    async def create_campaign(
+        self, request: HttpRequest, data: JSONBody[CampaignCreate]
+    ) -> Response[Resource[CampaignRead]]:
         """Make a campaign as a draft."""
         user_id = current_user(request).id
         return await self._read(user_id, await services.create_campaign(user_id, data))
@@ -76,9 +81,10 @@ class CampaignController(Controller):
         "/{campaign_id:int}",
         operation_id="ShowCampaign",
         summary="Show a campaign",
+        response_headers=TAGGED,
         responses=problem_responses(401, 403, 404),
     )
-    async def get_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[CampaignRead]:
+    async def get_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Response[Resource[CampaignRead]]:
         """Return a campaign with its messages and progress."""
         return await self._read(current_user(request).id, campaign_id)
 
@@ -86,14 +92,16 @@ class CampaignController(Controller):
         "/{campaign_id:int}",
         operation_id="UpdateCampaign",
         summary="Change a campaign",
+        response_headers=TAGGED,
         responses=problem_responses(401, 403, 404, 409, 422),
     )
     async def update_campaign(
-        self, request: HttpRequest, campaign_id: CampaignId, data: JSONBody[CampaignUpdate]
-    ) -> Resource[CampaignRead]:
-        """Change a draft; fields that are absent stay."""
+        self, request: HttpRequest, campaign_id: CampaignId, data: JSONBody[CampaignUpdate], if_match: IfMatch = None
+    ) -> Response[Resource[CampaignRead]]:
+        """Change a draft; fields that are absent stay. `If-Match` keeps it from undoing what another person did."""
         user_id = current_user(request).id
-        await services.update_campaign(user_id, campaign_id, data)
+        async with expecting(user_id, campaign_id, if_match):
+            await services.update_campaign(user_id, campaign_id, data)
         return await self._read(user_id, campaign_id)
 
     @delete(
@@ -102,79 +110,101 @@ class CampaignController(Controller):
         summary="Delete a campaign",
         responses=problem_responses(401, 403, 404, 409),
     )
-    async def delete_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> None:
+    async def delete_campaign(self, request: HttpRequest, campaign_id: CampaignId, if_match: IfMatch = None) -> None:
         """Delete a campaign that is not sending."""
-        await services.delete_campaign(current_user(request).id, campaign_id)
+        user_id = current_user(request).id
+        async with expecting(user_id, campaign_id, if_match):
+            await services.delete_campaign(user_id, campaign_id)
 
     @post(
         "/{campaign_id:int}/start",
         operation_id="StartCampaign",
         summary="Start a campaign",
+        response_headers=TAGGED,
         status_code=202,
         middleware=[IDEMPOTENT],
         responses=problem_responses(401, 403, 402, 404, 409, 422),
     )
-    async def start_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[CampaignRead]:
+    async def start_campaign(
+        self, request: HttpRequest, campaign_id: CampaignId, if_match: IfMatch = None
+    ) -> Response[Resource[CampaignRead]]:
         """Start now, or at ``schedule_date`` when that lies ahead; the audience is frozen in the background."""
         user_id = current_user(request).id
-        await services.start_campaign(user_id, campaign_id)
+        async with expecting(user_id, campaign_id, if_match):
+            await services.start_campaign(user_id, campaign_id)
         return await self._read(user_id, campaign_id)
 
     @post(
         "/{campaign_id:int}/pause",
         operation_id="PauseCampaign",
         summary="Pause a campaign",
+        response_headers=TAGGED,
         status_code=200,
         responses=problem_responses(401, 403, 404, 409),
     )
-    async def pause_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[CampaignRead]:
+    async def pause_campaign(
+        self, request: HttpRequest, campaign_id: CampaignId, if_match: IfMatch = None
+    ) -> Response[Resource[CampaignRead]]:
         """Send nothing more until it is resumed."""
         user_id = current_user(request).id
-        await services.pause_campaign(user_id, campaign_id)
+        async with expecting(user_id, campaign_id, if_match):
+            await services.pause_campaign(user_id, campaign_id)
         return await self._read(user_id, campaign_id)
 
     @post(
         "/{campaign_id:int}/resume",
         operation_id="ResumeCampaign",
         summary="Resume a campaign",
+        response_headers=TAGGED,
         status_code=200,
         responses=problem_responses(401, 403, 404, 409),
     )
-    async def resume_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[CampaignRead]:
+    async def resume_campaign(
+        self, request: HttpRequest, campaign_id: CampaignId, if_match: IfMatch = None
+    ) -> Response[Resource[CampaignRead]]:
         """Go on where it was paused."""
         user_id = current_user(request).id
-        await services.resume_campaign(user_id, campaign_id)
+        async with expecting(user_id, campaign_id, if_match):
+            await services.resume_campaign(user_id, campaign_id)
         return await self._read(user_id, campaign_id)
 
     @post(
         "/{campaign_id:int}/cancel",
         operation_id="CancelCampaign",
         summary="Cancel a campaign",
+        response_headers=TAGGED,
         status_code=200,
         responses=problem_responses(401, 403, 404, 409),
     )
-    async def cancel_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[CampaignRead]:
+    async def cancel_campaign(
+        self, request: HttpRequest, campaign_id: CampaignId, if_match: IfMatch = None
+    ) -> Response[Resource[CampaignRead]]:
         """End the campaign; what is pending is skipped."""
         user_id = current_user(request).id
-        await services.cancel_campaign(user_id, campaign_id)
+        async with expecting(user_id, campaign_id, if_match):
+            await services.cancel_campaign(user_id, campaign_id)
         return await self._read(user_id, campaign_id)
 
     @post(
         "/{campaign_id:int}/retry",
         operation_id="RetryCampaign",
         summary="Retry what failed",
+        response_headers=TAGGED,
         status_code=202,
         middleware=[IDEMPOTENT],
         responses=problem_responses(401, 403, 404, 409),
     )
-    async def retry_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[CampaignRead]:
+    async def retry_campaign(
+        self, request: HttpRequest, campaign_id: CampaignId, if_match: IfMatch = None
+    ) -> Response[Resource[CampaignRead]]:
         """Send failed messages again with what was frozen, but for numbers without WhatsApp."""
         user_id = current_user(request).id
-        await services.retry_failed(user_id, campaign_id)
+        async with expecting(user_id, campaign_id, if_match):
+            await services.retry_failed(user_id, campaign_id)
         return await self._read(user_id, campaign_id)
 
-    async def _read(self, user_id: int, campaign_id: int) -> Resource[CampaignRead]:
-        return Resource(await queries.get_campaign(user_id, campaign_id))
+    async def _read(self, user_id: int, campaign_id: int) -> Response[Resource[CampaignRead]]:
+        return versioned(await queries.get_campaign(user_id, campaign_id))
 
 
 class CampaignResultController(Controller):

@@ -28,7 +28,7 @@ from core.security import CurrentUser
 HEADER = "Idempotency-Key"
 REPLAYED = "idempotency-replayed"
 MAXIMUM_LENGTH = 255
-REFUSED_BEFORE = frozenset({400, 401, 403, 413, 415, 422, 429})
+REFUSED_BEFORE = frozenset({400, 401, 403, 412, 413, 415, 422, 429})
 """Answers that were given before the route did anything."""
 TRY_AGAIN = "try_again"
 """The code of a conflict that asks for the same request once more."""
