@@ -5,6 +5,8 @@ PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python; d
 	&& { command -v $$name; break; }; done)
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 BIN := .venv/bin
+# Whichever is there; the browser tests take it from the environment.
+export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
@@ -13,13 +15,25 @@ export UV_PYTHON_DOWNLOADS := never
 run: .venv/.synced ## Start everything with a demo campaign; Ctrl-C stops it
 	@exec $(BIN)/recado up --demo
 
-test: .venv/.synced ## Check everything: lint, types, imports and all tests
+test: .venv/.synced chromium ## Check everything: lint, types, imports and all tests
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest
 
 check: .venv/.synced ## The quick part of test: lint, types, imports and the fast tests
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -m "not slow"
+
+# Debian's package, where root can install it; `check` runs no browser.
+.PHONY: chromium
+chromium:
+	@test -z "$(CHROMIUM)" || exit 0; \
+	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+		echo "Installing chromium for the browser tests"; \
+		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; } \
+			>/dev/null 2>&1; \
+	fi; \
+	command -v chromium >/dev/null || { echo "The browser tests need Chromium: run 'sudo apt-get install chromium'," \
+		"or name yours: make test CHROMIUM=/path/to/chrome" >&2; exit 1; }
 
 .PHONY: lint
 lint: .venv/.synced

@@ -187,14 +187,28 @@ def _example(schema: Mapping[str, Any], schemas: Json, depth: int = 0) -> object
     for key in ("examples", "enum"):
         if schema.get(key):
             return schema[key][0]
-    if "default" in schema or "const" in schema:
+    # An empty list shows nothing of what may stand in it.
+    if "const" in schema or schema.get("default", []) != []:
         return schema.get("default", schema.get("const"))
     if depth > MAXIMUM_DEPTH:
         return None
-    part = (
-        schemas[schema["$ref"].removeprefix(SCHEMAS)] if "$ref" in schema else next(iter(schema.get("oneOf", ())), None)
-    )
+    part = _part(schema, schemas)
     return _example(part, schemas, depth + 1) if part is not None else _typed_example(schema, schemas, depth)
+
+
+def _part(schema: Mapping[str, Any], schemas: Json) -> Mapping[str, Any] | None:
+    """Return the schema that stands for another: the one it refers to, or one of its alternatives."""
+    if "$ref" in schema:
+        found: Json = schemas[schema["$ref"].removeprefix(SCHEMAS)]
+        return found
+    options: list[Json] = schema.get("oneOf", [])
+    none = next((option for option in options if option.get("type") == "null"), None)
+    # An object that may be left out is left out: most often only one of such objects fits.
+    if none is not None and any(
+        "$ref" in option and "properties" in (_part(option, schemas) or {}) for option in options
+    ):
+        return none
+    return next(iter(options), None)
 
 
 def _typed_example(schema: Mapping[str, Any], schemas: Json, depth: int) -> object:

@@ -12,12 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.async_api import Browser
 from redis.asyncio import Redis
 
 from core.accounts.services import create_user
 from core.accounts.tables import Profile
 from core.config import PlatformConfig
 from core.runtime import Runtime
+from tests.e2e.browser import launch
 from tests.factories import PASSWORD
 
 WAIT_SECONDS = 50.0
@@ -124,6 +126,13 @@ class Platform:
         found = await self.until(lambda: self.get(path), lambda row: row["status"] in {"done", "failed"}, "the import")
         assert (found["status"], found["rows_created"]) == ("done", contacts)
         return int(audience["id"])
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for all tests; each opens pages in a profile of its own."""
+    async with launch() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -21,9 +21,12 @@ function resolve(schema) {
   return description.components.schemas[schema.$ref.split("/").pop()] || {};
 }
 
+/* The alternatives of a schema; an empty one says nothing and is left out. */
+const parts = (schema) => (schema.oneOf || [schema]).filter((part) => Object.keys(part).length);
+
 function typeName(schema) {
   if (schema.$ref) return schema.$ref.split("/").pop();
-  if (schema.oneOf) return schema.oneOf.map(typeName).join(" | ");
+  if (schema.oneOf) return parts(schema).map(typeName).join(" | ");
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   if (schema.type === "array") return `list of ${typeName(schema.items || {})}`;
   const kind = Array.isArray(schema.type) ? schema.type.join(" | ") : schema.type || "any";
@@ -41,12 +44,25 @@ function limits(schema) {
     .join(", ");
 }
 
+/* Text with the `code` in it set as code. */
+function prose(text) {
+  return (text || "").split(/`{1,2}([^`]+)`{1,2}/).map((part, place) => (place % 2 ? make("code", {}, part) : part));
+}
+
+function limitsOf(schema) {
+  const found = parts(schema).map((part) => {
+    const values = part.$ref ? resolve(part).enum : null;
+    return values ? `one of ${values.map((value) => JSON.stringify(value)).join(", ")}` : limits(part);
+  });
+  return [...new Set([schema.oneOf ? limits(schema) : "", ...found])].filter(Boolean).join(", ");
+}
+
 function row(name, schema, required, text) {
   const mark = required ? make("span", { class: "required", title: "required" }, " *") : null;
   return make("tr", {},
     make("td", {}, make("code", {}, name), mark),
     make("td", {}, make("code", {}, typeName(schema))),
-    make("td", {}, text || schema.description || "", " ", make("span", { class: "muted" }, limits(schema))));
+    make("td", {}, ...prose(text || schema.description), " ", make("span", { class: "muted" }, limitsOf(schema))));
 }
 
 function fieldsTable(schema, seen = new Set()) {
@@ -57,9 +73,10 @@ function fieldsTable(schema, seen = new Set()) {
   const table = make("table", {});
   for (const [name, part] of properties) {
     table.append(row(name, part, (found.required || []).includes(name)));
-    const inner = part.type === "array" ? part.items : part;
-    const nested = inner && inner.$ref && resolve(inner).properties ? fieldsTable(inner, seen) : null;
-    if (nested) table.append(make("tr", {}, make("td", {}), make("td", { colspan: 2 }, nested)));
+    const inner = parts(part).map((option) => (option.type === "array" ? option.items || {} : option))
+      .find((option) => option.$ref && resolve(option).properties);
+    const nested = inner ? fieldsTable(inner, seen) : null;
+    if (nested) table.append(make("tr", { class: "nested" }, make("td", { colspan: 3 }, nested)));
   }
   return table;
 }
@@ -77,14 +94,18 @@ function bodyMedia(operation) {
   return entry ? { type: entry[0], ...entry[1] } : null;
 }
 
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
 function curlLine(method, path, operation) {
-  const parts = [`curl -X ${method.toUpperCase()} '${location.origin}${path}'`];
-  if (operation.security) parts.push("-H 'Authorization: Bearer TOKEN'");
+  const words = [`curl -X ${method.toUpperCase()} ${quoted(location.origin + path)}`];
+  if (operation.security) words.push("-H 'Authorization: Bearer TOKEN'");
   const media = bodyMedia(operation);
   if (media && media.type === "application/json") {
-    parts.push("-H 'Content-Type: application/json'", `-d '${JSON.stringify(exampleOf(media) || {})}'`);
+    words.push("-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(exampleOf(media) || {}))}`);
+  } else if (media) {
+    words.push("-F file=@contacts.csv");
   }
-  return parts.join(" \\\n  ");
+  return words.join(" \\\n  ");
 }
 
 function answers(operation) {
@@ -104,25 +125,34 @@ function tryForm(method, path, operation) {
     return { parameter, input, label: make("label", {}, `${parameter.name} `, input) };
   });
   const media = bodyMedia(operation);
-  const body = media && media.type === "application/json"
-    ? make("textarea", { "aria-label": "body" }) : null;
+  const isJson = media && media.type === "application/json";
+  const body = isJson ? make("textarea", { "aria-label": "body" }) : null;
   if (body) body.value = pretty(exampleOf(media) || {});
+  const fields = Object.keys(media && !isJson ? resolve(media.schema).properties || {} : {}).map((name) => {
+    const input = make("input", { type: name === "file" ? "file" : "text" });
+    return { name, input, label: make("label", {}, `${name} `, input) };
+  });
   const output = make("pre", { hidden: "" });
   const send = async () => {
     let target = path;
     const query = new URLSearchParams();
+    const headers = {};
     for (const { parameter, input } of inputs) {
       if (parameter.in === "path") target = target.replace(`{${parameter.name}}`, encodeURIComponent(input.value));
+      else if (input.value && parameter.in === "header") headers[parameter.name] = input.value;
       else if (input.value) query.append(parameter.name, input.value);
     }
-    const headers = {};
+    const form = fields.length ? new FormData() : undefined;
+    for (const { name, input } of fields) {
+      if (input.value) form.append(name, input.files ? input.files[0] : input.value);
+    }
     if (byId("token").value) headers.Authorization = `Bearer ${byId("token").value}`;
     if (body) headers["Content-Type"] = "application/json";
     output.hidden = false;
     output.textContent = "…";
     try {
       const answer = await fetch(query.size ? `${target}?${query}` : target,
-        { method: method.toUpperCase(), headers, body: body ? body.value : undefined });
+        { method: method.toUpperCase(), headers, body: body ? body.value : form });
       const text = await answer.text();
       let shown = text;
       try { shown = pretty(JSON.parse(text)); } catch { /* no JSON: shown as it is */ }
@@ -131,8 +161,14 @@ function tryForm(method, path, operation) {
       output.textContent = `No answer: ${error.message}`;
     }
   };
-  return make("div", {}, make("h4", {}, "Try it"), ...inputs.map((entry) => entry.label), body,
+  return make("div", { class: "try" }, make("h4", {}, "Try it"), ...[...inputs, ...fields].map((entry) => entry.label), body,
     make("p", {}, make("button", { type: "button", onclick: send }, "Send")), output);
+}
+
+function example(media) {
+  const value = media ? exampleOf(media) : undefined;
+  return value === undefined || media.type !== "application/json" ? []
+    : [make("h4", {}, "Example"), make("pre", { class: "example" }, pretty(value))];
 }
 
 function showOperation(path, method, operation) {
@@ -148,11 +184,12 @@ function showOperation(path, method, operation) {
   details.addEventListener("toggle", () => {
     if (!details.open || content.childElementCount) return;
     content.append(
-      make("p", {}, operation.description || ""),
+      make("p", {}, ...prose(operation.description)),
       make("p", { class: "muted" }, operation.security ? "Needs a bearer token. " : "Open to everybody. ",
         make("code", {}, operation.operationId)),
       parameters.length ? make("h4", {}, "Parameters") : "", parameters.length ? table : "",
       media ? make("h4", {}, `Body, ${media.type}`) : "", media ? fieldsTable(media.schema || {}) || "" : "",
+      ...example(media),
       make("h4", {}, "Answers"), ...answers(operation),
       make("h4", {}, "From a terminal"), make("pre", {}, curlLine(method, path, operation)),
       tryForm(method, path, operation));
@@ -187,10 +224,18 @@ function show(filter = "") {
   }
 }
 
+const narrow = matchMedia("(max-width: 50rem)");
+
+/* Beside the operations the list stands open; above them, on a narrow screen, it is folded. */
+function fold() {
+  byId("contents-fold").open = !narrow.matches;
+}
+
 function openTarget() {
   const target = location.hash.length > 1 ? byId(decodeURIComponent(location.hash.slice(1))) : null;
   if (target && target.tagName === "DETAILS") {
     target.open = true;
+    if (narrow.matches) byId("contents-fold").open = false;
     target.scrollIntoView();
   }
 }
@@ -206,6 +251,8 @@ async function start() {
   byId("title").textContent = `${description.info.title} API ${description.info.version}`;
   byId("find").addEventListener("input", (event) => show(event.target.value));
   window.addEventListener("hashchange", openTarget);
+  narrow.addEventListener("change", fold);
+  fold();
   show();
   openTarget();
 }
