@@ -18,6 +18,7 @@ from core.campaigns import restored, sweep
 from core.campaigns import services as campaigns
 from core.clock import DatabaseClock
 from core.config import PlatformConfig
+from core.contacts import upload_files
 from core.idempotency import services as idempotency
 from core.jobs import leasing
 from core.numbers import polling, seeding
@@ -45,6 +46,7 @@ EVERY_ROUND: tuple[Task, ...] = (
 NOW_AND_THEN: tuple[Task, ...] = (
     lambda _: webhooks.clean_up(),
     lambda _: idempotency.clean_up(),
+    upload_files.clean_up,
 )
 
 _log = structlog.get_logger(__name__)

@@ -48,7 +48,10 @@ class ImportRead(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     filename: str
     status: str
-    """``uploaded`` until it is started, then as its job: waiting, running, done, failed or canceled."""
+    """``uploaded`` until it is started, then as its job: waiting, running, done, failed or canceled.
+
+    ``expired`` once its file was removed: 24 hours after it was uploaded and not started, or failed, or was canceled.
+    """
     job_id: int | None
     public_id: int | None
     default_country: str

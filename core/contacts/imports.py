@@ -18,6 +18,7 @@ from core.contacts.numbers import is_country
 from core.contacts.publics import ensure_open
 from core.contacts.reader import FileForm, UnreadableFileError, detect_form, read_records, write_row
 from core.contacts.tables import PublicType
+from core.contacts.upload_files import FOLDER
 from core.errors import ConflictError, InvalidInputError, NotFoundError, PlatformError, TooLargeError
 from core.jobs.services import create_job
 from core.jobs.tables import JobStatus
@@ -25,12 +26,12 @@ from core.pagination import PageQuery
 from core.runtime import config
 
 MAXIMUM_BYTES = 64 * 2**20
-FOLDER = "imports"
 ERRORS_PAGE = 1000
 
 _COLUMNS = (
     "i.id, i.filename, i.job_id, i.public_id, i.default_country, i.options, i.mapping, i.rows_total, i.rows_created,"
-    " i.rows_updated, i.rows_skipped, i.rows_failed, i.created_at, coalesce(j.status, 'uploaded') AS status,"
+    " i.rows_updated, i.rows_skipped, i.rows_failed, i.created_at, CASE WHEN i.file_removed_at IS NOT NULL AND"
+    " j.status IS DISTINCT FROM 'done' THEN 'expired' ELSE coalesce(j.status, 'uploaded') END AS status,"
     " coalesce(j.error, '') AS error, j.started_at, j.finished_at"
 )
 _FROM = "imports i LEFT JOIN jobs j ON j.id = i.job_id"
@@ -64,12 +65,12 @@ async def start_import(user_id: int, import_id: int) -> ImportRead:
     """Start an import, or go on with one that failed or was canceled from where it stopped.
 
     Raises:
-        ConflictError: It is running, or done.
+        ConflictError: It is running, or done; or its file was removed after a day.
     """
     async with database.unit_of_work():
         row = await database.fetch_row(
-            "SELECT i.options, i.public_id, j.status, j.checkpoint FROM imports i LEFT JOIN jobs j ON j.id = i.job_id"
-            " WHERE i.id = $1 AND i.user_id = $2 FOR UPDATE OF i",
+            "SELECT i.options, i.public_id, i.file_removed_at, j.status, j.checkpoint FROM imports i"
+            " LEFT JOIN jobs j ON j.id = i.job_id WHERE i.id = $1 AND i.user_id = $2 FOR UPDATE OF i",
             import_id,
             user_id,
         )
@@ -77,6 +78,10 @@ async def start_import(user_id: int, import_id: int) -> ImportRead:
             raise NotFoundError("import", import_id)
         if row["status"] not in {None, JobStatus.FAILED, JobStatus.CANCELED}:
             raise ConflictError(f"Import {import_id} is {row['status']} already.", code="import_started", id=import_id)
+        if row["file_removed_at"] is not None:
+            raise ConflictError(
+                f"The file of import {import_id} was removed: upload it again.", code="import_expired", id=import_id
+            )
         options = msgspec.json.decode(row["options"], type=ImportOptions)
         public_id = row["public_id"]
         if public_id is None and options.public_name is not None:

@@ -109,7 +109,8 @@ class BlockContact(Timestamps, Table, tablename="block_contacts"):
 class Import(Timestamps, Table, tablename="imports"):
     """One uploaded file and what became of its rows; the work itself is a job.
 
-    ``mapping`` says what each column means and how the file is written, ``options`` what its sender chose.
+    ``mapping`` says what each column means and how the file is written, ``options`` what its sender chose;
+    ``file_removed_at`` is when the file went.
     """
 
     id = BigSerial(primary_key=True)
@@ -127,6 +128,7 @@ class Import(Timestamps, Table, tablename="imports"):
     rows_updated = Integer(default=0)
     rows_skipped = Integer(default=0)
     rows_failed = Integer(default=0)
+    file_removed_at = Timestamptz(default=None, null=True)
 
 
 class ImportFailure(CreatedAt, Table, tablename="import_errors"):

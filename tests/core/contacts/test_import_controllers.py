@@ -9,6 +9,7 @@ import pytest
 
 from core.config import PlatformConfig
 from core.contacts import imports
+from core.contacts.upload_files import FOLDER
 from tests.core.contacts.making import add, add_contact, counts, run_import, show, upload
 
 NO_NUMBERS = (
@@ -19,7 +20,7 @@ GOOD = "Nome;Celular;Cidade\nSol;11 90000-1234;Bonito\nLua;12;Rio\n"
 
 
 def _kept(config: PlatformConfig) -> list[Path]:
-    return sorted((config.data_folder / imports.FOLDER).glob("*"))
+    return sorted((config.data_folder / FOLDER).glob("*"))
 
 
 async def test_an_upload_tells_what_was_found_and_waits_to_be_started(tenant: httpx.AsyncClient) -> None:
@@ -206,7 +207,7 @@ async def test_the_name_of_a_file_cannot_do_harm(tenant: httpx.AsyncClient, conf
     answer = await tenant.post("/api/imports", files={"file": ("../../ab.csv", b"numero\n11900001234\n")})
 
     assert answer.json()["data"]["filename"] == "../../ab.csv"
-    assert all(path.parent == config.data_folder / imports.FOLDER for path in _kept(config))
+    assert all(path.parent == config.data_folder / FOLDER for path in _kept(config))
     assert not (config.data_folder.parent / "ab.csv").exists()
 
 
