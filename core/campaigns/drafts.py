@@ -8,6 +8,7 @@ from core.campaigns.rendering import TemplateError, compile_template
 from core.campaigns.schemas import CampaignCreate, LabelFilter, MessageCreate
 from core.campaigns.tables import CampaignType
 from core.errors import InvalidInputError
+from core.texts import text
 
 Errors = dict[str, list[str]]
 
@@ -35,24 +36,24 @@ def _message_problems(draft: CampaignCreate) -> Iterator[tuple[str, str]]:
         try:
             compile_template(message.content)
         except TemplateError as error:
-            yield f"messages.{place}.content", str(error)
+            yield f"messages.{place}.content", error.args[0]
     if draft.type is CampaignType.SIMPLIFIED and len(draft.messages) > 1:
-        yield "messages", "A simplified campaign has one message."
+        yield "messages", text("simplified_message")
     if draft.type is CampaignType.BY_LABELS and draft.public_id is not None:
-        yield "public_id", "A campaign by labels takes its audience from settings.labels."
+        yield "public_id", text("by_labels_audience")
     if draft.type is not CampaignType.BY_LABELS and draft.settings.labels is not None:
-        yield "settings.labels", "Only a campaign by labels (type 4) takes labels."
+        yield "settings.labels", text("labels_type")
 
 
 def _pacing_problems(pacing: Pacing | None) -> Iterator[tuple[str, str]]:
     if pacing is None:
         return
     if pacing.delay_max < pacing.delay_min:
-        yield "settings.pacing.delay_max", "Must not be less than delay_min."
+        yield "settings.pacing.delay_max", text("delay_order")
     for place, window in enumerate(pacing.windows):
         # Both are HH:MM, so the order of the texts is the order of the times.
         if window.end <= window.start:
-            yield f"settings.pacing.windows.{place}.end", "Must be later than start."
+            yield f"settings.pacing.windows.{place}.end", text("window_order")
 
 
 async def _check_rows(user_id: int, draft: CampaignCreate, errors: Errors) -> None:
@@ -63,13 +64,13 @@ async def _check_rows(user_id: int, draft: CampaignCreate, errors: Errors) -> No
         list(draft.number_ids),
     )
     for number_id in sorted(set(draft.number_ids) - {row["id"] for row in own}):
-        errors.setdefault("number_ids", []).append(f"There is no number {number_id}.")
+        errors.setdefault("number_ids", []).append(text("no_such_number", id=number_id))
     if draft.public_id is not None:
         found = await database.fetch_value(
             "SELECT id FROM publics WHERE user_id = $1 AND id = $2 AND deleted_at IS NULL", user_id, draft.public_id
         )
         if found is None:
-            errors.setdefault("public_id", []).append(f"There is no audience {draft.public_id}.")
+            errors.setdefault("public_id", []).append(text("no_such_audience", id=draft.public_id))
     labels = draft.settings.labels or LabelFilter()
     wanted = {*labels.any, *labels.all, *labels.none}
     known = await database.fetch(
@@ -78,20 +79,20 @@ async def _check_rows(user_id: int, draft: CampaignCreate, errors: Errors) -> No
         sorted(wanted),
     )
     for label_id in sorted(wanted - {row["id"] for row in known}):
-        errors.setdefault("settings.labels", []).append(f"There is no label {label_id}.")
+        errors.setdefault("settings.labels", []).append(text("no_such_label", id=label_id))
 
 
 def _check_complete(draft: CampaignCreate, errors: Errors) -> None:
     if not draft.number_ids:
-        errors.setdefault("number_ids", []).append("Choose at least one number to send from.")
+        errors.setdefault("number_ids", []).append(text("choose_number"))
     if not draft.messages:
-        errors.setdefault("messages", []).append("Write at least one message.")
+        errors.setdefault("messages", []).append(text("write_message"))
     if draft.type is CampaignType.BY_LABELS:
         labels = draft.settings.labels
         if labels is None or not (labels.any or labels.all or labels.none):
-            errors.setdefault("settings.labels", []).append("Choose at least one label.")
+            errors.setdefault("settings.labels", []).append(text("choose_label"))
     elif draft.public_id is None:
-        errors.setdefault("public_id", []).append("Choose an audience.")
+        errors.setdefault("public_id", []).append(text("choose_audience"))
 
 
 async def store_numbers(campaign_id: int, number_ids: Sequence[int]) -> None:

@@ -13,6 +13,8 @@ import jinja2
 import msgspec
 from jinja2 import nodes
 
+from core.texts import Text, text
+
 MAX_TEMPLATE_LENGTH = 4096
 MAX_TEXT_LENGTH = 65_536
 MAX_SPIN_DEPTH = 8
@@ -24,9 +26,9 @@ _environment = jinja2.Environment(autoescape=False, keep_trailing_newline=True) 
 class TemplateError(ValueError):
     """A template that cannot be used: what is wrong, and the line it stands in."""
 
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(f"Line {line}: {message}")
-        self.line = line
+    def __init__(self, message: Text) -> None:
+        super().__init__(message)
+        self.line = message.params["line"]
 
 
 def _truncate(value: str, length: int = 255) -> str:
@@ -106,14 +108,14 @@ def compile_template(source: str) -> Template:
         TemplateError: It is too long, not valid, or uses more than text, names, constants and listed filters.
     """
     if len(source) > MAX_TEMPLATE_LENGTH:
-        raise TemplateError(f"the text is longer than {MAX_TEMPLATE_LENGTH} characters", 1)
+        raise TemplateError(text("template_long", line=1, value=MAX_TEMPLATE_LENGTH))
     _ensure_sendable(source, 1)
     try:
         tree = _environment.parse(source)
     except jinja2.TemplateSyntaxError as error:
-        raise TemplateError(error.message or "the template is not valid", error.lineno) from None
+        raise TemplateError(text("template_syntax", line=error.lineno, reason=error.message)) from None
     except RecursionError:
-        raise TemplateError("brackets are nested too deep", 1) from None
+        raise TemplateError(text("template_deep", line=1)) from None
     names: set[str] = set()
     flat: list[tuple[str | _Value, int]] = []
     for node in tree.body:
@@ -126,7 +128,7 @@ def _flatten(node: nodes.Node, names: set[str]) -> Iterator[tuple[str | _Value, 
     if not isinstance(node, nodes.Output):
         # Some of Jinja2's nodes know no line, but what is inside them does.
         line = next((found.lineno for found in (node, *node.iter_child_nodes()) if found.lineno), 1)
-        raise TemplateError("only {{ variable }} and filters are allowed, no {% ... %}", line)
+        raise TemplateError(text("template_statement", line=line))
     for part in node.nodes:
         yield (part.data if isinstance(part, nodes.TemplateData) else _value(part, names)), part.lineno
 
@@ -135,10 +137,10 @@ def _value(node: nodes.Node, names: set[str]) -> _Value:
     filters: list[tuple[Callable[..., str], tuple[object, ...]]] = []
     while isinstance(node, nodes.Filter):
         if node.kwargs or node.dyn_args or node.dyn_kwargs or node.node is None:
-            raise TemplateError(f"the filter {node.name} takes plain values only", node.lineno)
+            raise TemplateError(text("template_filter_plain", line=node.lineno, filter=node.name))
         if node.name not in FILTERS:
             known = ", ".join(sorted(FILTERS))
-            raise TemplateError(f"there is no filter {node.name}; allowed are {known}", node.lineno)
+            raise TemplateError(text("template_filter_unknown", line=node.lineno, filter=node.name, allowed=known))
         filters.append((FILTERS[node.name], _arguments(node)))
         node = node.node
     filters.reverse()
@@ -153,26 +155,29 @@ def _arguments(node: nodes.Filter) -> tuple[object, ...]:
     values = tuple(_constant(argument) for argument in node.args)
     allowed = ARGUMENTS.get(node.name, ())
     if len(values) > min(1, len(allowed)) or not all(isinstance(value, allowed) for value in values):
-        takes = "one number" if allowed == (int,) else "one text or number" if allowed else "nothing"
-        raise TemplateError(f"the filter {node.name} takes {takes} in brackets", node.lineno)
+        if not allowed:
+            raise TemplateError(text("template_filter_nothing", line=node.lineno, filter=node.name))
+        if allowed == (int,):
+            raise TemplateError(text("template_filter_number", line=node.lineno, filter=node.name))
+        raise TemplateError(text("template_filter_value", line=node.lineno, filter=node.name))
     return values
 
 
 def _constant(node: nodes.Node) -> object:
     value = node.value if isinstance(node, nodes.Const) else None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise TemplateError("only variables, texts, numbers and filters are allowed between {{ and }}", node.lineno)
+        raise TemplateError(text("template_expression", line=node.lineno))
     if isinstance(value, int) and value > MAX_NUMBER:
-        raise TemplateError(f"numbers go up to {MAX_NUMBER}", node.lineno)
+        raise TemplateError(text("template_number", line=node.lineno, value=MAX_NUMBER))
     if isinstance(value, str):
         _ensure_sendable(value, node.lineno)
     return value
 
 
-def _ensure_sendable(text: str, line: int) -> None:
+def _ensure_sendable(content: str, line: int) -> None:
     """Refuse what no JSON text can carry; an escape in a constant would otherwise slip through."""
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise TemplateError("the text has a character that cannot be sent", line)
+    if "\0" in content or any("\ud800" <= character <= "\udfff" for character in content):
+        raise TemplateError(text("template_character", line=line))
 
 
 class _Spintax:
@@ -206,7 +211,7 @@ class _Spintax:
     def _group(self, depth: int) -> list[_Part]:
         if depth >= MAX_SPIN_DEPTH:
             line = self._lines[self._at - 1]
-            raise TemplateError(f"variants {{a|b}} are nested deeper than {MAX_SPIN_DEPTH}", line)
+            raise TemplateError(text("template_variants", line=line, value=MAX_SPIN_DEPTH))
         options = [self._sequence(depth + 1)]
         while self._at < len(self._tokens) and self._tokens[self._at] == "|":
             self._at += 1

@@ -10,6 +10,7 @@ from core.contacts.filters import LIVE, ContactFilter, LabelFilter, Parameters, 
 from core.contacts.labels import ensure_labels
 from core.contacts.tables import PublicType
 from core.errors import InvalidInputError, NotFoundError
+from core.texts import text
 
 
 async def audience_query(
@@ -35,11 +36,11 @@ async def audience_query(
     if labels is not None:
         wanted = labels if isinstance(labels, LabelFilter) else _labels(labels)
         if not wanted.ids:
-            raise InvalidInputError({"labels": ["Name at least one label."]})
+            raise InvalidInputError({"labels": [text("one_label")]})
         await ensure_labels(user_id, wanted.ids, "labels")
         conditions += [LIVE.format(user=parameters.bind(user_id)), *label_conditions(wanted, parameters)]
     if not conditions:
-        raise InvalidInputError({"public_id": ["Name an audience or labels."]})
+        raise InvalidInputError({"public_id": [text("audience_or_labels")]})
     return f"SELECT c.id FROM contacts c WHERE {' AND '.join(conditions)}", parameters.values
 
 
@@ -66,4 +67,4 @@ def _labels(written: Mapping[str, Any]) -> LabelFilter:
     try:
         return msgspec.convert(written, LabelFilter)
     except msgspec.ValidationError:
-        raise InvalidInputError({"labels": ["Must name lists of labels under any, all and none."]}) from None
+        raise InvalidInputError({"labels": [text("label_lists")]}) from None

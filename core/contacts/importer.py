@@ -17,6 +17,7 @@ from core.contacts.rows import Failure, Row, read_row
 from core.jobs.services import JobContext, JobFailedError, job_handler
 from core.plans import services as plans
 from core.runtime import config
+from core.texts import localize, negotiate, text
 
 KIND = "contacts.import"
 BATCH_ROWS = 1000
@@ -85,6 +86,8 @@ class _Plan(msgspec.Struct, frozen=True):
     options: ImportOptions
     country: str
     total: int
+    language: str
+    """Of its tenant, who reads the reasons later."""
 
 
 @job_handler(KIND)
@@ -119,7 +122,7 @@ async def _store_all(context: JobContext, plan: _Plan, state: Checkpoint) -> Non
 
 async def _read_plan(import_id: int) -> _Plan:
     row = await database.fetch_row(
-        "SELECT id, user_id, public_id, path, mapping, options, default_country, rows_total FROM imports WHERE id = $1",
+        "SELECT i.*, u.locale FROM imports i JOIN users u ON u.id = i.user_id WHERE i.id = $1",
         import_id,
     )
     if row is None:
@@ -133,6 +136,7 @@ async def _read_plan(import_id: int) -> _Plan:
         options=msgspec.json.decode(row["options"], type=ImportOptions),
         country=row["default_country"],
         total=row["rows_total"],
+        language=negotiate(row["locale"]),
     )
 
 
@@ -166,7 +170,7 @@ async def _store_batch(plan: _Plan, read: Sequence[Row | Failure]) -> Tally:
     )
     if row is None:
         raise TypeError("SELECT gave no row")
-    reason = f"The plan allows {limit} contacts at a time, and they are used up."
+    reason = text("row_plan", value=limit)
     failures += [
         Failure(found.line, "", found.number, reason, found.cells) for found in map(rows.__getitem__, row["refused"])
     ]
@@ -174,7 +178,7 @@ async def _store_batch(plan: _Plan, read: Sequence[Row | Failure]) -> Tally:
     tally.updated += row["filled"]
     tally.skipped += row["present"] - row["filled"]
     tally.failed += len(failures)
-    await _keep_failures(plan.import_id, failures)
+    await _keep_failures(plan, failures)
     return tally
 
 
@@ -225,15 +229,15 @@ async def _labels(plan: _Plan, rows: Sequence[Row]) -> list[list[int]]:
     return [list(dict.fromkeys([*common, *(ids[name] for name in row.labels)])) for row in rows]
 
 
-async def _keep_failures(import_id: int, failures: Sequence[Failure]) -> None:
+async def _keep_failures(plan: _Plan, failures: Sequence[Failure]) -> None:
     await database.execute(
         'INSERT INTO import_errors (import_id, line, "column", value, reason, row, created_at)'
         " SELECT $1, f.*, now() FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::text[]) AS f",
-        import_id,
+        plan.import_id,
         [failure.line for failure in failures],
         [failure.column[:120] for failure in failures],
         [failure.value[:500] for failure in failures],
-        [failure.reason for failure in failures],
+        [localize(failure.reason, plan.language) for failure in failures],
         [database.encode_json(failure.cells) for failure in failures],
     )
 

@@ -19,11 +19,12 @@ from core.contacts.publics import ensure_open
 from core.contacts.reader import FileForm, UnreadableFileError, detect_form, read_records, write_row
 from core.contacts.tables import PublicType
 from core.contacts.upload_files import FOLDER
-from core.errors import ConflictError, InvalidInputError, NotFoundError, PlatformError, TooLargeError
+from core.errors import ConflictError, InvalidInputError, NotFoundError, TooLargeError
 from core.jobs.services import create_job
 from core.jobs.tables import JobStatus
 from core.pagination import PageQuery
 from core.runtime import config
+from core.texts import text
 
 MAXIMUM_BYTES = 64 * 2**20
 ERRORS_PAGE = 1000
@@ -163,11 +164,11 @@ async def _check(user_id: int, options: ImportOptions) -> None:
     """Refuse options that do not fit, naming all of them."""
     errors: dict[str, list[str]] = {}
     if not is_country(options.default_country):
-        errors["default_country"] = ["There is no such country."]
+        errors["default_country"] = [text("no_such_country")]
     if options.public_id is not None and options.public_name is not None:
-        errors["public_name"] = ["Leave this out when public_id names an audience."]
+        errors["public_name"] = [text("public_twice")]
     elif options.public_name is not None and not options.public_name.strip():
-        errors["public_name"] = ["This field is required."]
+        errors["public_name"] = [text("required")]
     async with database.unit_of_work():
         try:
             await ensure_labels(user_id, options.labels, "labels")
@@ -176,8 +177,10 @@ async def _check(user_id: int, options: ImportOptions) -> None:
         if options.public_id is not None:
             try:
                 await ensure_open(user_id, options.public_id)
-            except PlatformError as error:
-                errors["public_id"] = [str(error)]
+            except NotFoundError:
+                errors["public_id"] = [text("no_such_audience", id=options.public_id)]
+            except ConflictError:
+                errors["public_id"] = [text("audience_is_dynamic")]
     if errors:
         raise InvalidInputError(errors)
 
@@ -197,9 +200,9 @@ def _inspect(path: Path, options: ImportOptions) -> tuple[FileRead, int]:
         form = detect_form(path)
         found, rows = _map(path, form, options)
     except UnreadableFileError as error:
-        raise InvalidInputError({"file": [str(error)]}) from None
+        raise InvalidInputError({"file": [error.args[0]]}) from None
     except UnknownMappingError as error:
-        raise InvalidInputError({f"mapping.{error.column}": [str(error)]}) from None
+        raise InvalidInputError({f"mapping.{error.column}": [error.args[0]]}) from None
     return FileRead(form, found), rows
 
 
@@ -207,13 +210,13 @@ def _map(path: Path, form: FileForm, options: ImportOptions) -> tuple[FileMap, i
     records = read_records(path, form)
     first = next(records, None)
     if first is None:
-        raise UnreadableFileError("The file has no rows.")
+        raise UnreadableFileError(text("file_no_rows"))
     if first.broken:
-        raise UnreadableFileError(f"Line {first.line}: a quote is opened and never closed.")
+        raise UnreadableFileError(text("file_quote", line=first.line))
     found = map_columns(first.cells, options.mapping, options.default_country)
     rows = sum(1 for _ in records) + (0 if found.header else 1)
     if rows == 0:
-        raise UnreadableFileError("The file has no rows below its headers.")
+        raise UnreadableFileError(text("file_headers_only"))
     return found, rows
 
 

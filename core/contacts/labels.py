@@ -9,6 +9,7 @@ from core import database
 from core.contacts.schemas import LabelCreate, LabelRead, LabelUpdate
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.pagination import PageQuery
+from core.texts import text
 
 MAXIMUM_OF_TENANT = 1000
 
@@ -135,7 +136,7 @@ async def ensure_labels(user_id: int, label_ids: Iterable[int], field: str) -> N
     )
     missing = sorted(set(wanted) - {row["id"] for row in rows})
     if missing:
-        raise InvalidInputError({field: [f"There is no label {missing[0]}."]})
+        raise InvalidInputError({field: [text("no_such_label", id=missing[0])]})
 
 
 async def ensure_label_names(user_id: int, names: Sequence[str]) -> dict[str, int]:
@@ -159,7 +160,7 @@ async def ensure_label_names(user_id: int, names: Sequence[str]) -> dict[str, in
 def _name(written: str) -> str:
     name = " ".join(written.split())
     if not name:
-        raise InvalidInputError({"name": ["This field is required."]})
+        raise InvalidInputError({"name": [text("required")]})
     return name
 
 

@@ -9,6 +9,7 @@ import msgspec
 from core.contacts.numbers import UnusableNumberError, normalize_number
 from core.contacts.reader import MAXIMUM_COLUMNS, UnreadableFileError
 from core.contacts.schemas import MAXIMUM_VARIABLES, OWN_FIELDS
+from core.texts import text
 
 NUMBER = "number"
 NAME = "name"
@@ -65,7 +66,7 @@ def map_columns(first_row: Sequence[str], chosen: Mapping[str, str], country: st
         UnknownMappingError: ``chosen`` does not fit the file.
     """
     if len(first_row) > MAXIMUM_COLUMNS:
-        raise UnreadableFileError(f"The file has {len(first_row)} columns; {MAXIMUM_COLUMNS} are the most.")
+        raise UnreadableFileError(text("file_columns", found=len(first_row), value=MAXIMUM_COLUMNS))
     headers = [" ".join(cell.split()) for cell in first_row]
     while headers and not headers[-1]:
         headers.pop()
@@ -77,13 +78,10 @@ def map_columns(first_row: Sequence[str], chosen: Mapping[str, str], country: st
     fields = _apply(headers, guess, chosen)
     if NUMBER not in fields:
         listed = ", ".join(header for header in headers if header)[:200]
-        raise UnreadableFileError(
-            "No column holds the numbers. Call it, for example, numero, telefone, celular, whatsapp or phone."
-            f" The first row is: {listed}."
-        )
+        raise UnreadableFileError(text("file_no_numbers", listed=listed))
     variables = sum(field.startswith(VARIABLE) for field in fields)
     if variables > MAXIMUM_VARIABLES:
-        raise UnreadableFileError(f"The file has {variables} columns for variables; {MAXIMUM_VARIABLES} are the most.")
+        raise UnreadableFileError(text("file_variables", found=variables, value=MAXIMUM_VARIABLES))
     columns = [Column(header, field) for header, field in zip(headers, fields, strict=True)]
     return FileMap(columns, header=has_header)
 
@@ -156,13 +154,13 @@ def _check(chosen: Mapping[str, str], headers: Sequence[str]) -> None:
     used: set[str] = set()
     for column, field in chosen.items():
         if column.casefold() not in known:
-            raise UnknownMappingError(column, "The file has no such column.")
+            raise UnknownMappingError(column, text("mapping_column"))
         name = field.removeprefix(VARIABLE)
         own = field in {NUMBER, NAME, LABELS, IGNORE}
         if not own and (name == field or not re.fullmatch(r"[^\W\d]\w{0,59}", name) or name in OWN_FIELDS):
-            raise UnknownMappingError(column, "Must be number, name, labels, ignore or variables.<name>.")
+            raise UnknownMappingError(column, text("mapping_meaning"))
         if field != IGNORE and field in used:
-            raise UnknownMappingError(column, f"Another column is {field} already.")
+            raise UnknownMappingError(column, text("mapping_taken", field=field))
         used.add(field)
 
 

@@ -6,6 +6,8 @@ import unicodedata
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult
 
+from core.texts import Text, text
+
 DEFAULT_COUNTRY = "BR"
 MAXIMUM_DIGITS = 15
 """Of E.164, country code included."""
@@ -25,7 +27,7 @@ _WRITTEN = re.compile(r"\+?[\d\s().\-/]+")
 class UnusableNumberError(ValueError):
     """The text is no number one could write to; ``str(error)`` says why, ``code`` names the case for programs."""
 
-    def __init__(self, code: str, reason: str) -> None:
+    def __init__(self, code: str, reason: Text) -> None:
         super().__init__(reason)
         self.code = code
 
@@ -47,7 +49,7 @@ def normalize_number(written: str, country: str = DEFAULT_COUNTRY) -> str:
     number = _parse(_plain(written), country)
     kind = phonenumbers.number_type(number)
     if kind == PhoneNumberType.PREMIUM_RATE:
-        raise UnusableNumberError("premium_rate", "This is a premium-rate number; perhaps the area code is missing.")
+        raise UnusableNumberError("premium_rate", text("number_premium"))
     if kind == PhoneNumberType.UNKNOWN and not _is_old_brazilian_mobile(number):
         raise _refusal(number)
     return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
@@ -57,33 +59,31 @@ def _plain(written: str) -> str:
     """Take off what a copy brings along, and refuse what is no number at all."""
     folded = unicodedata.normalize("NFKC", written).translate(_DASHES)
     # Invisible marks of direction come with numbers that are copied from WhatsApp.
-    text = "".join(char for char in folded if unicodedata.category(char) != "Cf").strip().removeprefix("'").strip()
-    text = _SCHEME.sub("", text).replace("(+", "+(")
-    if not text:
-        raise UnusableNumberError("empty", "There is no number.")
-    if _SCIENTIFIC.fullmatch(text):
-        raise UnusableNumberError(
-            "scientific", "The spreadsheet replaced digits by an exponent, and they are lost: store the column as text."
-        )
-    address = _ADDRESS.fullmatch(text)
+    plain = "".join(char for char in folded if unicodedata.category(char) != "Cf").strip().removeprefix("'").strip()
+    plain = _SCHEME.sub("", plain).replace("(+", "+(")
+    if not plain:
+        raise UnusableNumberError("empty", text("number_empty"))
+    if _SCIENTIFIC.fullmatch(plain):
+        raise UnusableNumberError("scientific", text("number_exponent"))
+    address = _ADDRESS.fullmatch(plain)
     if address is not None:
         return f"+{address['digits']}"
-    decimal = _WHOLE_AS_DECIMAL.fullmatch(text)
+    decimal = _WHOLE_AS_DECIMAL.fullmatch(plain)
     if decimal is not None:
-        text = decimal["whole"]
-    if any(char.isalpha() for char in text):
-        raise UnusableNumberError("letters", "A number has no letters.")
-    if not _WRITTEN.fullmatch(text):
-        raise UnusableNumberError("characters", "A number has digits, spaces and ( ) - . + only.")
-    return text
+        plain = decimal["whole"]
+    if any(char.isalpha() for char in plain):
+        raise UnusableNumberError("letters", text("number_letters"))
+    if not _WRITTEN.fullmatch(plain):
+        raise UnusableNumberError("characters", text("number_characters"))
+    return plain
 
 
-def _parse(text: str, country: str) -> PhoneNumber:
-    digits = re.sub(r"\D", "", text)
-    international = text.startswith("+") or digits.startswith("00")
-    digits = digits.removeprefix("00") if not text.startswith("+") else digits
+def _parse(written: str, country: str) -> PhoneNumber:
+    digits = re.sub(r"\D", "", written)
+    international = written.startswith("+") or digits.startswith("00")
+    digits = digits.removeprefix("00") if not written.startswith("+") else digits
     if len(digits) > MAXIMUM_DIGITS:
-        raise UnusableNumberError("too_long", "These are more digits than a number has: write one number only.")
+        raise UnusableNumberError("too_long", text("number_digits"))
     number = _try_parse(f"+{digits}" if international else digits, country)
     if international or phonenumbers.is_possible_number_with_reason(number) != ValidationResult.TOO_LONG:
         return number
@@ -92,12 +92,12 @@ def _parse(text: str, country: str) -> PhoneNumber:
     return with_code if phonenumbers.is_valid_number(with_code) else number
 
 
-def _try_parse(text: str, country: str) -> PhoneNumber:
+def _try_parse(written: str, country: str) -> PhoneNumber:
     try:
-        return phonenumbers.parse(text, country)
+        return phonenumbers.parse(written, country)
     except NumberParseException as error:
         if error.error_type == NumberParseException.INVALID_COUNTRY_CODE:
-            raise UnusableNumberError("country_code", "No country has this country code.") from None
+            raise UnusableNumberError("country_code", text("number_country")) from None
         raise _too_short() from None
 
 
@@ -114,12 +114,9 @@ def _refusal(number: PhoneNumber) -> UnusableNumberError:
         case ValidationResult.TOO_SHORT | ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
             return _too_short()
         case ValidationResult.TOO_LONG:
-            return UnusableNumberError("too_long", "These are more digits than a number of that country has.")
-    return UnusableNumberError(
-        "not_in_use",
-        "No such number can exist in that country: check the area code, or write + and the code of another country.",
-    )
+            return UnusableNumberError("too_long", text("number_long"))
+    return UnusableNumberError("not_in_use", text("number_not_in_use"))
 
 
 def _too_short() -> UnusableNumberError:
-    return UnusableNumberError("too_short", "Digits are missing: write area code and number.")
+    return UnusableNumberError("too_short", text("number_short"))

@@ -56,7 +56,7 @@ async def create_public(user_id: int, new: PublicCreate) -> PublicRead:
     if dynamic and new.filters is None:
         raise InvalidInputError({"filters": [text("required")]})
     if not dynamic and new.filters is not None:
-        raise InvalidInputError({"filters": ["Only a dynamic audience (type 2) has filters."]})
+        raise InvalidInputError({"filters": [text("filters_type")]})
     async with database.unit_of_work():
         await _ensure_filter_labels(user_id, new.filters)
         public_id = await database.fetch_value(
@@ -80,7 +80,7 @@ async def update_public(user_id: int, public_id: int, changes: PublicUpdate) -> 
         filters = present.filters
         if changes.filters is not UNSET:
             if present.type != PublicType.DYNAMIC:
-                raise InvalidInputError({"filters": ["Only a dynamic audience (type 2) has filters."]})
+                raise InvalidInputError({"filters": [text("filters_type")]})
             filters = changes.filters
             await _ensure_filter_labels(user_id, filters)
         await database.execute(

@@ -11,6 +11,7 @@ from core.contacts.filters import BLOCKED, LIVE, ContactFilter, Parameters, cont
 from core.contacts.schemas import ContactRead, Selection
 from core.errors import InvalidInputError, NotFoundError
 from core.pagination import PageQuery
+from core.texts import text
 
 Contacts = Sequence[ContactRead]
 
@@ -62,7 +63,7 @@ async def scroll_contacts(
 ) -> tuple[Contacts, str | None]:
     """Return the contacts after ``cursor`` (empty: the first), newest first, and the cursor of those that follow."""
     if query.sort not in {None, "-id"}:
-        raise InvalidInputError({"sort": ["With a cursor the order is -id."]})
+        raise InvalidInputError({"sort": [text("cursor_order")]})
     before = _position(cursor)
     parameters = Parameters()
     where = await _conditions(user_id, wanted, public_id, parameters)
@@ -107,7 +108,7 @@ def _position(cursor: str) -> int | None:
     if not cursor:
         return None
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) < len(str(2**63))):
-        raise InvalidInputError({"cursor": ["Is not a cursor of this list."]})
+        raise InvalidInputError({"cursor": [text("cursor")]})
     return int(cursor)
 
 

@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from core.texts import text
+
 DELIMITERS = (";", ",", "\t", "|")
 MAXIMUM_COLUMNS = 200
 MAXIMUM_LINES_OF_ROW = 100
@@ -97,19 +99,19 @@ def _neutralize(cell: str) -> str:
 def _detect_encoding(stream: BinaryIO) -> str:
     head = stream.read(_SAMPLE_BYTES)
     if not head:
-        raise UnreadableFileError("The file is empty.")
+        raise UnreadableFileError(text("file_empty"))
     if head.startswith((_EXCEL, _OLD_EXCEL)):
-        raise UnreadableFileError("This is an Excel workbook: save it as CSV and send that.")
+        raise UnreadableFileError(text("file_excel"))
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         candidates: tuple[str, ...] = ("utf-16",)
     else:
         candidates = ("utf-8-sig", "cp1252")
         if _BINARY.search(head):
-            raise UnreadableFileError("This is no text file: send a CSV file.")
+            raise UnreadableFileError(text("file_binary"))
     for encoding in candidates:
         if _decodes(stream, encoding):
             return encoding
-    raise UnreadableFileError("The text is neither UTF-8 nor Windows-1252: save the file as CSV UTF-8.")
+    raise UnreadableFileError(text("file_encoding"))
 
 
 def _decodes(stream: BinaryIO, encoding: str) -> bool:
@@ -119,7 +121,7 @@ def _decodes(stream: BinaryIO, encoding: str) -> bool:
     try:
         while chunk := stream.read(_CHUNK_BYTES):
             if "\0" in decoder.decode(chunk):
-                raise UnreadableFileError("This is no text file: send a CSV file.")
+                raise UnreadableFileError(text("file_binary"))
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False

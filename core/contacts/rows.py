@@ -7,6 +7,7 @@ import msgspec
 from core.contacts.mapping import LABELS, NAME, NUMBER, VARIABLE, Column
 from core.contacts.numbers import UnusableNumberError, normalize_number
 from core.contacts.reader import Record, plain_cell
+from core.texts import Text, text
 
 MAXIMUM_NAME = 160
 MAXIMUM_VALUE = 1000
@@ -39,7 +40,7 @@ class Failure(msgspec.Struct, frozen=True):
 class Refusal(ValueError):  # noqa: N818 - a verdict on a cell, never seen outside this module
     """What is wrong with a cell."""
 
-    def __init__(self, column: str, value: str, reason: str) -> None:
+    def __init__(self, column: str, value: str, reason: Text) -> None:
         super().__init__(reason)
         self.column = column
         self.value = value
@@ -50,27 +51,27 @@ def read_row(record: Record, columns: Sequence[Column], country: str) -> Row | F
     try:
         return _read(record, columns, country)
     except Refusal as refusal:
-        return Failure(record.line, refusal.column, refusal.value[:500], str(refusal), record.cells)
+        return Failure(record.line, refusal.column, refusal.value[:500], refusal.args[0], record.cells)
 
 
 def _read(record: Record, columns: Sequence[Column], country: str) -> Row:
     if record.broken:
-        raise Refusal("", record.cells[0], "A quote is opened here and never closed.")
+        raise Refusal("", record.cells[0], text("row_quote"))
     extra = next((cell for cell in record.cells[len(columns) :] if cell.strip()), None)
     if extra is not None:
-        raise Refusal("", extra, "The row has more cells than the first row.")
+        raise Refusal("", extra, text("row_cells"))
     row = Row(record.line, "", "", {}, [], record.cells)
     written = ""
     for column, cell in zip(columns, record.cells, strict=False):
-        text = plain_cell(cell)
+        plain = plain_cell(cell)
         if column.field == NUMBER:
-            written = text
+            written = plain
         elif column.field == NAME:
-            row.name = _limited(column, " ".join(text.split()), MAXIMUM_NAME)
+            row.name = _limited(column, " ".join(plain.split()), MAXIMUM_NAME)
         elif column.field == LABELS:
-            row.labels = _label_names(column, text)
-        elif column.field.startswith(VARIABLE) and text:
-            row.variables[column.field.removeprefix(VARIABLE)] = _limited(column, text, MAXIMUM_VALUE)
+            row.labels = _label_names(column, plain)
+        elif column.field.startswith(VARIABLE) and plain:
+            row.variables[column.field.removeprefix(VARIABLE)] = _limited(column, plain, MAXIMUM_VALUE)
     row.number = _number(written, columns, country)
     return row
 
@@ -80,18 +81,18 @@ def _number(written: str, columns: Sequence[Column], country: str) -> str:
         return normalize_number(written, country)
     except UnusableNumberError as error:
         header = next(column.header for column in columns if column.field == NUMBER)
-        raise Refusal(header, written, str(error)) from None
+        raise Refusal(header, written, error.args[0]) from None
 
 
-def _limited(column: Column, text: str, limit: int) -> str:
-    if len(text) > limit:
-        raise Refusal(column.header, text, f"This is longer than {limit} characters.")
-    return text
+def _limited(column: Column, cell: str, limit: int) -> str:
+    if len(cell) > limit:
+        raise Refusal(column.header, cell, text("row_long", value=limit))
+    return cell
 
 
-def _label_names(column: Column, text: str) -> list[str]:
-    parts = (" ".join(part.split()) for part in text.replace(";", ",").replace("|", ",").split(","))
+def _label_names(column: Column, cell: str) -> list[str]:
+    parts = (" ".join(part.split()) for part in cell.replace(";", ",").replace("|", ",").split(","))
     names = list(dict.fromkeys(_limited(column, part, MAXIMUM_LABEL) for part in parts if part))
     if len(names) > MAXIMUM_LABELS_OF_ROW:
-        raise Refusal(column.header, text, f"These are more than {MAXIMUM_LABELS_OF_ROW} labels.")
+        raise Refusal(column.header, cell, text("row_labels", value=MAXIMUM_LABELS_OF_ROW))
     return names

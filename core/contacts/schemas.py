@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from core.contacts.filters import ContactFilter, Id, LabelIds
+from core.texts import text
 
 MAXIMUM_VARIABLES = 50
 MAXIMUM_SELECTED = 1000
@@ -123,9 +124,9 @@ class Selection(_Input, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse a selection that says both or nothing."""
         if (self.ids is None) == (self.filter is None):
-            raise ValueError("Name the contacts by ids or by filter, one of the two.")
+            raise ValueError(text("ids_or_filter"))
         if self.ids is not None and self.public_id is not None:
-            raise ValueError("public_id narrows a filter; leave it out with ids.")
+            raise ValueError(text("public_narrows"))
 
 
 class LabelSelection(Selection, frozen=True, kw_only=True):
@@ -138,9 +139,9 @@ class LabelSelection(Selection, frozen=True, kw_only=True):
         """Refuse what would change nothing or contradicts itself."""
         Selection.__post_init__(self)
         if not self.add and not self.remove:
-            raise ValueError("Name at least one label to add or to remove.")
+            raise ValueError(text("labels_to_change"))
         if set(self.add) & set(self.remove):
-            raise ValueError("A label cannot be added and removed at once.")
+            raise ValueError(text("labels_both"))
 
 
 class Affected(msgspec.Struct, frozen=True):

@@ -99,11 +99,11 @@ async def delete_contact(user_id: int, contact_id: int) -> None:
 def read_number(written: str, country: str) -> tuple[str | None, dict[str, list[str]]]:
     """Return the E.164 digits of a number in a request, and the errors of its fields."""
     if not is_country(country):
-        return None, {"country": ["There is no such country."]}
+        return None, {"country": [text("no_such_country")]}
     try:
         return normalize_number(written, country), {}
     except UnusableNumberError as error:
-        return None, {"number": [str(error)]}
+        return None, {"number": [error.args[0]]}
 
 
 def _check(new: ContactCreate) -> str | None:
@@ -117,10 +117,10 @@ def _check(new: ContactCreate) -> str | None:
             number, found = read_number(new.number, new.country)
             errors.update(found)
         if new.addresses:
-            errors["addresses"] = ["Only a group (type 2) is given addresses."]
+            errors["addresses"] = [text("group_addresses")]
     else:
         if new.number is not None:
-            errors["number"] = ["A group (type 2) has addresses instead of a number."]
+            errors["number"] = [text("group_number")]
         if not new.addresses:
             errors["addresses"] = [text("required")]
         errors.update(_provider_errors(new.addresses))
@@ -134,7 +134,7 @@ def _changed_number(present: ContactRead, changes: ContactUpdate) -> str | None:
     number = present.number
     if changes.number is not UNSET and changes.number != present.number:
         if present.type == ContactType.GROUP:
-            errors["number"] = ["A group (type 2) has addresses instead of a number."]
+            errors["number"] = [text("group_number")]
         else:
             number, found = read_number(changes.number, changes.country)
             errors.update(found)

@@ -62,6 +62,73 @@ def literal_arguments(function: str) -> set[str]:
     return found
 
 
+def untranslated_sentences(path: Path) -> list[str]:
+    """Where a domain hands a user an English sentence that no catalogue knows."""
+    return [
+        f"{path}:{part.lineno}"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for part in told(node)
+        if any(map(is_sentence, ast.walk(part)))
+    ]
+
+
+def told(node: ast.AST) -> list[ast.expr]:
+    """What a node says about fields: the arguments of an error, or what is kept to become one."""
+    match node:
+        case ast.Call(func, args) if ast.unparse(func) in FIELD_ERRORS or ast.unparse(func).endswith(".append"):
+            return args
+        case ast.Assign([target], value) if ast.unparse(target).startswith("errors["):
+            return [value]
+        case ast.Yield(ast.Tuple(parts)):
+            return parts
+    return []
+
+
+def is_sentence(node: ast.AST) -> bool:
+    """Whether a text has several words; keys and names of fields have one, and SQL is written in capitals."""
+    if isinstance(node, ast.JoinedStr):
+        written = "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        written = node.value
+    else:
+        return False
+    return bool(re.fullmatch(r"[A-Z][a-z]*\s.*[.:!]", written, re.DOTALL))
+
+
+FIELD_ERRORS = {
+    *("InvalidInputError", "ValueError", "UnusableNumberError", "UnreadableFileError", "UnknownMappingError"),
+    *("Refusal", "TemplateError", "Failure"),
+}
+"""Errors whose texts stand under a field, and have no code that a translation could be found by."""
+
+DOMAIN_SOURCES = [
+    path
+    for path in SOURCES
+    if (path.parent / "piccolo_app.py").exists() or path.name in {"pagination.py", "request.py", "validation.py"}
+]
+
+
+def test_no_field_is_refused_in_english_alone() -> None:
+    assert len(DOMAIN_SOURCES) > 50
+    assert [place for path in DOMAIN_SOURCES for place in untranslated_sentences(path)] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'raise InvalidInputError({"labels": ["Name a label."]})',
+        'errors["number"] = ["Name a number."]',
+        'errors.setdefault("a", []).append(f"There is no number {number}.")',
+        'raise ValueError(f"Name {what} first.")',
+        'def f():\n    yield "messages", "One message."',
+    ],
+)
+def test_an_english_sentence_is_noticed(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "services.py"
+    path.write_text(line)
+    assert len(untranslated_sentences(path)) == 1
+
+
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_every_error_is_translated(language: str) -> None:
     assert error_codes() - catalog(language)["errors"].keys() == set()

@@ -10,6 +10,7 @@ import pytest
 
 from core import database
 from core.campaigns.completion import complete_finished
+from core.campaigns.rendering import FILTERS
 from core.campaigns.tables import RecipientState
 from core.campaigns.transitions import FROM_ANY_ATTEMPT, FROM_LEASED
 from tests.core.campaigns.making import (
@@ -526,3 +527,15 @@ class TestProgress:
         assert data["progress"] == 25
         totals = data["totals"]
         assert (totals["pending"], totals["accepted"], totals["sent"]) == (2, 1, 1)
+
+
+async def test_a_draft_is_refused_in_the_callers_language(tenant: httpx.AsyncClient, user: Member) -> None:
+    await give_plan(user.id)
+    draft = {"name": "Natal", "messages": [{"content": "Oi {{ nome | loud }}"}], "number_ids": [2**40]}
+    answer = await tenant.post("/api/campaigns", json=draft, headers={"Accept-Language": "pt-BR"})
+    assert answer.json()["errors"] == {
+        "messages.0.content": [
+            "Linha 1: não existe o filtro loud; os permitidos são " + ", ".join(sorted(FILTERS)),
+        ],
+        "number_ids": [f"Não existe o número {2**40}."],
+    }

@@ -373,3 +373,19 @@ async def test_another_tenants_contact_does_not_exist(tenant: httpx.AsyncClient,
 
     assert [answer.status_code for answer in answers] == [404, 404, 404]
     assert await show(stranger, f"contacts/{foreign['id']}") == foreign
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("en", "A number has no letters."),
+        ("pt-BR", "Um número não tem letras."),
+        ("es", "Un número no tiene letras."),
+    ],
+)
+async def test_a_refused_number_is_explained_in_the_callers_language(
+    tenant: httpx.AsyncClient, language: str, expected: str
+) -> None:
+    answer = await tenant.post("/api/contacts", json={"number": "ramal x"}, headers={"Accept-Language": language})
+    assert answer.json()["errors"] == {"number": [expected]}
+    assert answer.json()["detail"] == expected

@@ -7,10 +7,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from core import database
 from core.config import PlatformConfig
 from core.contacts import imports
 from core.contacts.upload_files import FOLDER
 from tests.core.contacts.making import add, add_contact, counts, run_import, show, upload
+from tests.factories import Member
 
 NO_NUMBERS = (
     "No column holds the numbers. Call it, for example, numero, telefone, celular, whatsapp or phone."
@@ -134,7 +136,7 @@ async def test_a_file_that_holds_no_contacts_is_refused_and_nothing_is_kept(
         ({"default_country": "XX"}, {"default_country": ["There is no such country."]}),
         ({"default_country": "brazil"}, {"default_country": ["Does not have the required form."]}),
         ({"public_id": "abc"}, {"public_id": ["Must be a whole number."]}),
-        ({"public_id": "1099511627776"}, {"public_id": ["No audience 1099511627776 was found."]}),
+        ({"public_id": "1099511627776"}, {"public_id": ["There is no audience 1099511627776."]}),
         ({"labels": "x"}, {"labels": ["Must be a list."]}),
         ({"labels": "1099511627776"}, {"labels": ["There is no label 1099511627776."]}),
         ({"mapping": "[]"}, {"mapping": ["Must be an object."]}),
@@ -146,7 +148,7 @@ async def test_a_file_that_holds_no_contacts_is_refused_and_nothing_is_kept(
             {"public_name": "x", "public_id": "1099511627776", "labels": "1099511627776"},
             {
                 "public_name": ["Leave this out when public_id names an audience."],
-                "public_id": ["No audience 1099511627776 was found."],
+                "public_id": ["There is no audience 1099511627776."],
                 "labels": ["There is no label 1099511627776."],
             },
         ),
@@ -169,9 +171,7 @@ async def test_a_dynamic_audience_cannot_be_imported_into(tenant: httpx.AsyncCli
     answer = await upload(tenant, GOOD, public_id=str(public["id"]))
 
     assert answer.status_code == 422
-    assert answer.json()["errors"] == {
-        "public_id": [f"Audience {public['id']} is dynamic: change its filters instead."]
-    }
+    assert answer.json()["errors"] == {"public_id": ["This audience is dynamic: its filters choose its contacts."]}
 
 
 async def test_a_form_without_file_or_of_another_kind_is_refused(tenant: httpx.AsyncClient) -> None:
@@ -271,3 +271,10 @@ async def test_another_tenants_import_does_not_exist(tenant: httpx.AsyncClient, 
     assert [answer.status_code for answer in answers] == [404, 404, 404]
     assert (joining.status_code, list(joining.json()["errors"])) == (422, ["public_id"])
     assert await show(stranger, "imports") == [theirs]
+
+
+async def test_reasons_are_kept_in_the_language_of_the_account(tenant: httpx.AsyncClient, user: Member) -> None:
+    await database.execute("UPDATE users SET locale = 'pt-BR' WHERE id = $1", user.id)
+    done = await run_import(tenant, "Nome;Celular\nLua;ramal\n")
+    rows = (await tenant.get(f"/api/imports/{done['id']}/errors.csv")).text.splitlines()
+    assert rows[1] == "Lua;ramal;Um número não tem letras."
