@@ -1,5 +1,6 @@
 """A number's session on a WAHA server: create, sign in, ask, stop, sign out, delete."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -40,6 +41,7 @@ class Me(msgspec.Struct):
 class _Session(msgspec.Struct):
     status: str = ""
     me: Me | None = None
+    config: object = None
 
 
 class _Qr(msgspec.Struct):
@@ -57,15 +59,13 @@ class Sessions:
         self._connection = connection
 
     async def open(self, sender: Sender, webhook: WebhookTarget) -> SenderReport:
-        """Create the session, or give an existing one our configuration, and start it."""
+        """Create the session, or give an existing one our configuration, and start it unless it runs."""
         doing = "creating the session"
         config = _config(sender, webhook)
         create = Change("POST", "/api/sessions", {"name": session_of(sender), "start": True, "config": config})
         response = await self._connection.change(sender.server, create, doing=doing, accept=(_UNPROCESSABLE,))
         if response.status_code == _UNPROCESSABLE:
-            # It exists; or WAHA refuses the name, and then the PUT answers 404 or 422 and raises.
-            replace = Change("PUT", f"/api/sessions/{session_path(sender)}", {"config": config})
-            response = await self._connection.change(sender.server, replace, doing=doing)
+            response = await self._configure(sender, config, doing)
         report = _read_session(response, doing) if response.content else await self.state(sender)
         if report.state in {SenderState.STOPPED, SenderState.FAILED}:
             verb = "start" if report.state is SenderState.STOPPED else "restart"
@@ -73,6 +73,15 @@ class Sessions:
             await self._order(sender, verb, doing="starting the session", accept=_UNPROCESSABLE)
             report = await self.state(sender)
         return report
+
+    async def _configure(self, sender: Sender, config: Mapping[str, object], doing: str) -> httpx.Response:
+        """Give a session that exists our configuration, unless it has it: a PUT stops and starts one that runs."""
+        path = f"/api/sessions/{session_path(sender)}"
+        present = await self._connection.get(sender.server, path, {}, doing=doing, accept=(_NOT_FOUND,))
+        if present.status_code != _NOT_FOUND and holds(decode(present, _Session, doing).config, config):
+            return present
+        # Where WAHA refused the name, this answers 404 or 422 and raises.
+        return await self._connection.change(sender.server, Change("PUT", path, {"config": config}), doing=doing)
 
     async def challenge(self, sender: Sender, phone: str = "") -> Challenge:
         """Return the QR text, or a pairing code for ``phone``."""
@@ -116,6 +125,18 @@ class Sessions:
     async def _order(self, sender: Sender, verb: str, *, doing: str, accept: int) -> None:
         call = Change("POST", f"/api/sessions/{session_path(sender)}/{verb}")
         await self._connection.change(sender.server, call, doing=doing, accept=(accept,))
+
+
+def holds(present: object, wanted: object) -> bool:
+    """Whether a configuration is as we want it; what it says beyond that is WAHA's own, or its administrator's.
+
+    Lists are compared whole: one webhook more would be somebody else's.
+    """
+    if isinstance(wanted, Mapping):
+        return isinstance(present, Mapping) and all(holds(present.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list) and isinstance(present, list):
+        return len(present) == len(wanted) and all(map(holds, present, wanted))
+    return present == wanted
 
 
 def read_report(status: str, me: Me | None, timelock: Timelock | None, now: datetime) -> SenderReport:

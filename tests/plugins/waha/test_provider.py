@@ -192,6 +192,56 @@ async def test_open_again_keeps_the_sign_in_and_changes_the_webhook(provider: Wa
     assert session["config"]["webhooks"][0]["url"] == "https://p.example/moved"
 
 
+async def test_open_again_leaves_a_running_session_alone(
+    provider: WahaProvider, waha: Waha, receiver: ScriptedServer
+) -> None:
+    sender = await connect(provider, waha, receiver.url)
+    await waha.until("snd_17", "WORKING")
+    before = (await waha.http.get("/api/sessions/snd_17")).json()
+    report = await provider.open(sender, WebhookTarget(receiver.url))
+    assert report.state is SenderState.CONNECTED
+    # Its time of activity is that of its last change of status.
+    assert (await waha.http.get("/api/sessions/snd_17")).json() == before
+
+
+async def present_config(provider: WahaProvider) -> dict[str, Any]:
+    """The configuration that a new session is given."""
+    created = Answer(201, b'{"name": "snd_17", "status": "STARTING", "config": {}, "me": null}')
+    async with ScriptedServer(created) as server:
+        await provider.open(sender_on(server.url), HOOK)
+        config: dict[str, Any] = json.loads(server.requests[0].body)["config"]
+    return config
+
+
+@pytest.mark.parametrize(
+    ("more", "methods"),
+    [
+        ({}, ["POST", "GET"]),
+        ({"debug": False, "proxy": {"server": "10.0.0.1:3128"}}, ["POST", "GET"]),
+        ({"metadata": {"number_id": "18"}}, ["POST", "GET", "PUT"]),
+        ({"webjs": None}, ["POST", "GET", "PUT"]),
+        ({"webhooks": []}, ["POST", "GET", "PUT"]),
+    ],
+)
+async def test_open_changes_only_what_differs(provider: WahaProvider, more: dict[str, Any], methods: list[str]) -> None:
+    session = {"name": "snd_17", "status": "WORKING", "config": {**await present_config(provider), **more}, "me": None}
+    present = {"/api/sessions/snd_17": Answer(200, json.dumps(session).encode())}
+    async with ScriptedServer(Answer(422, b"{}"), present) as server:
+        report = await provider.open(sender_on(server.url), HOOK)
+        assert [request.method for request in server.requests] == methods
+    assert report.state is SenderState.CONNECTED
+
+
+@pytest.mark.parametrize("secret", ["***", "another secret"])
+async def test_open_sets_a_webhook_secret_that_is_not_ours(provider: WahaProvider, secret: str) -> None:
+    config = await present_config(provider)
+    config["webhooks"][0]["hmac"]["key"] = secret
+    session = json.dumps({"name": "snd_17", "status": "WORKING", "config": config}).encode()
+    async with ScriptedServer(Answer(422, b"{}"), {"/api/sessions/snd_17": Answer(200, session)}) as server:
+        await provider.open(sender_on(server.url), HOOK)
+        assert [request.method for request in server.requests] == ["POST", "GET", "PUT"]
+
+
 @pytest.mark.parametrize("status", ["STOPPED", "FAILED"])
 async def test_open_revives_a_session(provider: WahaProvider, waha: Waha, status: str) -> None:
     sender = await connect(provider, waha)
