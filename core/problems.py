@@ -67,7 +67,7 @@ def render(error: Exception, *, language: str = ENGLISH, request_id: str = "") -
     if known.status_code == PlatformError.status_code:
         _log.error("request_failed", exc_info=error, request_id=request_id)
     errors = known.errors if isinstance(known, InvalidInputError) else {}
-    detail = _detail(known, language)
+    detail = detail_of(known, language)
     details = ProblemDetails(
         type="about:blank",
         title=title_text(type(known).code, known.title, language),
@@ -153,7 +153,8 @@ _BY_STATUS = {
 }
 
 
-def _detail(error: PlatformError, language: str) -> str:
+def detail_of(error: PlatformError, language: str) -> str:
+    """Return what an error says, in ``language``."""
     first = error.args[0]
     if isinstance(first, Text):
         return localize(first, language)

@@ -54,6 +54,11 @@ def title_text(code: str, english: str, language: str) -> str:
     return english if language == ENGLISH else catalog(language)["titles"].get(code, english)
 
 
+def blocker_text(code: str, english: str, language: str) -> str:
+    """Return why a campaign sends nothing, by the code of the reason; English where it is not translated."""
+    return english if language == ENGLISH else catalog(language)["blockers"].get(code, english)
+
+
 def negotiate(accept_language: str) -> str:
     """Return the language of ``LANGUAGES`` that an ``Accept-Language`` header prefers, else English."""
     ranked: list[tuple[float, str]] = []
@@ -68,7 +73,7 @@ def negotiate(accept_language: str) -> str:
 
 @lru_cache(maxsize=len(LANGUAGES))
 def catalog(language: str) -> Catalog:
-    """Return the tables ``titles``, ``errors``, ``fields``, ``types`` and ``nouns`` of a language."""
+    """Return the tables ``titles``, ``errors``, ``fields``, ``types``, ``nouns`` and ``blockers`` of a language."""
     source = files("core").joinpath("translations", f"{language}.toml").read_text(encoding="utf-8")
     return tomllib.loads(source)
 

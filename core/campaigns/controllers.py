@@ -27,7 +27,7 @@ from core.campaigns.versions import expecting
 from core.errors import InvalidInputError
 from core.idempotency.middleware import IDEMPOTENT
 from core.pagination import Page, PageQuery, Resource, build_page
-from core.problems import problem_responses
+from core.problems import language_of, problem_responses
 from core.security import current_user, requires_user
 from core.texts import text
 from core.versions import TAGGED, IfMatch, versioned
@@ -280,7 +280,8 @@ class CampaignResultController(Controller):
     )
     async def explain_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[Explanation]:
         """Say why nothing is being sent right now, and when the next message is due."""
-        return Resource(await explain.explain(current_user(request).id, campaign_id))
+        found = await explain.explain(current_user(request).id, campaign_id)
+        return Resource(explain.translate(found, language_of(request.scope)))
 
 
 def _parse_state(given: str | None) -> RecipientState | None:

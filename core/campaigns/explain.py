@@ -4,6 +4,7 @@ import random
 from datetime import datetime
 
 import asyncpg
+from msgspec import structs
 
 from core import database
 from core.campaigns import lanes
@@ -14,6 +15,7 @@ from core.campaigns.tables import CampaignStatus
 from core.clock import DatabaseClock
 from core.errors import NotFoundError
 from core.numbers import senders
+from core.texts import blocker_text
 
 TEXTS = {
     "draft": "The campaign has not been started.",
@@ -72,6 +74,12 @@ async def explain(user_id: int, campaign_id: int) -> Explanation:
     clock = DatabaseClock()
     await clock.sync()
     return await _explain_running(row, clock.now())
+
+
+def translate(found: Explanation, language: str) -> Explanation:
+    """Return an explanation whose reasons are told in ``language``."""
+    reasons = [structs.replace(one, text=blocker_text(one.code, one.text, language)) for one in found.reasons]
+    return structs.replace(found, reasons=reasons)
 
 
 async def _explain_running(row: asyncpg.Record, now: datetime) -> Explanation:

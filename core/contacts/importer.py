@@ -107,9 +107,7 @@ async def run_import(context: JobContext) -> Mapping[str, Any]:
 
 async def _store_all(context: JobContext, plan: _Plan, state: Checkpoint) -> None:
     if not await asyncio.to_thread(plan.path.exists):
-        raise JobFailedError(
-            "The uploaded file is not on the machine that does this job: all must share the folder of [paths] data."
-        )
+        raise JobFailedError(text("import_file_missing"))
     records = read_records(plan.path, plan.file.form)
     await asyncio.to_thread(_skip, records, state.rows + int(plan.file.map.header))
     while read := await asyncio.to_thread(_read_batch, records, plan.file.map.columns, plan.country):
@@ -126,7 +124,7 @@ async def _read_plan(import_id: int) -> _Plan:
         import_id,
     )
     if row is None:
-        raise JobFailedError(f"There is no import {import_id}.")
+        raise JobFailedError(text("no_such_import", id=import_id))
     return _Plan(
         import_id=row["id"],
         user_id=row["user_id"],
@@ -205,7 +203,7 @@ async def _room(user_id: int) -> tuple[int, int]:
     """Return the plan's limit and how many contacts it has room for; nobody can add any until the commit."""
     limits = await plans.limits_of(user_id, lock=True)
     if not limits.has_access:
-        raise JobFailedError("The paid time of this account has ended.")
+        raise JobFailedError(text("access_ended"))
     if limits.contacts is None:
         return UNLIMITED, UNLIMITED
     present = await database.fetch_value(

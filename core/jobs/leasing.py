@@ -24,8 +24,10 @@ from core.jobs.services import (
     find_handler,
 )
 from core.jobs.tables import JobStatus
+from core.problems import detail_of
 from core.queue import JOBS, send
 from core.runtime import runtime
+from core.texts import localize, negotiate
 
 MAX_ATTEMPTS = 5
 """Tries without a checkpoint in between before a job is given up."""
@@ -121,12 +123,21 @@ async def _work(row: Mapping[str, Any]) -> None:
         await _release(job_id, holder)
         raise
     except (JobFailedError, PlatformError) as refusal:
-        await _end(job_id, holder, JobStatus.FAILED, error=str(refusal))
+        await _end(job_id, holder, JobStatus.FAILED, error=await _told(refusal, row["user_id"]))
     except Exception as error:
         log.exception("job_failed")
         await _retry(job_id, holder, error)
     else:
         await _end(job_id, holder, JobStatus.DONE, result=result or {})
+
+
+async def _told(refusal: JobFailedError | PlatformError, user_id: int | None) -> str:
+    """Return why a job cannot succeed, in the language of its tenant."""
+    locale = await database.fetch_value("SELECT locale FROM users WHERE id = $1", user_id)
+    language = negotiate(locale if isinstance(locale, str) else "")
+    if isinstance(refusal, PlatformError):
+        return detail_of(refusal, language)
+    return localize(refusal.args[0], language)
 
 
 @contextlib.asynccontextmanager

@@ -12,6 +12,7 @@ from core.jobs.schemas import JobRead
 from core.jobs.tables import JobStatus
 from core.pagination import PageQuery
 from core.queue import JOBS, enqueue
+from core.texts import text
 
 LEASE_SECONDS = 20
 """How long a holder may be silent before another process takes its job over."""
@@ -61,7 +62,7 @@ class JobContext:
     def subject_id(self) -> int:
         """The row the job is about."""
         if self._subject_id is None:
-            raise JobFailedError(f"Job {self.id} is about no row.")
+            raise JobFailedError(text("job_without_row", id=self.id))
         return self._subject_id
 
     async def checkpoint(self, state: Mapping[str, Any], done: int | None = None, total: int | None = None) -> None:

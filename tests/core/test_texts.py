@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import core
+from core.campaigns.explain import TEXTS
 from core.plugin.errors import ProviderError
 from core.texts import LANGUAGES, catalog, error_text, localize, negotiate, text, title_text
 
@@ -97,7 +98,7 @@ def is_sentence(node: ast.AST) -> bool:
 
 FIELD_ERRORS = {
     *("InvalidInputError", "ValueError", "UnusableNumberError", "UnreadableFileError", "UnknownMappingError"),
-    *("Refusal", "TemplateError", "Failure"),
+    *("Refusal", "TemplateError", "Failure", "JobFailedError"),
 }
 """Errors whose texts stand under a field, and have no code that a translation could be found by."""
 
@@ -164,6 +165,11 @@ def test_translations_have_the_same_codes_and_placeholders() -> None:
         assert first[table].keys() == second[table].keys()
         for key, template in first[table].items():
             assert placeholders(second[table][key]) == placeholders(template), key
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_every_reason_not_to_send_is_translated(language: str) -> None:
+    assert catalog(language)["blockers"].keys() == TEXTS.keys()
 
 
 def test_no_code_is_left_over() -> None:

@@ -539,3 +539,12 @@ async def test_a_draft_is_refused_in_the_callers_language(tenant: httpx.AsyncCli
         ],
         "number_ids": [f"Não existe o número {2**40}."],
     }
+
+
+async def test_an_explanation_follows_the_callers_language(tenant: httpx.AsyncClient, user: Member) -> None:
+    await give_plan(user.id)
+    campaign_id = (await tenant.post("/api/campaigns", json={"name": "Natal"})).json()["data"]["id"]
+    answer = await tenant.get(f"/api/campaigns/{campaign_id}/explain", headers={"Accept-Language": "pt"})
+    assert [(one["code"], one["text"]) for one in answer.json()["data"]["reasons"]] == [
+        ("draft", "A campanha não foi iniciada.")
+    ]
