@@ -14,9 +14,12 @@ from core.plugin import Secret
 def _restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
+    before = structlog.get_config() if structlog.is_configured() else None
     yield
     root.handlers, root.level = handlers, level
     structlog.reset_defaults()
+    if before is not None:
+        structlog.configure(**before)
 
 
 def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

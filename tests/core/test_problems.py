@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import httpx
 import pytest
+import structlog
 from litestar import Litestar, get
 from litestar.exceptions import HTTPException
 from litestar.params import FromQuery
@@ -220,7 +221,9 @@ async def test_missing_body_of_optional_fields(api: ClientOf, user: Member) -> N
     assert (answer.status_code, answer.json()) == (422, expected)
 
 
-async def test_bug_shows_nothing_and_is_logged_with_the_request_id() -> None:
+async def test_bug_shows_nothing_and_is_logged_with_the_request_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A logger that has been used keeps the configuration it found, which other tests replace.
+    monkeypatch.setattr("core.problems._log", structlog.get_logger("core.problems"))
     with capture_logs() as lines:
         rendered = render(FAILURES["bug"], request_id="abc123")
     detail = "Something went wrong on our side. The request's id is abc123."
