@@ -7,9 +7,9 @@ watched by whoever started it, and on a signal lets messages in the air come hom
 import importlib
 import logging
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 
 import dramatiq
 import structlog
@@ -54,16 +54,17 @@ def run(config: PlatformConfig) -> None:
     uvloop.install()
     broker = queue.connect_broker(config)
     load_actors()
-    ending = threading.Event()
+    # An Event would wait for its own lock when the signal comes while it is being waited for; this put is reentrant.
+    ending: SimpleQueue[None] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.set())
+        signal.signal(number, lambda *_: ending.put(None))
     with _event_loop() as loop:
         # Before the worker exists: Dramatiq takes messages although a middleware failed to start.
         loop.run_coroutine(_start(config))
         worker = dramatiq.Worker(broker, worker_threads=config.worker.threads, worker_timeout=200)
         worker.start()
         _log.info("worker_started", threads=config.worker.threads, send_slots=config.worker.send_slots)
-        ending.wait()
+        ending.get()
         # Take nothing new, let what is in the air come home, then stop.
         loop.loop.call_soon_threadsafe(runtime().stopping.set)
         worker.stop(timeout=int(LANDING_SECONDS * 1000))

@@ -58,6 +58,7 @@ class TestRun:
         process = await _worker(config, tmp_path)
         await _read_until(process, b"worker_started")
         process.send_signal(signal.SIGINT)
+        await _read_until(process, b"worker_stopped")
         assert await process.wait() == 0
         present = await database.fetch_value("SELECT system_identifier::text FROM pg_control_system()")
         assert await database.fetch_value("SELECT value FROM settings WHERE key = $1", KEY) == present
