@@ -16,6 +16,7 @@ DOMAINS = (
     "jobs",
     "numbers",
     "contacts",
+    "media",
     "campaigns",
     "payments",
     "webhooks",
