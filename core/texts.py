@@ -54,6 +54,11 @@ def title_text(code: str, english: str, language: str) -> str:
     return english if language == ENGLISH else catalog(language)["titles"].get(code, english)
 
 
+def blocker_text(code: str, language: str) -> str:
+    """Return why a campaign does not send, by the blocker's code; a code without a text is its own."""
+    return catalog(language)["blockers"].get(code, code.replace("_", " "))
+
+
 def negotiate(accept_language: str) -> str:
     """Return the language of ``LANGUAGES`` that an ``Accept-Language`` header prefers, else English."""
     ranked: list[tuple[float, str]] = []
@@ -68,7 +73,7 @@ def negotiate(accept_language: str) -> str:
 
 @lru_cache(maxsize=len(LANGUAGES))
 def catalog(language: str) -> Catalog:
-    """Return the tables ``titles``, ``errors``, ``fields``, ``types`` and ``nouns`` of a language."""
+    """Return the tables ``titles``, ``errors``, ``fields``, ``types``, ``nouns`` and ``blockers`` of a language."""
     source = files("core").joinpath("translations", f"{language}.toml").read_text(encoding="utf-8")
     return tomllib.loads(source)
 

@@ -1,15 +1,25 @@
 """What a campaign must be before it may be saved, and before it may be started."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import msgspec
 
 from core import database
+from core.accounts.schemas import is_timezone
 from core.campaigns.pacing import Pacing
 from core.campaigns.rendering import TemplateError, compile_template
-from core.campaigns.schemas import CampaignCreate, LabelFilter, MessageCreate
+from core.campaigns.schemas import CampaignCreate, CampaignUpdate, LabelFilter, MessageCreate
 from core.campaigns.tables import CampaignType
+from core.campaigns.windows import public_holidays
 from core.errors import InvalidInputError
+from core.texts import text
 
 Errors = dict[str, list[str]]
+KNOWN_YEAR = 2026
+"""Any year tells whether the holidays of a place are known."""
 
 
 async def check_draft(user_id: int, draft: CampaignCreate, *, complete: bool = False) -> None:
@@ -23,6 +33,9 @@ async def check_draft(user_id: int, draft: CampaignCreate, *, complete: bool = F
         errors.setdefault(field, []).append(problem)
     for field, problem in _pacing_problems(draft.settings.pacing):
         errors.setdefault(field, []).append(problem)
+    zone = draft.settings.schedule.timezone
+    if zone is not None and not is_timezone(zone):
+        errors["settings.schedule.timezone"] = [text("timezone")]
     await _check_rows(user_id, draft, errors)
     if complete:
         _check_complete(draft, errors)
@@ -53,6 +66,22 @@ def _pacing_problems(pacing: Pacing | None) -> Iterator[tuple[str, str]]:
         # Both are HH:MM, so the order of the texts is the order of the times.
         if window.end <= window.start:
             yield f"settings.pacing.windows.{place}.end", "Must be later than start."
+    yield from _holiday_problems(pacing)
+
+
+def _holiday_problems(pacing: Pacing) -> Iterator[tuple[str, str]]:
+    closed_on = pacing.holidays
+    if closed_on is None:
+        return
+    if closed_on.country is None:
+        if closed_on.subdivision is not None:
+            yield "settings.pacing.holidays.subdivision", "Needs the country it is a part of."
+        return
+    try:
+        public_holidays(closed_on.country, closed_on.subdivision, KNOWN_YEAR)
+    except NotImplementedError:
+        field = "country" if closed_on.subdivision is None else "subdivision"
+        yield f"settings.pacing.holidays.{field}", "The holidays there are not known: write them under dates."
 
 
 async def _check_rows(user_id: int, draft: CampaignCreate, errors: Errors) -> None:
@@ -92,6 +121,105 @@ def _check_complete(draft: CampaignCreate, errors: Errors) -> None:
             errors.setdefault("settings.labels", []).append("Choose at least one label.")
     elif draft.public_id is None:
         errors.setdefault("public_id", []).append("Choose an audience.")
+
+
+def check_running_change(before: CampaignCreate, after: CampaignCreate) -> None:
+    """Refuse what cannot change once rows are frozen.
+
+    Raises:
+        InvalidInputError: Naming every field.
+    """
+    errors: Errors = {}
+    for field, same in (
+        ("public_id", before.public_id == after.public_id),
+        ("schedule_date", before.schedule_date == after.schedule_date),
+        ("settings.labels", before.settings.labels == after.settings.labels),
+        ("settings.pacing.window_zone", _window_zone(before) == _window_zone(after)),
+        ("messages", len(before.messages) == len(after.messages)),
+    ):
+        if not same:
+            errors[field] = ["Cannot change once the campaign has begun."]
+    frozen = set().union(*(compile_template(message.content).names for message in before.messages))
+    for place, message in enumerate(after.messages):
+        for name in sorted(compile_template(message.content).names - frozen):
+            errors.setdefault(f"messages.{place}.content", []).append(
+                f"The variable {name} was not written down when the campaign began: use {_listed(frozen)}."
+            )
+    if errors:
+        raise InvalidInputError(errors)
+
+
+def _window_zone(draft: CampaignCreate) -> str:
+    return (draft.settings.pacing or Pacing()).window_zone
+
+
+async def check_numbers_taken_out(campaign_id: int, before: CampaignCreate, after: CampaignCreate) -> None:
+    """Refuse to take out a number that alone knows what became of a message.
+
+    Raises:
+        InvalidInputError: Naming each such number.
+    """
+    rows = await database.fetch(
+        "SELECT DISTINCT number_id FROM message_by_contacts WHERE campaign_id = $1 AND number_id = ANY($2::bigint[])"
+        " AND state IN ('leased', 'unknown') ORDER BY number_id",
+        campaign_id,
+        sorted(set(before.number_ids) - set(after.number_ids)),
+    )
+    if rows:
+        told = [f"Number {row['number_id']} has messages on their way or in doubt: resolve them first." for row in rows]
+        raise InvalidInputError({"number_ids": told})
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) if names else "plain text"
+
+
+async def localize(user_id: int, draft: CampaignCreate) -> datetime | None:
+    """Return when a draft shall start: a date without an offset is one of its ``timezone``, else of the tenant's."""
+    moment = draft.schedule_date
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    zone = draft.settings.schedule.timezone
+    if zone is None:
+        zone = str(await database.fetch_value("SELECT timezone FROM users WHERE id = $1", user_id))
+    return moment.replace(tzinfo=ZoneInfo(zone))
+
+
+async def load_draft(row: asyncpg.Record, changes: CampaignUpdate | None = None) -> CampaignCreate:
+    """Put a stored campaign and its changes together, to be checked as a whole."""
+    numbers = await database.fetch(
+        "SELECT number_id FROM campaign_numbers WHERE campaign_id = $1 ORDER BY id", row["id"]
+    )
+    messages = await database.fetch(
+        "SELECT content, delay, type_message FROM messages WHERE campaign_id = $1 AND deleted_at IS NULL"
+        " ORDER BY position",
+        row["id"],
+    )
+    stored = {
+        "name": row["name"],
+        "number_ids": [number["number_id"] for number in numbers],
+        "public_id": row["public_id"],
+        "schedule_date": row["schedule_date"],
+        "settings": msgspec.json.decode(row["settings"]),
+        "messages": [dict(message) for message in messages],
+    }
+    wanted = msgspec.structs.asdict(changes) if changes is not None else {}
+    changed = {name: value for name, value in wanted.items() if value is not msgspec.UNSET}
+    return msgspec.convert({"type": row["type"], **stored, **changed}, CampaignCreate, from_attributes=True)
+
+
+async def replace_contents(campaign_id: int, messages: Sequence[MessageCreate]) -> None:
+    """Change the messages of a campaign that has begun in place, so that its rows go on pointing at them."""
+    await database.execute(
+        "UPDATE messages m SET content = n.content, delay = n.delay, type_message = n.type_message, updated_at = now()"
+        " FROM unnest($2::int[], $3::text[], $4::smallint[])"
+        " WITH ORDINALITY AS n(delay, content, type_message, place)"
+        " WHERE m.campaign_id = $1 AND m.deleted_at IS NULL AND m.position = n.place",
+        campaign_id,
+        [message.delay for message in messages],
+        [message.content for message in messages],
+        [message.type_message for message in messages],
+    )
 
 
 async def store_numbers(campaign_id: int, number_ids: Sequence[int]) -> None:
