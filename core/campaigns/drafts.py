@@ -13,7 +13,7 @@ from core.campaigns.pacing import Pacing
 from core.campaigns.rendering import TemplateError, compile_template
 from core.campaigns.schemas import CampaignCreate, CampaignUpdate, LabelFilter, MessageCreate
 from core.campaigns.tables import CampaignType
-from core.campaigns.windows import public_holidays
+from core.campaigns.windows import Holidays, public_holidays
 from core.errors import InvalidInputError
 from core.texts import text
 
@@ -31,7 +31,7 @@ async def check_draft(user_id: int, draft: CampaignCreate, *, complete: bool = F
     errors: Errors = {}
     for field, problem in _message_problems(draft):
         errors.setdefault(field, []).append(problem)
-    for field, problem in _pacing_problems(draft.settings.pacing):
+    for field, problem in pacing_problems(draft.settings.pacing, "settings.pacing"):
         errors.setdefault(field, []).append(problem)
     zone = draft.settings.schedule.timezone
     if zone is not None and not is_timezone(zone):
@@ -57,31 +57,30 @@ def _message_problems(draft: CampaignCreate) -> Iterator[tuple[str, str]]:
         yield "settings.labels", "Only a campaign by labels (type 4) takes labels."
 
 
-def _pacing_problems(pacing: Pacing | None) -> Iterator[tuple[str, str]]:
+def pacing_problems(pacing: Pacing | None, field: str) -> Iterator[tuple[str, str]]:
+    """Yield what cannot work of a pacing that stands under ``field``: (field, problem)."""
     if pacing is None:
         return
     if pacing.delay_max < pacing.delay_min:
-        yield "settings.pacing.delay_max", "Must not be less than delay_min."
+        yield f"{field}.delay_max", "Must not be less than delay_min."
     for place, window in enumerate(pacing.windows):
         # Both are HH:MM, so the order of the texts is the order of the times.
         if window.end <= window.start:
-            yield f"settings.pacing.windows.{place}.end", "Must be later than start."
-    yield from _holiday_problems(pacing)
+            yield f"{field}.windows.{place}.end", "Must be later than start."
+    if pacing.holidays is not None:
+        yield from _holiday_problems(pacing.holidays, f"{field}.holidays")
 
 
-def _holiday_problems(pacing: Pacing) -> Iterator[tuple[str, str]]:
-    closed_on = pacing.holidays
-    if closed_on is None:
-        return
+def _holiday_problems(closed_on: Holidays, field: str) -> Iterator[tuple[str, str]]:
     if closed_on.country is None:
         if closed_on.subdivision is not None:
-            yield "settings.pacing.holidays.subdivision", "Needs the country it is a part of."
+            yield f"{field}.subdivision", "Needs the country it is a part of."
         return
     try:
         public_holidays(closed_on.country, closed_on.subdivision, KNOWN_YEAR)
     except NotImplementedError:
-        field = "country" if closed_on.subdivision is None else "subdivision"
-        yield f"settings.pacing.holidays.{field}", "The holidays there are not known: write them under dates."
+        unknown = "country" if closed_on.subdivision is None else "subdivision"
+        yield f"{field}.{unknown}", "The holidays there are not known: write them under dates."
 
 
 async def _check_rows(user_id: int, draft: CampaignCreate, errors: Errors) -> None:

@@ -4,6 +4,7 @@ import asyncpg
 import msgspec
 
 from core import database
+from core.campaigns.defaults import default_pacing
 from core.campaigns.drafts import (
     check_draft,
     check_numbers_taken_out,
@@ -15,7 +16,6 @@ from core.campaigns.drafts import (
     store_numbers,
 )
 from core.campaigns.failover import release
-from core.campaigns.pacing import DEFAULT_PACING
 from core.campaigns.schemas import CampaignCreate, CampaignSettings, CampaignUpdate
 from core.campaigns.services import STARTABLE, current_time, expect, lock, wake
 from core.campaigns.tables import CampaignStatus, CampaignType
@@ -104,7 +104,7 @@ async def _store(user_id: int, draft: CampaignCreate) -> int:
         draft.type,
         CampaignStatus.DRAFT,
         await localize(user_id, draft),
-        database.encode_json(_with_pacing(draft.type, draft.settings)),
+        database.encode_json(await _with_pacing(user_id, draft)),
     )
     assert isinstance(campaign_id, int)  # noqa: S101 - RETURNING of a bigint column
     await store_numbers(campaign_id, draft.number_ids)
@@ -122,7 +122,7 @@ async def _write(row: asyncpg.Record, draft: CampaignCreate, changes: CampaignUp
         draft.number_ids[0] if draft.number_ids else None,
         draft.public_id,
         await localize(row["user_id"], draft),
-        database.encode_json(_with_pacing(draft.type, draft.settings)),
+        database.encode_json(await _with_pacing(row["user_id"], draft)),
         "draft" if keeps_schedule else row["status_reason"],
     )
     if changes.number_ids is not msgspec.UNSET:
@@ -137,8 +137,9 @@ async def _write(row: asyncpg.Record, draft: CampaignCreate, changes: CampaignUp
         await store_messages(row["id"], draft.messages)
 
 
-def _with_pacing(kind: CampaignType, settings: CampaignSettings) -> CampaignSettings:
+async def _with_pacing(user_id: int, draft: CampaignCreate) -> CampaignSettings:
     """Write the default pacing out, so that later defaults do not change an old campaign."""
+    kind, settings = draft.type, draft.settings
     if settings.pacing is not None or kind is CampaignType.CUSTOM:
         return settings
-    return msgspec.structs.replace(settings, pacing=DEFAULT_PACING)
+    return msgspec.structs.replace(settings, pacing=await default_pacing(user_id))
