@@ -42,7 +42,7 @@ SELECT campaign_id, count(*) AS rows FROM moved GROUP BY campaign_id ORDER BY ca
 
 RELEASE = """
 UPDATE message_by_contacts m SET number_id = NULL, updated_at = $2
-WHERE m.campaign_id = $1 AND m.state = 'pending' AND m.number_id IS NOT NULL
+WHERE m.campaign_id = $1 AND m.state = 'pending' AND m.due_at IS NOT NULL AND m.number_id IS NOT NULL
   AND m.number_id NOT IN (SELECT number_id FROM campaign_numbers WHERE campaign_id = $1)
 """
 

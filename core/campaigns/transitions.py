@@ -149,8 +149,10 @@ WITH t AS MATERIALIZED (
     WHERE a.contact_id = n.contact_id
 ), following AS (
     UPDATE message_by_contacts n
-    SET due_at = $1 + make_interval(secs => g.delay), previous_claimed_at = c.claimed_at, number_id = c.number_id,
-        updated_at = $1
+    SET due_at = $1 + make_interval(secs => g.delay), previous_claimed_at = c.claimed_at, updated_at = $1,
+        -- The same number again, unless it was taken out of the campaign meanwhile.
+        number_id = (SELECT k.number_id FROM campaign_numbers k
+                     WHERE k.campaign_id = c.campaign_id AND k.number_id = c.number_id)
     FROM changed c JOIN messages g ON g.campaign_id = c.campaign_id AND g.position = c.position + 1
         AND g.deleted_at IS NULL
     WHERE $8 AND c.old IN ('pending', 'leased', 'unknown', 'failed') AND c.new IN ('accepted', 'sent')
