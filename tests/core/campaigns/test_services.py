@@ -1,3 +1,4 @@
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,6 +52,15 @@ class TestStart:
             await services.start_campaign(user.id, made.id)
         jobs = await database.fetch_value("SELECT count(*) FROM jobs WHERE subject_id = $1", made.id)
         assert jobs == 1
+
+    async def test_several_at_once_start_it_once(self, user: Member) -> None:
+        made = await make_campaign(user)
+        await asyncio.gather(*(services.start_campaign(user.id, made.id) for _ in range(5)))
+        assert await standing(made.id) == (2, "freezing")
+        jobs = await database.fetch("SELECT kind FROM jobs WHERE subject_id = $1", made.id)
+        assert [job["kind"] for job in jobs] == ["campaigns.freeze"]
+        await run_jobs(made.id)
+        assert await states(made.id) == ["pending"] * 3
 
     async def test_names_everything_that_is_missing(self, user: Member) -> None:
         await give_plan(user.id)
