@@ -86,11 +86,10 @@ WITH c AS MATERIALIZED (
             SELECT jsonb_object_agg(n, coalesce(CASE WHEN n = ANY($12::text[]) THEN f.name
                 WHEN n = ANY($13::text[]) THEN f.number ELSE f.variables ->> n END, ''))
             FROM unnest($11::text[]) n) END,
-        CASE WHEN $18::text IS NOT NULL THEN coalesce(z.zone, $18::text) END,
+        CASE WHEN $15::text IS NOT NULL THEN
+            coalesce($16::jsonb ->> (length(f.number) || ':' || left(f.number, $17::int)), $15::text) END,
         0, 0, 0, CASE WHEN m.position = 1 AND f.reason IS NULL THEN $1::timestamptz END, $1, $1
     FROM final f CROSS JOIN unnest($8::bigint[]) WITH ORDINALITY AS m(id, position)
-    LEFT JOIN unnest($15::text[], $16::int[], $17::text[]) AS z(prefix, digits, zone)
-        ON z.prefix = left(f.number, $19::int) AND z.digits = length(f.number)
     ORDER BY m.position, f.id
     ON CONFLICT (message_id, contact_id) DO NOTHING
     RETURNING state
@@ -213,7 +212,7 @@ async def _read(campaign_id: int, now: datetime) -> _Plan | None:
         "public_id": row["public_id"],
         "labels": msgspec.to_builtins(settings.labels) if settings.labels is not None else None,
     }
-    audience, args = await audience_query(**wanted, first_parameter=20)
+    audience, args = await audience_query(**wanted, first_parameter=18)
     by_zone = settings.pacing is not None and settings.pacing.window_zone == "recipient"
     number_ids = row["number_ids"] or []
     return _Plan(
@@ -232,7 +231,7 @@ async def _read(campaign_id: int, now: datetime) -> _Plan | None:
 
 async def _batch(campaign_id: int, plan: _Plan, state: Checkpoint, now: datetime) -> int:
     """Write the rows of the next contacts and return how many contacts there were."""
-    areas = await _areas(campaign_id, plan, state) if plan.areas else []
+    areas = await _areas(campaign_id, plan, state) if plan.areas else {}
     row = await database.fetch_row(
         INSERT.format(audience=plan.audience),
         now,
@@ -249,10 +248,8 @@ async def _batch(campaign_id: int, plan: _Plan, state: Checkpoint, now: datetime
         list(NAME_VARIABLES),
         list(NUMBER_VARIABLES),
         plan.sticky,
-        [area[0] for area in areas],
-        [area[1] for area in areas],
-        [area[2] for area in areas],
         plan.timezone if plan.areas else None,
+        database.encode_json(areas),
         PREFIX_DIGITS,
         *plan.audience_args,
     )
@@ -273,8 +270,8 @@ async def _batch(campaign_id: int, plan: _Plan, state: Checkpoint, now: datetime
     return contacts
 
 
-async def _areas(campaign_id: int, plan: _Plan, state: Checkpoint) -> list[tuple[str, int, str]]:
-    """Find the zones of the next contacts' numbers, as (prefix, digits, zone), and keep them with the campaign."""
+async def _areas(campaign_id: int, plan: _Plan, state: Checkpoint) -> dict[str, str]:
+    """Find the zones of the next contacts' numbers, by ``digits:prefix``, and keep them with the campaign."""
     rows = await database.fetch(
         AREAS.format(audience=plan.areas),
         plan.user_id,
@@ -283,11 +280,11 @@ async def _areas(campaign_id: int, plan: _Plan, state: Checkpoint) -> list[tuple
         PREFIX_DIGITS,
         *plan.audience_args,
     )
-    areas = [
-        (row["prefix"], row["digits"], zone_of(row["prefix"].ljust(row["digits"], "0")) or plan.timezone)
+    areas = {
+        f"{row['digits']}:{row['prefix']}": zone_of(row["prefix"].ljust(row["digits"], "0")) or plan.timezone
         for row in rows
-    ]
-    zones = sorted({*state.zones, plan.timezone, *(zone for _, _, zone in areas)})
+    }
+    zones = sorted({*state.zones, plan.timezone, *areas.values()})
     if zones != state.zones:
         state.zones = zones
         await database.execute(
