@@ -12,7 +12,7 @@ from typing import Any
 from litestar import Controller, Litestar
 from litestar.di import Provide
 
-from core import health, plugin_list
+from core import configurations, health, plugin_list
 from core.accounts import controllers as accounts
 from core.accounts.sessions import authenticate
 from core.campaigns import controllers as campaigns
@@ -40,6 +40,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     *campaigns.CONTROLLERS,
     *jobs.CONTROLLERS,
     *webhooks.CONTROLLERS,
+    *configurations.CONTROLLERS,
     *plugin_list.CONTROLLERS,
     *health.CONTROLLERS,
 )

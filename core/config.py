@@ -1,5 +1,6 @@
 """platform.toml as typed values; unknown keys are refused and every problem is named at once."""
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -107,6 +108,37 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     ] = 64
 
 
+class OutboundConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Where addresses that tenants enter may lead beside the public internet."""
+
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(description="Names in private networks that may be called all the same."),
+    ] = ()
+    allowed_networks: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(description="Private networks that may be called, such as 10.1.0.0/16."),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what is no network."""
+        for network in self.allowed_networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"allowed_networks: {error}; write it as 10.1.0.0/16") from None
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The allowed names as they are compared."""
+        return frozenset(host.lower().removesuffix(".") for host in self.allowed_hosts)
+
+    @property
+    def networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """The allowed networks."""
+        return tuple(ipaddress.ip_network(network) for network in self.allowed_networks)
+
+
 class LoggingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What is logged, and how."""
 
@@ -126,6 +158,7 @@ class PlatformConfig(msgspec.Struct, frozen=True, kw_only=True):
     redis: RedisConfig = RedisConfig()
     paths: PathsConfig = PathsConfig()
     worker: WorkerConfig = WorkerConfig()
+    outbound: OutboundConfig = OutboundConfig()
     logging: LoggingConfig = LoggingConfig()
     plugins: dict[str, dict[str, object]] = {}
 

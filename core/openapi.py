@@ -43,7 +43,7 @@ _TAGS = (
     ("jobs", "Long work, its progress and its end."),
     ("webhooks", "What outside services call."),
     ("administration", "For administrators."),
-    ("platform", "Health and plugins."),
+    ("platform", "Health, plugins and settings of one's own."),
 )
 
 

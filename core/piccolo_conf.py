@@ -17,6 +17,7 @@ DOMAINS = (
     "idempotency",
     "numbers",
     "contacts",
+    "media",
     "campaigns",
     "payments",
     "webhooks",

@@ -15,7 +15,7 @@ import uvloop
 
 from core import database
 from core.campaigns import restored, sweep
-from core.campaigns import services as campaigns
+from core.campaigns import scheduling as campaigns
 from core.clock import DatabaseClock
 from core.config import PlatformConfig
 from core.contacts import upload_files

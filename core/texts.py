@@ -54,9 +54,9 @@ def title_text(code: str, english: str, language: str) -> str:
     return english if language == ENGLISH else catalog(language)["titles"].get(code, english)
 
 
-def blocker_text(code: str, english: str, language: str) -> str:
-    """Return why a campaign sends nothing, by the code of the reason; English where it is not translated."""
-    return english if language == ENGLISH else catalog(language)["blockers"].get(code, english)
+def blocker_text(code: str, language: str) -> str:
+    """Return why a campaign does not send, by the blocker's code; a code without a text is its own."""
+    return catalog(language)["blockers"].get(code, code.replace("_", " "))
 
 
 def negotiate(accept_language: str) -> str:

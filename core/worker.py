@@ -4,6 +4,7 @@ Dramatiq's own command line forks processes and ends them all when one dies; her
 watched by whoever started it, and on a signal lets messages in the air come home before it ends.
 """
 
+import asyncio
 import importlib
 import logging
 import signal
@@ -19,6 +20,7 @@ from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
 from core import queue
 from core.campaigns.restored import pause_after_restore
 from core.config import PlatformConfig
+from core.heartbeat import keep_beating
 from core.runtime import runtime
 from core.startup import start_process, stop_process
 
@@ -35,12 +37,20 @@ LOOP_SECONDS = 5.0
 """How long the thread of the event loop may take to run."""
 
 _log = structlog.get_logger(__name__)
+_beats: list[asyncio.Task[None]] = []
+"""Keeps the heartbeat's task from being collected."""
 
 
 async def _start(config: PlatformConfig) -> None:
     await start_process(config)
+    _beats.append(asyncio.create_task(keep_beating(runtime().redis, runtime().stopping)))
     # Messages left in the queue may come before the scheduler has looked at the database.
     await pause_after_restore()
+
+
+async def _stop() -> None:
+    await asyncio.gather(*_beats)
+    await stop_process()
 
 
 def load_actors() -> None:
@@ -68,7 +78,7 @@ def run(config: PlatformConfig) -> None:
         # Take nothing new, let what is in the air come home, then stop.
         loop.loop.call_soon_threadsafe(runtime().stopping.set)
         worker.stop(timeout=int(LANDING_SECONDS * 1000))
-        loop.run_coroutine(stop_process())
+        loop.run_coroutine(_stop())
     _log.info("worker_stopped")
 
 

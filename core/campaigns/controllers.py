@@ -1,51 +1,33 @@
 """Campaign routes: parse, call a service, return a schema."""
 
-import csv
-import io
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
-from litestar.response import Stream
 
-from core.campaigns import explain, queries, services
+from core.campaigns import editing, queries, resolving, services
+from core.campaigns.result_controllers import CampaignResultController
 from core.campaigns.schemas import (
     CampaignCreate,
     CampaignListed,
     CampaignRead,
     CampaignUpdate,
-    Explanation,
-    RecipientRead,
-    Report,
-    Resolve,
+    Duplicate,
+    ResolveMany,
+    Retry,
 )
-from core.campaigns.tables import CampaignStatus, RecipientState
+from core.campaigns.tables import CampaignStatus
 from core.campaigns.versions import expecting
-from core.errors import InvalidInputError
 from core.idempotency.middleware import IDEMPOTENT
 from core.pagination import Page, PageQuery, Resource, build_page
-from core.problems import language_of, problem_responses
+from core.problems import problem_responses
 from core.security import current_user, requires_user
-from core.texts import text
 from core.versions import TAGGED, IfMatch, versioned
 
 CampaignId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The campaign's id.")]
-RecipientId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The recipient row's id.")]
 CampaignStatusQuery = Annotated[CampaignStatus | None, QueryParameter(description="Only campaigns in this status.")]
-MessageIdQuery = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="Only rows of this message.")]
-RecipientStateQuery = Annotated[
-    str | None,
-    QueryParameter(
-        name="state", description="Only rows in this state.", schema_extra={"enum": [*map(str, RecipientState)]}
-    ),
-]
-"""A plain text: Litestar keeps the name ``state`` for itself and would name another field in its error."""
 HttpRequest = Request[Any, Any, Any]
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class CampaignController(Controller):
@@ -75,7 +57,7 @@ class CampaignController(Controller):
     ) -> Response[Resource[CampaignRead]]:
         """Make a campaign as a draft."""
         user_id = current_user(request).id
-        return await self._read(user_id, await services.create_campaign(user_id, data))
+        return await self._read(user_id, await editing.create_campaign(user_id, data))
 
     @get(
         "/{campaign_id:int}",
@@ -98,10 +80,13 @@ class CampaignController(Controller):
     async def update_campaign(
         self, request: HttpRequest, campaign_id: CampaignId, data: JSONBody[CampaignUpdate], if_match: IfMatch = None
     ) -> Response[Resource[CampaignRead]]:
-        """Change a draft; fields that are absent stay. `If-Match` keeps it from undoing what another person did."""
+        """Change a draft, or of a running campaign what is not leased yet; fields that are absent stay.
+
+        `If-Match` keeps it from undoing what another person did.
+        """
         user_id = current_user(request).id
         async with expecting(user_id, campaign_id, if_match):
-            await services.update_campaign(user_id, campaign_id, data)
+            await editing.update_campaign(user_id, campaign_id, data)
         return await self._read(user_id, campaign_id)
 
     @delete(
@@ -114,7 +99,7 @@ class CampaignController(Controller):
         """Delete a campaign that is not sending."""
         user_id = current_user(request).id
         async with expecting(user_id, campaign_id, if_match):
-            await services.delete_campaign(user_id, campaign_id)
+            await editing.delete_campaign(user_id, campaign_id)
 
     @post(
         "/{campaign_id:int}/start",
@@ -192,123 +177,57 @@ class CampaignController(Controller):
         response_headers=TAGGED,
         status_code=202,
         middleware=[IDEMPOTENT],
-        responses=problem_responses(401, 403, 404, 409),
+        responses=problem_responses(401, 403, 404, 409, 422),
     )
     async def retry_campaign(
-        self, request: HttpRequest, campaign_id: CampaignId, if_match: IfMatch = None
-    ) -> Response[Resource[CampaignRead]]:
-        """Send failed messages again with what was frozen, but for numbers without WhatsApp."""
-        user_id = current_user(request).id
-        async with expecting(user_id, campaign_id, if_match):
-            await services.retry_failed(user_id, campaign_id)
-        return await self._read(user_id, campaign_id)
-
-    async def _read(self, user_id: int, campaign_id: int) -> Response[Resource[CampaignRead]]:
-        return versioned(await queries.get_campaign(user_id, campaign_id))
-
-
-class CampaignResultController(Controller):
-    """What becomes of a campaign."""
-
-    path = "/api/campaigns/{campaign_id:int}"
-    tags = ("campaigns",)
-    guards = (requires_user,)
-
-    @get(
-        "/recipients",
-        operation_id="ListRecipients",
-        summary="List the recipients",
-        responses=problem_responses(401, 403, 404, 422),
-    )
-    async def list_recipients(
         self,
         request: HttpRequest,
         campaign_id: CampaignId,
-        page_query: NamedDependency[PageQuery],
-        recipient_state: RecipientStateQuery = None,
-        message_id: MessageIdQuery = None,
-    ) -> Page[RecipientRead]:
-        """List one row for each message and contact; ``search`` looks into numbers."""
+        data: JSONBody[Retry | None] = None,
+        if_match: IfMatch = None,
+    ) -> Response[Resource[CampaignRead]]:
+        """Send failed messages again with what was frozen, all or those of some reasons or classes."""
         user_id = current_user(request).id
-        state = _parse_state(recipient_state)
-        items, total = await queries.list_recipients(user_id, campaign_id, page_query, state, message_id)
-        return build_page(items, total, page_query, request)
+        async with expecting(user_id, campaign_id, if_match):
+            await resolving.retry_failed(user_id, campaign_id, data)
+        return await self._read(user_id, campaign_id)
 
     @post(
-        "/recipients/{recipient_id:int}/resolve",
-        operation_id="ResolveRecipient",
-        summary="Resolve a recipient in doubt",
-        status_code=200,
+        "/{campaign_id:int}/resolve",
+        operation_id="ResolveCampaign",
+        summary="Resolve every recipient in doubt",
+        response_headers=TAGGED,
+        status_code=202,
+        middleware=[IDEMPOTENT],
         responses=problem_responses(401, 403, 404, 409, 422),
     )
-    async def resolve_recipient(
-        self, request: HttpRequest, campaign_id: CampaignId, recipient_id: RecipientId, data: JSONBody[Resolve]
-    ) -> Resource[RecipientRead]:
-        """Decide of a message whose outcome stayed unknown: send it again, or assume it was sent."""
+    async def resolve_campaign(
+        self, request: HttpRequest, campaign_id: CampaignId, data: JSONBody[ResolveMany], if_match: IfMatch = None
+    ) -> Response[Resource[CampaignRead]]:
+        """Decide of all messages whose outcome stayed unknown: send them again, or assume they were sent."""
         user_id = current_user(request).id
-        await services.resolve_recipient(user_id, campaign_id, recipient_id, data.action)
-        return Resource(await queries.get_recipient(user_id, campaign_id, recipient_id))
+        async with expecting(user_id, campaign_id, if_match):
+            await resolving.resolve_many(user_id, campaign_id, data)
+        return await self._read(user_id, campaign_id)
 
-    @get("/report", operation_id="ShowReport", summary="Show the report", responses=problem_responses(401, 403, 404))
-    async def get_report(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[Report]:
-        """Sum the campaign up."""
-        return Resource(await queries.report(current_user(request).id, campaign_id))
-
-    @get(
-        "/report.csv",
-        operation_id="DownloadReport",
-        summary="Download the report",
-        media_type="text/csv",
-        responses=problem_responses(401, 403, 404),
+    @post(
+        "/{campaign_id:int}/duplicate",
+        operation_id="DuplicateCampaign",
+        summary="Copy a campaign",
+        response_headers=TAGGED,
+        middleware=[IDEMPOTENT],
+        responses=problem_responses(401, 403, 402, 404, 422),
     )
-    async def download_report(self, request: HttpRequest, campaign_id: CampaignId) -> Stream:
-        """Download every recipient row as CSV (UTF-8)."""
+    async def duplicate_campaign(
+        self, request: HttpRequest, campaign_id: CampaignId, data: JSONBody[Duplicate | None] = None
+    ) -> Response[Resource[CampaignRead]]:
+        """Make a draft with everything of the campaign but its date and its results."""
         user_id = current_user(request).id
-        await queries.report(user_id, campaign_id)
-        name = f"campaign-{campaign_id}.csv"
-        return Stream(
-            _csv_lines(user_id, campaign_id),
-            media_type="text/csv",
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        )
+        name = data.name if data is not None else None
+        return await self._read(user_id, await editing.duplicate_campaign(user_id, campaign_id, name))
 
-    @get(
-        "/explain",
-        operation_id="ExplainCampaign",
-        summary="Explain what is happening",
-        responses=problem_responses(401, 403, 404),
-    )
-    async def explain_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[Explanation]:
-        """Say why nothing is being sent right now, and when the next message is due."""
-        found = await explain.explain(current_user(request).id, campaign_id)
-        return Resource(explain.translate(found, language_of(request.scope)))
-
-
-def _parse_state(given: str | None) -> RecipientState | None:
-    try:
-        return RecipientState(given) if given else None
-    except ValueError:
-        raise InvalidInputError({"state": [text("choice", allowed=", ".join(RecipientState))]}) from None
-
-
-async def _csv_lines(user_id: int, campaign_id: int) -> AsyncIterator[str]:
-    names = RecipientRead.__struct_fields__
-    yield ",".join(names) + "\r\n"
-    async for rows in queries.stream_recipients(user_id, campaign_id):
-        buffer = io.StringIO()
-        writer = csv.writer(buffer)
-        for row in rows:
-            writer.writerow([_cell(value) for value in msgspec.to_builtins(row).values()])
-        yield buffer.getvalue()
-
-
-def _cell(value: object) -> object:
-    """Write booleans as the API does, and neutralise what a spreadsheet would run as a formula."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return "'" + value
-    return value
+    async def _read(self, user_id: int, campaign_id: int) -> Response[Resource[CampaignRead]]:
+        return versioned(await queries.get_campaign(user_id, campaign_id))
 
 
 CONTROLLERS = (CampaignController, CampaignResultController)

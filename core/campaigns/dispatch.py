@@ -9,16 +9,19 @@ import random
 import secrets
 from datetime import datetime, timedelta
 
+import msgspec
 import structlog
 
-from core.campaigns import lanes
+from core.campaigns import lanes, presence, turns
+from core.campaigns.breakers import ServerBreakers
 from core.campaigns.claims import Claimed, Want, claim
-from core.campaigns.lanes import CampaignTurn, HeldLane
 from core.campaigns.outcomes import Context, settle
-from core.campaigns.pacing import SendNow, Stop, decide
+from core.campaigns.pacing import typing_seconds
 from core.campaigns.recording import Recorder, Result
 from core.campaigns.sending import KINDS, LEASE_MARGIN, send
 from core.campaigns.skipping import skip
+from core.campaigns.turns import LONGEST_REACH, CampaignTurn, HeldLane, Typing
+from core.campaigns.wants import build_want, choose, seeded
 from core.clock import DatabaseClock
 from core.numbers import senders
 from core.numbers.senders import SenderRoute
@@ -29,6 +32,8 @@ EXTEND_SECONDS = 5.0
 REFRESH_SECONDS = 1.0
 HOLD = timedelta(seconds=60)
 """A lane that is due later than this is given back."""
+KNOWN_AGAIN = timedelta(minutes=5)
+"""How often a number restricted to people it knows looks for such whose time came; who writes is seen at once."""
 TRY_AGAIN = timedelta(seconds=30)
 """After a failure that is ours or the plugin's."""
 LOOK_AGAIN = timedelta(milliseconds=50)
@@ -37,6 +42,15 @@ RUN_SECONDS = 600.0
 """A run ends after this long and is started again, so that no queue message lives for ever."""
 
 _log = structlog.get_logger(__name__)
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A lane's want with what its messages need on their way."""
+
+    lane: HeldLane
+    turn: CampaignTurn
+    route: SenderRoute
+    want: Want
 
 
 class Dispatcher:
@@ -51,10 +65,12 @@ class Dispatcher:
         self._holder = secrets.token_hex(12)
         self._lanes: dict[int, HeldLane] = {}
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._shown: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         # Even numbers: the odd one beside is used by the same statement for rows dropped with a failed step.
         shard = 2 * random.randrange(8)  # noqa: S311 - spreads counters, no secret
-        self._recorder = Recorder(self._clock, shard, self._changed.set)
+        self._breakers = ServerBreakers()
+        self._recorder = Recorder(self._clock, shard, self._breakers, self._changed.set)
         self._acquire_limit = 1
         self._extended = 0.0
         self._refreshed = 0.0
@@ -136,17 +152,19 @@ class Dispatcher:
             del self._lanes[number_id]
         woken = [number for number, lane in self._lanes.items() if lane.wakes != held[number]]
         await self._load(woken, now)
+        await self._breakers.refresh({lane.server_id for lane in self._lanes.values()})
         self._acquire_limit = 1
 
     async def _load(self, number_ids: list[int], now: datetime) -> None:
         if not number_ids:
             return
-        for lane in await lanes.load(self._holder, number_ids, now):
+        for lane in await turns.load(self._holder, number_ids, now):
             before = self._lanes.get(lane.number_id)
             if before is None:
                 self._lanes[lane.number_id] = lane
             else:
                 before.renew(lane)
+        await self._breakers.refresh({lane.server_id for lane in self._lanes.values()})
 
     async def _claim_due(self, now: datetime) -> None:
         """Claim for every lane that may send, as far as slots are free, and put the messages on the wire."""
@@ -156,27 +174,33 @@ class Dispatcher:
         if not due or (free < self._batch and self._in_flight and not any(lane.paced for lane in due)):
             return
         routes = await senders.senders([lane.number_id for lane in due])
-        await lanes.count_new_periods(due, now)
+        await turns.count_new_periods(due, now)
+        probes = await self._breakers.win_probes(now, {lane.server_id for lane in due})
         share = max(1, free // len(due))
-        wanted: dict[int, tuple[HeldLane, CampaignTurn, Want]] = {}
+        asked: dict[int, Asked] = {}
         for lane in due:
             if free <= 0:
                 break
-            route = routes.get(lane.number_id)
-            want = self._try_want(lane, route, min(share, free), now)
-            if want is not None:
-                wanted[lane.number_id] = (lane, *want)
-                free -= want[1].take
-        if wanted:
-            await self._take(wanted, routes, now)
+            probing = lane.server_id in probes
+            open_until = None if probing else self._breakers.open_until(lane.server_id, now)
+            most = 1 if probing else min(share, free)
+            found = self._try_want(lane, routes.get(lane.number_id), most, now, open_until)
+            if found is not None:
+                asked[lane.number_id] = found
+                free -= found.want.take
+                probes -= {lane.server_id} if found.want.take else set()
+        if asked:
+            await self._take(asked, now)
+        if probes:
+            await self._breakers.give_back(now, sorted(probes))
 
     def _try_want(
-        self, lane: HeldLane, route: SenderRoute | None, most: int, now: datetime
-    ) -> tuple[CampaignTurn, Want] | None:
+        self, lane: HeldLane, route: SenderRoute | None, most: int, now: datetime, open_until: datetime | None
+    ) -> Asked | None:
         """Ask for a lane's messages; what fails for one lane must not end the run for all of them."""
         try:
             if route is not None:
-                return self._want(lane, route, most, now)
+                return self._want(lane, route, most, now, open_until)
             lane.wait_reason = "no_route"
         except Exception:  # noqa: BLE001 - a plugin or a stored campaign may be broken in any way
             _log.exception("lane_failed", number_id=lane.number_id)
@@ -184,72 +208,85 @@ class Dispatcher:
         lane.next_at = now + TRY_AGAIN
         return None
 
-    def _want(self, lane: HeldLane, route: SenderRoute, most: int, now: datetime) -> tuple[CampaignTurn, Want] | None:
-        """Ask ``decide`` about the lane's campaigns in turn; the first that may send gives the want."""
-        for turn in list(lane.campaigns):
-            if not turn.open or (turn.not_before is not None and turn.not_before > now):
-                continue
-            lane.campaigns.remove(turn)
-            lane.campaigns.append(turn)
-            rng = random.Random(f"{turn.id}:{lane.slot}")  # noqa: S311 - pacing, no secret
-            decision = decide(now, lane.number, turn.state, lane.history(turn, now), rng)
-            if isinstance(decision, SendNow):
-                lane.wait_reason = ""
-                return turn, self._build_want(lane, turn, route, min(most, decision.room), decision, now)
-            lane.wait_reason = decision.reason
-            if isinstance(decision, Stop):
-                turn.stopped = True
-            else:
-                turn.not_before = decision.until
-        return None
+    def _want(
+        self, lane: HeldLane, route: SenderRoute, most: int, now: datetime, open_until: datetime | None
+    ) -> Asked | None:
+        chosen = choose(lane, open_until, now)
+        if chosen is None:
+            return None
+        turn, decision = chosen
+        if lane.typing is not None and lane.typing.campaign_id != turn.id:
+            lane.typing = None
+        # Looking comes before typing, and typing before the claim: nobody types who does not write.
+        looks = turn.state.pacing.typing and lane.typing is None and presence.can_type(route)
+        take = 0 if looks else min(max(1, round(most * turn.state.weight)), decision.room)
+        return Asked(lane, turn, route, build_want(lane, turn, route, take, decision, now))
 
-    def _build_want(
-        self, lane: HeldLane, turn: CampaignTurn, route: SenderRoute, take: int, decision: SendNow, now: datetime
-    ) -> Want:
-        longest = max(route.provider.send_timeout(KINDS[step.type_message]) for step in turn.steps.values())
-        return Want(
-            number_id=lane.number_id,
-            user_id=lane.user_id,
-            campaign_id=turn.id,
-            slot=lane.slot,
-            take=take,
-            paced=turn.state.pacing.paced,
-            next_at=now + timedelta(seconds=decision.pause),
-            burst=0 if decision.rest else lane.burst + 1,
-            lease_until=now + timedelta(seconds=longest) + LEASE_MARGIN,
-            stop_on_reply=turn.stop_on_reply,
-            caps=lane.caps(turn, now),
-            client_ids=tuple(route.provider.new_client_id() for _ in range(take)),
-            ids_are_final=route.sender.capabilities.client_message_id,
-        )
-
-    async def _take(
-        self,
-        wanted: dict[int, tuple[HeldLane, CampaignTurn, Want]],
-        routes: dict[int, SenderRoute],
-        now: datetime,
-    ) -> None:
-        result = await claim(now, self._holder, [want for _, _, want in wanted.values()])
-        got = dict.fromkeys(wanted, 0)
+    async def _take(self, asked: dict[int, Asked], now: datetime) -> None:
+        result = await claim(now, self._holder, [one.want for one in asked.values()])
+        got = dict.fromkeys(asked, 0)
         for row in result.claimed:
-            lane, turn, want = wanted[row.number_id]
+            one = asked[row.number_id]
             got[row.number_id] += 1
-            lane.in_flight += 1
-            task = asyncio.create_task(self._send(row, lane, turn, routes[row.number_id], want))
+            one.lane.in_flight += 1
+            task = asyncio.create_task(self._send(row, one))
             self._in_flight.add(task)
             task.add_done_callback(self._landed)
         if result.ineligible:
             await skip(self._clock.now(), result.ineligible)
+        refused = {*result.postponed, *(row.number_id for row in result.ineligible)}
+        if refused:
             self._changed.set()
-        for number_id, (lane, turn, want) in wanted.items():
-            lane.slot += 1
-            for cap in want.caps:
-                key = (cap.scope, cap.scope_id, cap.period)
-                lane.used[key] = lane.used.get(key, 0) + got[number_id]
-            if not got[number_id]:
-                turn.exhausted = not result.ineligible
-            elif want.paced:
+        for number_id, one in asked.items():
+            self._note(one, got[number_id], refused=number_id in refused, now=now)
+        await self._type([one for number_id, one in asked.items() if not one.want.take and number_id not in refused])
+
+    def _note(self, one: Asked, got: int, *, refused: bool, now: datetime) -> None:
+        """Keep what a claim changed of its lane."""
+        lane, turn, want = one.lane, one.turn, one.want
+        lane.slot += 1
+        if want.take:
+            lane.typing = None
+        for cap in want.caps:
+            key = (cap.scope, cap.scope_id, cap.period)
+            lane.used[key] = lane.used.get(key, 0) + got
+        if got:
+            turn.reach = 1
+            if want.paced:
                 lane.next_at, lane.burst = want.next_at, want.burst
+        elif refused:
+            turn.reach = min(LONGEST_REACH, 2 * want.reach)
+        elif want.take:
+            self._nothing_found(one, now)
+
+    def _nothing_found(self, one: Asked, now: datetime) -> None:
+        """Leave a campaign that has nothing due until something becomes due."""
+        if one.want.known_only:
+            ends = one.lane.number.restricted_until or now
+            one.turn.not_before, one.lane.wait_reason = min(ends, now + KNOWN_AGAIN), "number_restricted"
+        else:
+            one.turn.exhausted = True
+
+    async def _type(self, looked: list[Asked]) -> None:
+        """Show the next recipient of each lane that somebody types, and let the lane wait for as long."""
+        if not looked:
+            return
+        now = self._clock.now()
+        typed = [lane.typing.recipient_id for lane in self._lanes.values() if lane.typing is not None]
+        rows = await presence.next_rows(now, [one.want for one in looked], typed)
+        for one in looked:
+            row = rows.get(one.want.number_id)
+            if row is None:
+                self._nothing_found(one, now)
+                continue
+            seconds = typing_seconds(row.text(one.turn), seeded(one.lane, one.turn))
+            one.lane.typing = Typing(one.turn.id, row.id, now + timedelta(seconds=seconds))
+            self._show(one.route, row.provider_address or row.address)
+
+    def _show(self, route: SenderRoute, address: str) -> None:
+        task = asyncio.create_task(presence.show_typing(route, address, active=True))
+        self._shown.add(task)
+        task.add_done_callback(self._shown.discard)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)
@@ -257,29 +294,31 @@ class Dispatcher:
         if self._slots - len(self._in_flight) >= self._batch:
             self._changed.set()
 
-    async def _send(self, row: Claimed, lane: HeldLane, turn: CampaignTurn, route: SenderRoute, want: Want) -> None:
+    async def _send(self, row: Claimed, one: Asked) -> None:
         outcome: Outcome
         begun = False
+        turn, route, want = one.turn, one.route, one.want
         try:
             if row.message_id not in turn.steps or row.version != turn.version:
-                turn.steps = await lanes.load_steps(row.campaign_id)
+                turn.steps = await turns.load_steps(row.campaign_id)
                 turn.version = row.version
             kind = KINDS[turn.steps[row.message_id].type_message]
             latest_start = (want.lease_until - LEASE_MARGIN / 2).timestamp() - route.provider.send_timeout(kind)
+            if want.recipient_id is not None:
+                await presence.show_typing(route, row.provider_address or row.address, active=False)
             begun = True
             outcome = await send(row, turn, route, self._clock, latest_start)
         except Exception:  # noqa: BLE001 - whatever fails, the row gets its outcome
             _log.exception("send_failed", recipient_id=row.id)
-            outcome = Unknown("internal_error") if begun else Retryable("internal_error", scope="server")
-        self._recorder.add(Result(lane, turn, row, settle(row, outcome, self._context(lane, route, want)), want.caps))
+            outcome = Unknown("internal_error") if begun else Retryable("internal_error", scope="sender")
+        self._recorder.add(Result(one.lane, turn, row, settle(row, outcome, self._context(route, want)), want.caps))
 
-    def _context(self, lane: HeldLane, route: SenderRoute, want: Want) -> Context:
+    def _context(self, route: SenderRoute, want: Want) -> Context:
         return Context(
             now=self._clock.now(),
             lease_until=want.lease_until,
             receipts=route.sender.capabilities.receipts != "none",
             unknown_grace=timedelta(seconds=route.provider.unknown_grace_seconds),
-            lane_failures=lane.failures,
         )
 
     async def _release_idle(self, now: datetime) -> None:

@@ -1,16 +1,25 @@
 """What a campaign must be before it may be saved, and before it may be started."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import msgspec
 
 from core import database
+from core.accounts.schemas import is_timezone
 from core.campaigns.pacing import Pacing
 from core.campaigns.rendering import TemplateError, compile_template
-from core.campaigns.schemas import CampaignCreate, LabelFilter, MessageCreate
+from core.campaigns.schemas import CampaignCreate, CampaignUpdate, LabelFilter, MessageCreate
 from core.campaigns.tables import CampaignType
+from core.campaigns.windows import Holidays, public_holidays
 from core.errors import InvalidInputError
 from core.texts import text
 
 Errors = dict[str, list[str]]
+KNOWN_YEAR = 2026
+"""Any year tells whether the holidays of a place are known."""
 
 
 async def check_draft(user_id: int, draft: CampaignCreate, *, complete: bool = False) -> None:
@@ -22,8 +31,11 @@ async def check_draft(user_id: int, draft: CampaignCreate, *, complete: bool = F
     errors: Errors = {}
     for field, problem in _message_problems(draft):
         errors.setdefault(field, []).append(problem)
-    for field, problem in _pacing_problems(draft.settings.pacing):
+    for field, problem in pacing_problems(draft.settings.pacing, "settings.pacing"):
         errors.setdefault(field, []).append(problem)
+    zone = draft.settings.schedule.timezone
+    if zone is not None and not is_timezone(zone):
+        errors["settings.schedule.timezone"] = [text("timezone")]
     await _check_rows(user_id, draft, errors)
     if complete:
         _check_complete(draft, errors)
@@ -45,15 +57,30 @@ def _message_problems(draft: CampaignCreate) -> Iterator[tuple[str, str]]:
         yield "settings.labels", text("labels_type")
 
 
-def _pacing_problems(pacing: Pacing | None) -> Iterator[tuple[str, str]]:
+def pacing_problems(pacing: Pacing | None, field: str) -> Iterator[tuple[str, str]]:
+    """Yield what cannot work of a pacing that stands under ``field``: (field, problem)."""
     if pacing is None:
         return
     if pacing.delay_max < pacing.delay_min:
-        yield "settings.pacing.delay_max", text("delay_order")
+        yield f"{field}.delay_max", text("delay_order")
     for place, window in enumerate(pacing.windows):
         # Both are HH:MM, so the order of the texts is the order of the times.
         if window.end <= window.start:
-            yield f"settings.pacing.windows.{place}.end", text("window_order")
+            yield f"{field}.windows.{place}.end", text("window_order")
+    if pacing.holidays is not None:
+        yield from _holiday_problems(pacing.holidays, f"{field}.holidays")
+
+
+def _holiday_problems(closed_on: Holidays, field: str) -> Iterator[tuple[str, str]]:
+    if closed_on.country is None:
+        if closed_on.subdivision is not None:
+            yield f"{field}.subdivision", text("holiday_country")
+        return
+    try:
+        public_holidays(closed_on.country, closed_on.subdivision, KNOWN_YEAR)
+    except NotImplementedError:
+        unknown = "country" if closed_on.subdivision is None else "subdivision"
+        yield f"{field}.{unknown}", text("holidays_unknown")
 
 
 async def _check_rows(user_id: int, draft: CampaignCreate, errors: Errors) -> None:
@@ -93,6 +120,105 @@ def _check_complete(draft: CampaignCreate, errors: Errors) -> None:
             errors.setdefault("settings.labels", []).append(text("choose_label"))
     elif draft.public_id is None:
         errors.setdefault("public_id", []).append(text("choose_audience"))
+
+
+def check_running_change(before: CampaignCreate, after: CampaignCreate) -> None:
+    """Refuse what cannot change once rows are frozen.
+
+    Raises:
+        InvalidInputError: Naming every field.
+    """
+    errors: Errors = {}
+    for field, same in (
+        ("public_id", before.public_id == after.public_id),
+        ("schedule_date", before.schedule_date == after.schedule_date),
+        ("settings.labels", before.settings.labels == after.settings.labels),
+        ("settings.pacing.window_zone", _window_zone(before) == _window_zone(after)),
+        ("messages", len(before.messages) == len(after.messages)),
+    ):
+        if not same:
+            errors[field] = [text("campaign_begun")]
+    frozen = set().union(*(compile_template(message.content).names for message in before.messages))
+    for place, message in enumerate(after.messages):
+        for name in sorted(compile_template(message.content).names - frozen):
+            errors.setdefault(f"messages.{place}.content", []).append(_not_frozen(name, frozen))
+    if errors:
+        raise InvalidInputError(errors)
+
+
+def _window_zone(draft: CampaignCreate) -> str:
+    return (draft.settings.pacing or Pacing()).window_zone
+
+
+async def check_numbers_taken_out(campaign_id: int, before: CampaignCreate, after: CampaignCreate) -> None:
+    """Refuse to take out a number that alone knows what became of a message.
+
+    Raises:
+        InvalidInputError: Naming each such number.
+    """
+    rows = await database.fetch(
+        "SELECT DISTINCT number_id FROM message_by_contacts WHERE campaign_id = $1 AND number_id = ANY($2::bigint[])"
+        " AND state IN ('leased', 'unknown') ORDER BY number_id",
+        campaign_id,
+        sorted(set(before.number_ids) - set(after.number_ids)),
+    )
+    if rows:
+        told = [text("number_in_doubt", id=row["number_id"]) for row in rows]
+        raise InvalidInputError({"number_ids": told})
+
+
+def _not_frozen(name: str, frozen: set[str]) -> str:
+    if frozen:
+        return text("variable_not_frozen", name=name, listed=", ".join(sorted(frozen)))
+    return text("no_variable_frozen", name=name)
+
+
+async def localize(user_id: int, draft: CampaignCreate) -> datetime | None:
+    """Return when a draft shall start: a date without an offset is one of its ``timezone``, else of the tenant's."""
+    moment = draft.schedule_date
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    zone = draft.settings.schedule.timezone
+    if zone is None:
+        zone = str(await database.fetch_value("SELECT timezone FROM users WHERE id = $1", user_id))
+    return moment.replace(tzinfo=ZoneInfo(zone))
+
+
+async def load_draft(row: asyncpg.Record, changes: CampaignUpdate | None = None) -> CampaignCreate:
+    """Put a stored campaign and its changes together, to be checked as a whole."""
+    numbers = await database.fetch(
+        "SELECT number_id FROM campaign_numbers WHERE campaign_id = $1 ORDER BY id", row["id"]
+    )
+    messages = await database.fetch(
+        "SELECT content, delay, type_message FROM messages WHERE campaign_id = $1 AND deleted_at IS NULL"
+        " ORDER BY position",
+        row["id"],
+    )
+    stored = {
+        "name": row["name"],
+        "number_ids": [number["number_id"] for number in numbers],
+        "public_id": row["public_id"],
+        "schedule_date": row["schedule_date"],
+        "settings": msgspec.json.decode(row["settings"]),
+        "messages": [dict(message) for message in messages],
+    }
+    wanted = msgspec.structs.asdict(changes) if changes is not None else {}
+    changed = {name: value for name, value in wanted.items() if value is not msgspec.UNSET}
+    return msgspec.convert({"type": row["type"], **stored, **changed}, CampaignCreate, from_attributes=True)
+
+
+async def replace_contents(campaign_id: int, messages: Sequence[MessageCreate]) -> None:
+    """Change the messages of a campaign that has begun in place, so that its rows go on pointing at them."""
+    await database.execute(
+        "UPDATE messages m SET content = n.content, delay = n.delay, type_message = n.type_message, updated_at = now()"
+        " FROM unnest($2::int[], $3::text[], $4::smallint[])"
+        " WITH ORDINALITY AS n(delay, content, type_message, place)"
+        " WHERE m.campaign_id = $1 AND m.deleted_at IS NULL AND m.position = n.place",
+        campaign_id,
+        [message.delay for message in messages],
+        [message.content for message in messages],
+        [message.type_message for message in messages],
+    )
 
 
 async def store_numbers(campaign_id: int, number_ids: Sequence[int]) -> None:

@@ -105,16 +105,26 @@ WITH e AS MATERIALIZED (
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) AS e(number_id, phone, address, received_at)
     JOIN numbers n ON n.id = e.number_id
 ), heard AS (
-    SELECT c.id, e.number_id, e.received_at FROM e
+    SELECT c.id, c.user_id, e.number_id, e.received_at FROM e
     JOIN contacts c ON c.user_id = e.user_id AND c.deleted_at IS NULL AND c.number = e.phone WHERE e.phone <> ''
     UNION
-    SELECT c.id, e.number_id, e.received_at FROM e JOIN number_checks a ON a.address = e.address AND a.found
+    SELECT c.id, c.user_id, e.number_id, e.received_at FROM e JOIN number_checks a ON a.address = e.address AND a.found
     JOIN contacts c ON c.number = a.number AND c.user_id = e.user_id AND c.deleted_at IS NULL WHERE e.address <> ''
 ), person AS (
     SELECT id, max(received_at) AS received_at FROM heard GROUP BY id ORDER BY id
 ), stamped AS (
     UPDATE contacts c SET last_inbound_at = greatest(c.last_inbound_at, p.received_at), updated_at = now()
     FROM person p WHERE c.id = p.id
+), talked AS (
+    INSERT INTO conversations AS v (user_id, contact_id, number_id, last_inbound_at)
+    SELECT user_id, id, number_id, max(received_at) FROM heard GROUP BY user_id, id, number_id ORDER BY id, number_id
+    ON CONFLICT (contact_id, number_id) DO UPDATE SET last_inbound_at = greatest(v.last_inbound_at,
+        excluded.last_inbound_at) RETURNING v.number_id
+), settled AS (
+    -- A message that was claimed after they wrote is not answered yet.
+    UPDATE contact_activity a
+    SET unanswered = CASE WHEN a.last_at > p.received_at THEN least(a.unanswered, 1) ELSE 0 END
+    FROM person p WHERE a.contact_id = p.id AND a.unanswered > 0
 ), answered AS (
     UPDATE message_by_contacts m SET replied_at = last.received_at FROM (
         SELECT DISTINCT ON (r.contact_id) r.id, h.received_at FROM heard h
@@ -126,21 +136,23 @@ WITH e AS MATERIALIZED (
             AND r.state IN ('accepted', 'sent') AND r.claimed_at < h.received_at
         ORDER BY r.contact_id, r.claimed_at DESC) last
     WHERE m.id = last.id AND m.replied_at IS NULL RETURNING m.campaign_id
+), counted AS (
+    INSERT INTO campaign_counters AS k (campaign_id, shard, replied)
+    SELECT campaign_id, $5, count(*) FROM answered GROUP BY campaign_id
+    ON CONFLICT (campaign_id, shard) DO UPDATE SET replied = k.replied + excluded.replied
 )
-INSERT INTO campaign_counters AS k (campaign_id, shard, replied)
-SELECT campaign_id, $5, count(*) FROM answered GROUP BY campaign_id
-ON CONFLICT (campaign_id, shard) DO UPDATE SET replied = k.replied + excluded.replied
+SELECT DISTINCT t.number_id FROM talked t JOIN numbers n ON n.id = t.number_id WHERE n.restricted_until > now()
 """
 
 
 @event_handler("message_in")
 async def apply_replies(batch: Sequence[StoredEvent]) -> set[int]:
-    """Stamp who wrote back: the contact (for the rule that a reply stops the rest) and the row it answers.
+    """Stamp who wrote back: the contact (for the rules that count on replies), the number, and the row it answers.
 
     The moment is that of the delivery, which may have waited: what came before a message is no reply to it.
     """
     wanted = [(stored, stored.event) for stored in batch if isinstance(stored.event, MessageInEvent)]
-    await database.execute(
+    restricted = await database.fetch(
         REPLIES,
         [stored.number_id for stored, _ in wanted],
         [event.phone for _, event in wanted],
@@ -148,6 +160,11 @@ async def apply_replies(batch: Sequence[StoredEvent]) -> set[int]:
         [stored.received_at for stored, _ in wanted],
         SHARD,
     )
+    if restricted:
+        # To whoever wrote, a restricted number may write back.
+        clock = DatabaseClock()
+        await clock.sync()
+        await lanes.wake_numbers([(row["number_id"], clock.now()) for row in restricted])
     return {stored.id for stored, _ in wanted}
 
 

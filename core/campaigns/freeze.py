@@ -5,6 +5,7 @@ sending may begin with the first. Whoever is left out gets a row too, skipped wi
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -13,8 +14,10 @@ from core import database
 from core.campaigns import lanes
 from core.campaigns.pacing import period_key
 from core.campaigns.rendering import compile_template
+from core.campaigns.schemas import CampaignSettings
 from core.clock import DatabaseClock
 from core.contacts.audience import audience_query
+from core.contacts.zones import PREFIX_DIGITS, zone_of
 from core.errors import InvalidInputError, NotFoundError
 from core.jobs.services import JobContext, job_handler
 
@@ -25,6 +28,12 @@ ABSENT_FOR = timedelta(days=1)
 
 NAME_VARIABLES = ("nome", "name", "nombre")
 NUMBER_VARIABLES = ("numero", "number", "telefone", "phone")
+
+AREAS = """
+SELECT DISTINCT left(c.number, $4) AS prefix, length(c.number) AS digits FROM (
+    SELECT number FROM contacts WHERE user_id = $1 AND id IN ({audience}) AND id > $2 ORDER BY id LIMIT $3) c
+WHERE c.number <> ''
+"""
 
 INSERT = """
 WITH c AS MATERIALIZED (
@@ -65,14 +74,20 @@ WITH c AS MATERIALIZED (
     SELECT *, coalesce(skip, CASE WHEN room_after < 0 THEN 'over_plan' END) AS reason FROM counted
 ), inserted AS (
     INSERT INTO message_by_contacts (user_id, campaign_id, message_id, contact_id, position, number_id, state, reason,
-        address, provider_address, variables, attempt, failures, requeues, due_at, created_at, updated_at)
-    SELECT $2, $10, m.id, f.id, m.position, NULL, CASE WHEN f.reason IS NULL THEN 'pending' ELSE 'skipped' END,
+        address, provider_address, variables, zone, attempt, failures, requeues, due_at, created_at, updated_at)
+    SELECT $2, $10, m.id, f.id, m.position,
+        CASE WHEN f.reason IS NULL AND cardinality($14::bigint[]) > 0 THEN (
+            SELECT v.number_id FROM conversations v WHERE v.contact_id = f.id AND v.number_id = ANY($14::bigint[])
+            ORDER BY v.last_inbound_at DESC LIMIT 1) END,
+        CASE WHEN f.reason IS NULL THEN 'pending' ELSE 'skipped' END,
         coalesce(f.reason, ''), coalesce(f.number, f.known_address, ''),
         CASE WHEN f.reason IS NULL THEN nullif(f.known_address, '') END,
         CASE WHEN f.reason IS NULL AND cardinality($11::text[]) > 0 THEN (
             SELECT jsonb_object_agg(n, coalesce(CASE WHEN n = ANY($12::text[]) THEN f.name
                 WHEN n = ANY($13::text[]) THEN f.number ELSE f.variables ->> n END, ''))
             FROM unnest($11::text[]) n) END,
+        CASE WHEN $15::text IS NOT NULL THEN
+            coalesce($16::jsonb ->> (length(f.number) || ':' || left(f.number, $17::int)), $15::text) END,
         0, 0, 0, CASE WHEN m.position = 1 AND f.reason IS NULL THEN $1::timestamptz END, $1, $1
     FROM final f CROSS JOIN unnest($8::bigint[]) WITH ORDINALITY AS m(id, position)
     ORDER BY m.position, f.id
@@ -92,6 +107,7 @@ class Checkpoint(msgspec.Struct):
     contacts: int = 0
     rows: int = 0
     included: int = 0
+    zones: list[str] = []
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -105,6 +121,12 @@ class _Plan(msgspec.Struct, frozen=True):
     names: list[str]
     room: int
     """Messages the tenant's plan has left this month."""
+    sticky: list[int]
+    """The campaign's numbers, where a contact shall get the one it last wrote to."""
+    areas: str
+    """The audience once more, for ``AREAS``; empty where nobody asks for recipients' time zones."""
+    timezone: str
+    """The tenant's, for whoever has no zone of their own."""
 
 
 @job_handler("campaigns.freeze")
@@ -163,6 +185,7 @@ async def _fail(campaign_id: int, now: datetime) -> None:
 async def _read(campaign_id: int, now: datetime) -> _Plan | None:
     row = await database.fetch_row(
         "SELECT k.user_id, k.public_id, k.settings, u.timezone,"
+        " (SELECT array_agg(c.number_id) FROM campaign_numbers c WHERE c.campaign_id = k.id) AS number_ids,"
         " CASE WHEN u.profile = 'administrator' OR p.unlimited THEN NULL WHEN p.id IS NULL THEN 0"
         "  ELSE p.monthly_messages END AS monthly_messages,"
         " (SELECT s.provider FROM campaign_numbers c JOIN numbers n ON n.id = c.number_id"
@@ -183,15 +206,32 @@ async def _read(campaign_id: int, now: datetime) -> _Plan | None:
     allowed = row["monthly_messages"]
     room = 2**62 if allowed is None else allowed - (used if isinstance(used, int) else 0)
     names = sorted(set().union(*(compile_template(content).names for content in row["contents"])))
-    labels = msgspec.json.decode(row["settings"]).get("labels")
-    audience, args = await audience_query(
-        user_id=row["user_id"], public_id=row["public_id"], labels=labels, first_parameter=14
+    settings = msgspec.json.decode(row["settings"], type=CampaignSettings)
+    wanted: dict[str, Any] = {
+        "user_id": row["user_id"],
+        "public_id": row["public_id"],
+        "labels": msgspec.to_builtins(settings.labels) if settings.labels is not None else None,
+    }
+    audience, args = await audience_query(**wanted, first_parameter=18)
+    by_zone = settings.pacing is not None and settings.pacing.window_zone == "recipient"
+    number_ids = row["number_ids"] or []
+    return _Plan(
+        user_id=row["user_id"],
+        audience=audience,
+        audience_args=args,
+        provider=row["provider"],
+        message_ids=row["message_ids"],
+        names=names,
+        room=room,
+        sticky=number_ids if settings.sticky and len(number_ids) > 1 else [],
+        areas=(await audience_query(**wanted, first_parameter=5))[0] if by_zone else "",
+        timezone=row["timezone"],
     )
-    return _Plan(row["user_id"], audience, args, row["provider"], row["message_ids"], names, room)
 
 
 async def _batch(campaign_id: int, plan: _Plan, state: Checkpoint, now: datetime) -> int:
     """Write the rows of the next contacts and return how many contacts there were."""
+    areas = await _areas(campaign_id, plan, state) if plan.areas else {}
     row = await database.fetch_row(
         INSERT.format(audience=plan.audience),
         now,
@@ -207,6 +247,10 @@ async def _batch(campaign_id: int, plan: _Plan, state: Checkpoint, now: datetime
         plan.names,
         list(NAME_VARIABLES),
         list(NUMBER_VARIABLES),
+        plan.sticky,
+        plan.timezone if plan.areas else None,
+        database.encode_json(areas),
+        PREFIX_DIGITS,
         *plan.audience_args,
     )
     if row is None or row["last_id"] is None:
@@ -224,3 +268,26 @@ async def _batch(campaign_id: int, plan: _Plan, state: Checkpoint, now: datetime
         )
     contacts: int = row["contacts"]
     return contacts
+
+
+async def _areas(campaign_id: int, plan: _Plan, state: Checkpoint) -> dict[str, str]:
+    """Find the zones of the next contacts' numbers, by ``digits:prefix``, and keep them with the campaign."""
+    rows = await database.fetch(
+        AREAS.format(audience=plan.areas),
+        plan.user_id,
+        state.last_id,
+        BATCH_CONTACTS,
+        PREFIX_DIGITS,
+        *plan.audience_args,
+    )
+    areas = {
+        f"{row['digits']}:{row['prefix']}": zone_of(row["prefix"].ljust(row["digits"], "0")) or plan.timezone
+        for row in rows
+    }
+    zones = sorted({*state.zones, plan.timezone, *areas.values()})
+    if zones != state.zones:
+        state.zones = zones
+        await database.execute(
+            "UPDATE campaigns SET zones = $2 WHERE id = $1", campaign_id, database.encode_json(zones)
+        )
+    return areas

@@ -2,6 +2,7 @@
 
 import random
 from datetime import datetime, timedelta
+from typing import Literal
 
 import msgspec
 
@@ -21,7 +22,6 @@ NO_WHATSAPP = "no_whatsapp"
 """The number has no account."""
 NOBODY_TO_SEND_TO = frozenset({DUPLICATE_ADDRESS, NO_WHATSAPP})
 """Skipped, as at the freeze, whenever it is found out: no send can mend it."""
-BREAKER_SECONDS = (2.0, 5.0, 15.0, 30.0, 60.0)
 LONGEST_PAUSE_SECONDS = 24 * 3600.0
 CODE_LENGTH = 60
 ID_LENGTH = 160
@@ -33,8 +33,10 @@ class Settled(msgspec.Struct, frozen=True):
     transition: Transition
     certain_non_send: bool
     """The caps it took are given back."""
-    breaker_seconds: float = 0.0
-    """Try nothing on this lane for so long."""
+    fault: Literal["", "sender", "server", "lost_answer"] = ""
+    """Whose fault it was, if not the recipient's: a lost answer is the server's once it happens again and again."""
+    pause_seconds: float = 0.0
+    """How long the service asked to be spared; 0 when it did not say."""
     stopped: SenderStopped | None = None
     """The number cannot send until something changes."""
 
@@ -47,7 +49,6 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     receipts: bool
     """The provider reports acknowledgements; without them an accepted message counts as sent."""
     unknown_grace: timedelta
-    lane_failures: int
 
 
 def settle(row: Claimed, outcome: Outcome, context: Context) -> Settled:
@@ -91,15 +92,14 @@ def _unknown(row: Claimed, outcome: Unknown, context: Context) -> Settled:
         outcome="unknown",
         look_at=context.lease_until + context.unknown_grace,
     )
-    breaker = _breaker(context.lane_failures) if outcome.sender_stopped else 0.0
-    return Settled(transition, certain_non_send=False, breaker_seconds=breaker)
+    return Settled(transition, certain_non_send=False, fault="sender" if outcome.sender_stopped else "lost_answer")
 
 
 def _retry(row: Claimed, outcome: Retryable, context: Context) -> Settled:
     if outcome.scope != "recipient":
-        pause = _asked(outcome.retry_after) or _breaker(context.lane_failures)
         transition = _again(row, outcome.code, "retryable", context.now, burnt=0)
-        return Settled(transition, certain_non_send=True, breaker_seconds=pause)
+        fault: Literal["sender", "server"] = "server" if outcome.scope == "server" else "sender"
+        return Settled(transition, certain_non_send=True, fault=fault, pause_seconds=_asked(outcome.retry_after))
     tries = row.failures + 1
     if tries >= MAX_FAILURES or context.now - row.first_attempt_at >= MAX_AGE:
         return Settled(_failed(row, outcome.code, "retryable"), certain_non_send=True)
@@ -119,6 +119,7 @@ def _failed(row: Claimed, code: str, outcome: str) -> Transition:
         code=storable(code),
         outcome=outcome,
         burnt=1,
+        not_sent=True,
     )
 
 
@@ -134,6 +135,7 @@ def _again(row: Claimed, code: str, outcome: str, due_at: datetime, *, burnt: in
         due_at=due_at,
         burnt=burnt,
         release_number=True,
+        not_sent=True,
     )
 
 
@@ -145,7 +147,3 @@ def storable(text: str, length: int = CODE_LENGTH) -> str:
 def _asked(seconds: float | None) -> float:
     """Return the pause a service asked for, within reason; 0 when it asked for none."""
     return min(seconds, LONGEST_PAUSE_SECONDS) if seconds is not None and seconds > 0 else 0.0
-
-
-def _breaker(failures: int) -> float:
-    return BREAKER_SECONDS[min(failures, len(BREAKER_SECONDS) - 1)]

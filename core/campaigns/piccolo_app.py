@@ -9,16 +9,31 @@ from core.campaigns.tables import (
     Campaign,
     CampaignCounter,
     CampaignNumber,
+    ContactActivity,
+    Conversation,
     Lane,
     Message,
     Recipient,
     SendCounter,
+    ServerBreaker,
 )
 
 APP_CONFIG = AppConfig(
     app_name="campaigns",
     migrations_folder_path=str(Path(__file__).parent / "piccolo_migrations"),
-    table_classes=[Campaign, CampaignNumber, Message, Recipient, Attempt, Lane, CampaignCounter, SendCounter],
+    table_classes=[
+        Campaign,
+        CampaignNumber,
+        Message,
+        Recipient,
+        Attempt,
+        Lane,
+        ServerBreaker,
+        ContactActivity,
+        Conversation,
+        CampaignCounter,
+        SendCounter,
+    ],
     migration_dependencies=["core.accounts.piccolo_app"],
     commands=[],
 )

@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from core import database
-from core.campaigns import lanes
+from core.campaigns import lanes, turns
 from core.campaigns.outcomes import ACKNOWLEDGEMENT_TIMER, ID_LENGTH, storable
 from core.campaigns.sending import build_message
 from core.campaigns.tables import RecipientState
@@ -118,7 +118,7 @@ async def _take(now: datetime) -> list[Doubt]:
 
 
 async def _ask(doubt: Doubt, route: SenderRoute) -> Finding:
-    steps = await lanes.load_steps(doubt.campaign_id)
+    steps = await turns.load_steps(doubt.campaign_id)
     step = steps.get(doubt.message_id)
     if step is None:
         return CannotTell("message_gone")

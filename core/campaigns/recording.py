@@ -9,10 +9,11 @@ import msgspec
 import structlog
 
 from core.campaigns import lanes
+from core.campaigns.breakers import ServerBreakers, back_off
 from core.campaigns.claims import Cap, Claimed
-from core.campaigns.lanes import CampaignTurn, HeldLane
 from core.campaigns.outcomes import Settled
 from core.campaigns.transitions import apply
+from core.campaigns.turns import CampaignTurn, HeldLane
 from core.clock import Clock
 from core.numbers import senders
 from core.plugin import SenderStopped
@@ -46,8 +47,9 @@ class Result(msgspec.Struct, frozen=True):
 class Recorder:
     """Writes results in batches, one batch at a time, until told to stop; keeps them while the database is away."""
 
-    def __init__(self, clock: Clock, shard: int, on_recorded: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, shard: int, breakers: ServerBreakers, on_recorded: Callable[[], None]) -> None:
         self._clock = clock
+        self._breakers = breakers
         self._shard = shard
         self._on_recorded = on_recorded
         self._waiting: list[Result] = []
@@ -86,12 +88,7 @@ class Recorder:
         while True:
             try:
                 await self._write(batch)
-            except (
-                OSError,
-                asyncpg.PostgresConnectionError,
-                asyncpg.InterfaceError,
-                asyncpg.OperatorInterventionError,
-            ):
+            except DATABASE_AWAY:
                 _log.exception("record_failed", rows=len(batch))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
@@ -127,27 +124,38 @@ class Recorder:
                         turn.reopen(due_at)
 
     async def _tell_lanes(self, batch: list[Result]) -> None:
-        """Open or close the breaker of each lane concerned, and stop numbers that cannot send."""
-        breakers: dict[int, tuple[HeldLane, float]] = {}
+        """Open or close the breakers of the lanes and servers concerned, and stop numbers that cannot send."""
+        now = self._clock.now()
+        faults: dict[int, tuple[HeldLane, float]] = {}
         stopped: dict[int, tuple[HeldLane, SenderStopped]] = {}
         for result in batch:
             lane, settled = result.lane, result.settled
             if settled.stopped is not None:
                 stopped[lane.number_id] = (lane, settled.stopped)
-            elif settled.breaker_seconds > 0:
-                breakers[lane.number_id] = (lane, settled.breaker_seconds)
-            elif lane.failures and not settled.certain_non_send:
-                lane.failures = 0
-                await lanes.close_breaker(lane.number_id)
-        for lane, seconds in breakers.values():
-            until = self._clock.now() + timedelta(seconds=seconds)
+            elif settled.fault == "server":
+                await self._breakers.fault(now, lane.server_id, settled.pause_seconds, settled.transition.code)
+            elif settled.fault == "lost_answer":
+                await self._breakers.lost_answer(now, lane.server_id)
+            elif settled.fault == "sender":
+                faults[lane.number_id] = (lane, settled.pause_seconds)
+            else:
+                await self._working(now, lane)
+        for lane, pause_seconds in faults.values():
+            until = now + timedelta(seconds=pause_seconds or back_off(lane.failures))
             lane.failures += 1
             lane.number = msgspec.structs.replace(lane.number, open_until=until)
             await lanes.open_breaker(lane.number_id, until)
         for number_id, (lane, outcome) in stopped.items():
             if outcome.scope == "new_contacts":
-                until = outcome.until or self._clock.now() + RESTRICTED_FOR
+                until = outcome.until or now + RESTRICTED_FOR
                 lane.number = msgspec.structs.replace(lane.number, restricted_until=until)
             else:
                 lane.number = msgspec.structs.replace(lane.number, connected=False)
             await senders.mark_stopped(number_id, outcome.code, until=outcome.until, scope=outcome.scope)
+
+    async def _working(self, now: datetime, lane: HeldLane) -> None:
+        """The service answered about a message as it should, whatever it said of the recipient."""
+        await self._breakers.works(now, lane.server_id)
+        if lane.failures:
+            lane.failures = 0
+            await lanes.close_breaker(lane.number_id)

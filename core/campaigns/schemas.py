@@ -19,7 +19,16 @@ Content = Annotated[
     ),
 ]
 Id = Annotated[int, msgspec.Meta(ge=1)]
-Moment = Annotated[datetime, msgspec.Meta(tz=True, description="With its offset, such as 2026-12-24T09:00:00-03:00.")]
+Moment = Annotated[
+    datetime,
+    msgspec.Meta(
+        description="With its offset, or a local time of settings.schedule.timezone.",
+        examples=["2026-12-24T09:00:00-03:00"],
+    ),
+]
+
+
+FAILOVER_MINUTES = 10.0
 
 
 class MessageCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -38,12 +47,28 @@ class LabelFilter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit
     none: tuple[Id, ...] = ()
 
 
+class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """How the ``schedule_date`` is meant."""
+
+    timezone: Annotated[str, msgspec.Meta(max_length=60, examples=["America/Sao_Paulo"])] | None = None
+    """The zone of a date without an offset; the account's own when absent."""
+    missed: Literal["send", "skip", "ask"] = "ask"
+    """What becomes of a campaign whose date passed while the platform was away."""
+    max_lateness_minutes: Annotated[int, msgspec.Meta(ge=0, le=525_600)] = 60
+    """So late it is still simply begun."""
+
+
 class CampaignSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """Settings of a campaign; an absent ``pacing`` means the type's default."""
 
     pacing: Pacing | None = None
     stop_on_reply: bool = True
     check_numbers: bool = True
+    sticky: bool = True
+    """Of several numbers a contact gets the one the contact last wrote to."""
+    failover_minutes: Annotated[float, msgspec.Meta(ge=0, le=525_600)] | None = FAILOVER_MINUTES
+    """After so long without its number, what was never tried goes to the campaign's other numbers; null: never."""
+    schedule: Schedule = Schedule()
     labels: LabelFilter | None = None
 
 
@@ -195,7 +220,32 @@ class Blocker(msgspec.Struct, kw_only=True):
     until: datetime | None = None
 
 
+ResolveAction = Literal["retry", "assume_sent"]
+
+
 class Resolve(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What a person decides of a recipient row in doubt."""
 
-    action: Literal["retry", "assume_sent"]
+    action: ResolveAction
+
+
+class ResolveMany(Resolve, forbid_unknown_fields=True, kw_only=True):
+    """What a person decides of every recipient row in doubt."""
+
+    reasons: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=60)], ...], msgspec.Meta(max_length=50)] = ()
+    """Only rows with one of these reasons; all when empty."""
+
+
+class Retry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Which failed rows are sent again; all when nothing is named."""
+
+    reasons: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=60)], ...], msgspec.Meta(max_length=50)] = ()
+    """As the report lists them."""
+    classes: tuple[Literal["refused", "gave_up", "network"], ...] = ()
+    """``refused`` by the server, ``gave_up`` after five tries or a day, or failed on WhatsApp's ``network``."""
+
+
+class Duplicate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How the copy of a campaign is called."""
+
+    name: Name | None = None

@@ -8,9 +8,9 @@ import structlog
 
 from core import database
 from core.campaigns.claims import Claimed
-from core.campaigns.lanes import CampaignTurn, Step
 from core.campaigns.outcomes import DUPLICATE_ADDRESS, NO_WHATSAPP
 from core.campaigns.tables import MessageType
+from core.campaigns.turns import CampaignTurn, Step
 from core.clock import Clock
 from core.numbers.checks import check_cached
 from core.numbers.senders import SenderRoute
@@ -32,9 +32,12 @@ _log = structlog.get_logger(__name__)
 
 def build_message(step: Step, contact_id: int, variables: Mapping[str, str] | None, address: str) -> OutgoingMessage:
     """Render what goes out; a preview, a retry and the message itself choose the same spintax."""
-    return OutgoingMessage(
-        address, KINDS[step.type_message], step.template.render(variables or {}, f"{step.id}:{contact_id}")
-    )
+    return OutgoingMessage(address, KINDS[step.type_message], message_text(step, contact_id, variables))
+
+
+def message_text(step: Step, contact_id: int, variables: Mapping[str, str] | None) -> str:
+    """Return the text of a step for one contact, always the same for the two."""
+    return step.template.render(variables or {}, f"{step.id}:{contact_id}")
 
 
 async def send(row: Claimed, turn: CampaignTurn, route: SenderRoute, clock: Clock, latest_start: float) -> Outcome:

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from core import database, queue
-from core.campaigns import completion, reconcile, skipping
+from core.campaigns import completion, failover, reconcile, skipping
+from core.campaigns.schemas import FAILOVER_MINUTES
 
 HEAL = """
 UPDATE lanes l SET due_at = $1, wakes = l.wakes + 1
@@ -27,6 +28,7 @@ async def sweep(now: datetime) -> None:
     await reconcile.expire_leases(now)
     await skipping.skip_strays(now)
     await completion.complete_finished(now)
+    await failover.fail_over(now, FAILOVER_MINUTES)
     await database.execute(HEAL, now)
     due = await database.fetch_value(
         "SELECT count(*) FROM (SELECT FROM lanes WHERE due_at <= $1 AND (holder IS NULL OR lease_until < $1)"

@@ -68,17 +68,20 @@ class Campaign(SoftDelete, Table, tablename="campaigns"):
     settings = JSONB(default="{}")
     version = Integer(default=1)
     total = BigInt(default=0)
+    zones = JSONB(default="[]")
+    """Time zones of its recipients, written by the freeze where the windows go by them."""
     started_at = Timestamptz(default=None, null=True)
     frozen_at = Timestamptz(default=None, null=True)
     completed_at = Timestamptz(default=None, null=True)
 
 
 class CampaignNumber(Table, tablename="campaign_numbers"):
-    """A number that may send for a campaign."""
+    """A number that may send for a campaign; ``unable_since`` is when it was first seen unable to."""
 
     id = BigSerial(primary_key=True)
     campaign_id = BigInt()
     number_id = BigInt()
+    unable_since = Timestamptz(default=None, null=True)
 
 
 class Message(SoftDelete, Table, tablename="messages"):
@@ -114,6 +117,7 @@ class Recipient(Timestamps, Table, tablename="message_by_contacts"):
     address = Varchar(length=120, default="")
     provider_address = Varchar(length=120, default=None, null=True)
     variables = JSONB(default=None, null=True)
+    zone = Varchar(length=40, default=None, null=True)
     attempt = SmallInt(default=0)
     failures = SmallInt(default=0)
     requeues = SmallInt(default=0)
@@ -159,6 +163,46 @@ class Lane(CreatedAt, Table, tablename="lanes"):
     failures = Integer(default=0)
     open_until = Timestamptz(default=None, null=True)
     wait_reason = Varchar(length=60, default="")
+
+
+class ServerBreaker(Table, tablename="server_breakers"):
+    """The circuit breaker of one messaging server: nothing is tried before ``open_until``, then one message first."""
+
+    server_id = BigInt(primary_key=True)
+    failures = Integer(default=0)
+    open_until = Timestamptz(default=None, null=True)
+    reason = Varchar(length=60, default="")
+
+
+class ContactActivity(Table, tablename="contact_activity"):
+    """What was sent to one contact over all campaigns; ``claims`` is compared and set by every claim.
+
+    ``other_at`` is the last message of a campaign other than ``campaign_id``, and ``before_*`` is what a message that
+    was certainly not sent gives back.
+    """
+
+    contact_id = BigInt(primary_key=True)
+    user_id = BigInt()
+    claims = BigInt(default=0)
+    day_start = Timestamptz()
+    day_used = Integer(default=0)
+    unanswered = Integer(default=0)
+    campaign_id = BigInt()
+    last_at = Timestamptz(default=None, null=True)
+    other_at = Timestamptz(default=None, null=True)
+    before_campaign_id = BigInt(default=None, null=True)
+    before_at = Timestamptz(default=None, null=True)
+    before_other_at = Timestamptz(default=None, null=True)
+
+
+class Conversation(Table, tablename="conversations"):
+    """A contact who wrote to a number: whoever did may be written to while the number is restricted to such people."""
+
+    id = BigSerial(primary_key=True)
+    user_id = BigInt()
+    contact_id = BigInt()
+    number_id = BigInt()
+    last_inbound_at = Timestamptz()
 
 
 class CampaignCounter(Table, tablename="campaign_counters"):

@@ -61,6 +61,8 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     requeued: int = 0
     release_number: bool = False
     """Give an unsent row back to every number of the campaign."""
+    not_sent: bool = False
+    """The claim counted a message for the contact that was certainly not sent."""
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -79,11 +81,11 @@ WITH t AS MATERIALIZED (
     SELECT id, attempt, allowed, state, coalesce(reason, '') AS reason, coalesce(code, '') AS code,
         coalesce(outcome, '') AS outcome, provider_id, due_at, look_at, accepted_at, sent_at, delivered_at, read_at,
         coalesce(burnt, 0) AS burnt, coalesce(requeued, 0) AS requeued,
-        coalesce(release_number, false) AS release_number
+        coalesce(release_number, false) AS release_number, coalesce(not_sent, false) AS not_sent
     FROM json_to_recordset($2::json) AS t(id bigint, attempt smallint, allowed int, state text, reason text, code text,
         outcome text, provider_id text, due_at timestamptz, look_at timestamptz, accepted_at timestamptz,
         sent_at timestamptz, delivered_at timestamptz, read_at timestamptz, burnt smallint, requeued smallint,
-        release_number boolean)
+        release_number boolean, not_sent boolean)
 ), recorded AS (
     UPDATE message_attempts a
     SET outcome = t.outcome, code = t.code, provider_id = coalesce(t.provider_id, a.provider_id), ended_at = $1
@@ -132,10 +134,25 @@ WITH t AS MATERIALIZED (
           JOIN send_counters k ON k.scope = g.scope AND k.scope_id = g.scope_id AND k.period = g.period
           ORDER BY g.rank, g.scope_id, g.period FOR UPDATE OF k) g
     WHERE s.id = g.id
+), uncounted AS (
+    UPDATE contact_activity a
+    SET day_used = CASE WHEN n.claimed_at >= a.day_start THEN greatest(0, a.day_used - 1) ELSE a.day_used END,
+        unanswered = CASE WHEN n.is_unanswered THEN greatest(0, a.unanswered - 1) ELSE a.unanswered END,
+        campaign_id = CASE WHEN n.is_last THEN coalesce(a.before_campaign_id, a.campaign_id) ELSE a.campaign_id END,
+        last_at = CASE WHEN n.is_last THEN a.before_at ELSE a.last_at END,
+        other_at = CASE WHEN n.is_last THEN a.before_other_at ELSE a.other_at END
+    FROM (SELECT k.contact_id, c.claimed_at, k.campaign_id = c.campaign_id AND k.last_at = c.claimed_at AS is_last,
+              c.claimed_at > coalesce(p.last_inbound_at, '-infinity') AS is_unanswered
+          FROM changed c JOIN t ON t.id = c.id AND t.not_sent JOIN contact_activity k ON k.contact_id = c.contact_id
+          LEFT JOIN contacts p ON p.id = c.contact_id
+          ORDER BY k.contact_id FOR UPDATE OF k) n
+    WHERE a.contact_id = n.contact_id
 ), following AS (
     UPDATE message_by_contacts n
-    SET due_at = $1 + make_interval(secs => g.delay), previous_claimed_at = c.claimed_at, number_id = c.number_id,
-        updated_at = $1
+    SET due_at = $1 + make_interval(secs => g.delay), previous_claimed_at = c.claimed_at, updated_at = $1,
+        -- The same number again, unless it was taken out of the campaign meanwhile.
+        number_id = (SELECT k.number_id FROM campaign_numbers k
+                     WHERE k.campaign_id = c.campaign_id AND k.number_id = c.number_id)
     FROM changed c JOIN messages g ON g.campaign_id = c.campaign_id AND g.position = c.position + 1
         AND g.deleted_at IS NULL
     WHERE $8 AND c.old IN ('pending', 'leased', 'unknown', 'failed') AND c.new IN ('accepted', 'sent')

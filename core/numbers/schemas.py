@@ -79,12 +79,20 @@ class NumberGrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     name: Label = ""
 
 
+class NumberLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A number's own caps, over all campaigns; a campaign may only be stricter."""
+
+    per_hour: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    per_day: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+
+
 class NumberUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What may change on a number."""
 
     name: Label | UnsetType = UNSET
     status: bool | UnsetType = UNSET
     """Whether campaigns may send from it."""
+    settings: NumberLimits | UnsetType = UNSET
 
 
 class NumberRead(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +114,7 @@ class NumberRead(msgspec.Struct, frozen=True, kw_only=True):
     restricted_until: datetime | None
     """Until when the service refuses messages to people who were never written to."""
     first_connected_at: datetime | None
+    settings: NumberLimits
     sign_in: tuple[str, ...]
     """How it can be signed in: ``qr``, ``pairing_code`` ..."""
     extra: bool

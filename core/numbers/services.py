@@ -12,7 +12,7 @@ from core.crypto import encrypt
 from core.errors import ConflictError, InvalidInputError, NotFoundError, ProviderFailedError
 from core.numbers import removing
 from core.numbers.changes import announce
-from core.numbers.schemas import NumberGrant, NumberRead, NumberUpdate
+from core.numbers.schemas import NumberGrant, NumberLimits, NumberRead, NumberUpdate
 from core.pagination import PageQuery
 from core.plans.services import ensure_within
 from core.plugin import Capabilities
@@ -78,19 +78,21 @@ async def grant_number(wanted: NumberGrant) -> NumberRead:
 
 
 async def update_number(user_id: int, number_id: int, wanted: NumberUpdate) -> NumberRead:
-    """Rename a number, or take it out of and back into use; raises ``NotFoundError``."""
+    """Rename a number, set its own caps, or take it out of and back into use; raises ``NotFoundError``."""
     async with database.unit_of_work():
         row = await database.fetch_row(f"{_SELECT} AND n.id = $2 FOR UPDATE OF n", user_id, number_id)
         if row is None:
             raise NotFoundError("number", number_id)
         status = row["status"] if wanted.status is msgspec.UNSET else wanted.status
+        settings = row["settings"] if wanted.settings is msgspec.UNSET else database.encode_json(wanted.settings)
         await database.execute(
-            "UPDATE numbers SET name = $2, status = $3, updated_at = now() WHERE id = $1",
+            "UPDATE numbers SET name = $2, status = $3, settings = $4, updated_at = now() WHERE id = $1",
             number_id,
             row["name"] if wanted.name is msgspec.UNSET else wanted.name.strip(),
             status,
+            settings,
         )
-        if status != row["status"]:
+        if status != row["status"] or settings != row["settings"]:
             await announce([number_id])
     return await get_number(user_id, number_id)
 
@@ -178,6 +180,7 @@ def _read(row: asyncpg.Record) -> NumberRead:
         connection_at=row["connection_at"],
         restricted_until=row["restricted_until"],
         first_connected_at=row["first_connected_at"],
+        settings=msgspec.json.decode(row["settings"], type=NumberLimits),
         sign_in=capabilities.sign_in,
         extra=row["extra"],
         created_at=row["created_at"],

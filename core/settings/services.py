@@ -38,6 +38,11 @@ async def get_configuration(user_id: int, key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
+async def remove_configuration(user_id: int, key: str) -> bool:
+    """Remove a tenant's configuration and say whether there was one."""
+    return await database.execute("DELETE FROM configurations WHERE user_id = $1 AND key = $2", user_id, key) == 1
+
+
 async def put_configuration(user_id: int, key: str, value: str) -> None:
     """Set a tenant's configuration."""
     await database.execute(

@@ -24,6 +24,9 @@ ENGINE_TABLES = (
     "campaigns",
     "send_counters",
     "lanes",
+    "server_breakers",
+    "contact_activity",
+    "conversations",
     "number_checks",
     "jobs",
 )

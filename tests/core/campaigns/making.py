@@ -5,17 +5,18 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from core import database
-from core.campaigns import freeze, lanes, services
+from core.campaigns import editing, freeze, lanes, resolving, services, turns
 from core.campaigns.claims import Claimed, ClaimResult, Want, claim
-from core.campaigns.lanes import HeldLane
-from core.campaigns.pacing import Pacing
+from core.campaigns.pacing import Pacing, day_start, next_period
 from core.campaigns.schemas import CampaignCreate, CampaignSettings, MessageCreate
-from core.campaigns.tables import CampaignType
-from core.campaigns.transitions import Transition, apply
+from core.campaigns.tables import CampaignType, RecipientState
+from core.campaigns.transitions import FROM_LEASED, Transition, apply
+from core.campaigns.turns import HeldLane
 from core.clock import DatabaseClock
 from core.crypto import encrypt
 from core.jobs import leasing
@@ -28,7 +29,7 @@ from tests.factories import Member
 HOLDER = "test-holder"
 UNPACED = Pacing()
 
-HANDLERS = (freeze.freeze,)
+HANDLERS = (freeze.freeze, resolving.retry, resolving.resolve)
 """Registered by their import, as in a worker."""
 
 _phones = itertools.count(10_000_000)
@@ -174,7 +175,7 @@ async def add_campaign(
         settings=CampaignSettings(**{"pacing": pacing, "check_numbers": False, **(settings or {})}),
         messages=tuple(MessageCreate(content=str(content), delay=int(delay)) for content, delay in steps),
     )
-    campaign_id = await services.create_campaign(user.id, draft)
+    campaign_id = await editing.create_campaign(user.id, draft)
     rows = await database.fetch("SELECT id FROM messages WHERE campaign_id = $1 ORDER BY position", campaign_id)
     return Made(
         user_id=user.id,
@@ -211,7 +212,7 @@ async def running(user: Member, **wishes: Any) -> Made:
 async def hold(made: Made, moment: datetime, holder: str = HOLDER) -> list[HeldLane]:
     """Take all the lanes that are due and return the campaign's, by their numbers."""
     await lanes.acquire(moment, holder, moment + timedelta(seconds=60), 1_000)
-    held = await lanes.load(holder, made.number_ids, moment)
+    held = await turns.load(holder, made.number_ids, moment)
     return sorted(held, key=lambda lane: made.number_ids.index(lane.number_id))
 
 
@@ -224,6 +225,7 @@ def want(lane: HeldLane, moment: datetime, *, campaign_id: int | None = None, **
         campaign_id=turn.id,
         slot=lane.slot,
         take=10,
+        reach=10,
         paced=False,
         next_at=moment,
         burst=1,
@@ -232,8 +234,10 @@ def want(lane: HeldLane, moment: datetime, *, campaign_id: int | None = None, **
         caps=lane.caps(turn, moment),
         client_ids=(),
         ids_are_final=True,
+        day_start=day_start(moment, ZoneInfo("UTC")),
+        day_end=next_period(moment, ZoneInfo("UTC"), "day"),
     )
-    wished = msgspec.structs.replace(wished, **changes)
+    wished = msgspec.structs.replace(wished, **{"reach": changes.get("take", 10), **changes})
     return msgspec.structs.replace(wished, client_ids=tuple(secrets.token_hex(8) for _ in range(wished.take)))
 
 
@@ -313,3 +317,15 @@ async def attempts(recipient_id: int) -> list[Any]:
 
 async def lane_row(number_id: int) -> Any:
     return await database.fetch_row("SELECT * FROM lanes WHERE number_id = $1", number_id)
+
+
+UNKNOWN: dict[str, Any] = {"allowed": FROM_LEASED, "state": RecipientState.UNKNOWN, "reason": "timeout"}
+FAILED: dict[str, Any] = {"allowed": FROM_LEASED, "state": RecipientState.FAILED, "reason": "busy", "burnt": 1}
+SENT: dict[str, Any] = {"allowed": FROM_LEASED, "state": RecipientState.SENT}
+
+
+async def leased(user: Member, **wishes: Any) -> tuple[Made, list[Claimed], datetime]:
+    """Make a running campaign as ``running`` does and lease what is due."""
+    made = await running(user, **wishes)
+    moment = await now()
+    return made, (await claim_all(made, moment)).claimed, moment

@@ -57,6 +57,16 @@ class Post(msgspec.Struct, frozen=True):
     """Seconds of the steady timer."""
 
 
+class Sign(msgspec.Struct, frozen=True):
+    """That somebody types, or ceased to."""
+
+    address: str
+    active: bool
+    instance: str
+    posts_before: int = 0
+    """Messages the service had taken by then."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What the service says to one message."""
 
@@ -72,6 +82,7 @@ class Sink:
 
     def __init__(self) -> None:
         self.posts: list[Post] = []
+        self.signs: list[Sign] = []
         self.answers: dict[str, list[Answer]] = defaultdict(list)
         """Answers by address, in order; ``*`` for every address without its own. After the last: accepted."""
         self.always: Answer | None = None
@@ -80,6 +91,7 @@ class Sink:
         self.directory: dict[str, str | None] = {}
         """What a number check answers: number to address, ``None`` without an account, and silence for the rest."""
         self.delay = 0.0
+        self.typing_delay = 0.0
         self.most_at_once = 0
         self._at_once = 0
         self.changed = asyncio.Event()
@@ -109,6 +121,11 @@ class Sink:
             return {number: self.directory[number] for number in numbers if number in self.directory}
         if path.startswith("/messages/"):
             return self.statuses.get(path.rpartition("/")[2])
+        if path == "/typing":
+            await asyncio.sleep(self.typing_delay)
+            sign = msgspec.json.decode(body, type=Sign)
+            self.signs.append(msgspec.structs.replace(sign, posts_before=len(self.posts)))
+            return None
         return await self._take(msgspec.json.decode(body, type=Post))
 
     async def _take(self, post: Post) -> Answer:
@@ -209,6 +226,11 @@ class SinkProvider:
         response = await self._client.post(f"{sender.server.url}/check", content=msgspec.json.encode(list(numbers)))
         found = msgspec.json.decode(response.content, type=dict[str, str | None])
         return {number: NumberCheck(number, bool(address), address or "") for number, address in found.items()}
+
+    async def show_typing(self, sender: Sender, address: str, *, active: bool) -> None:
+        self._trip("show_typing")
+        sign = Sign(address, active, sender.instance)
+        await self._client.post(f"{sender.server.url}/typing", content=msgspec.json.encode(sign))
 
     def receive(self, delivery: WebhookDelivery, secret: Secret) -> WebhookResult:
         del delivery, secret

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from core import database
-from core.campaigns import services
+from core.campaigns import resolving, services
 from core.campaigns.claims import Claimed
 from core.campaigns.completion import ATTENTION_LIFETIME, complete_finished
 from core.campaigns.tables import RecipientState
@@ -107,7 +107,8 @@ class TestComplete:
     async def test_and_a_retry_at_once_leave_no_row_behind(self, user: Member) -> None:
         made, rows, moment = await _leased(user)
         await settle_rows(rows, moment, **FAILED)
-        await asyncio.gather(complete_finished(moment), services.retry_failed(user.id, made.id))
+        await resolving.retry_failed(user.id, made.id)
+        await asyncio.gather(complete_finished(moment), run_jobs(made.id))
         assert await standing(made.id) == (2, "sending")
         assert set(await states(made.id)) == {"pending:retried_by_user"}
 

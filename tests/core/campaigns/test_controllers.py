@@ -14,10 +14,13 @@ from core.campaigns.rendering import FILTERS
 from core.campaigns.tables import RecipientState
 from core.campaigns.transitions import FROM_ANY_ATTEMPT, FROM_LEASED
 from tests.core.campaigns.making import (
+    FAILED,
+    UNKNOWN,
     Made,
     claim_all,
     give_plan,
     insert,
+    leased,
     make_campaign,
     make_contacts,
     make_number,
@@ -28,6 +31,7 @@ from tests.core.campaigns.making import (
     running,
     settle_rows,
     standing,
+    states,
 )
 from tests.factories import Member
 
@@ -40,8 +44,11 @@ ROUTES = (
     ("POST", "/resume"),
     ("POST", "/cancel"),
     ("POST", "/retry"),
+    ("POST", "/resolve"),
+    ("POST", "/duplicate"),
     ("GET", "/recipients"),
     ("POST", "/recipients/1/resolve"),
+    ("GET", "/recipients/1/explain"),
     ("GET", "/report"),
     ("GET", "/report.csv"),
     ("GET", "/explain"),
@@ -142,7 +149,15 @@ class TestCreate:
             ({"public_id": 2**62}, {"public_id"}),
             ({"public_id": 2**65}, {"public_id"}),
             ({"schedule_date": "tomorrow"}, {"schedule_date"}),
-            ({"schedule_date": "2026-12-24T09:00:00"}, {"schedule_date"}),
+            ({"settings": {"schedule": {"timezone": "Nowhere/Town"}}}, {"settings.schedule.timezone"}),
+            ({"settings": {"schedule": {"missed": "perhaps"}}}, {"settings.schedule.missed"}),
+            ({"settings": {"pacing": {"holidays": {"country": "XX"}}}}, {"settings.pacing.holidays.country"}),
+            (
+                {"settings": {"pacing": {"holidays": {"country": "BR", "subdivision": "XX"}}}},
+                {"settings.pacing.holidays.subdivision"},
+            ),
+            ({"settings": {"pacing": {"holidays": {"subdivision": "SP"}}}}, {"settings.pacing.holidays.subdivision"}),
+            ({"settings": {"pacing": {"warm_up_ramp": []}}}, {"settings.pacing.warm_up_ramp"}),
             ({"messages": [{"content": ""}]}, {"messages.0.content"}),
             ({"messages": [{"content": "x" * 4097}]}, {"messages.0.content"}),
             ({"messages": [{}]}, {"messages.0.content"}),
@@ -252,8 +267,16 @@ class TestUpdate:
         assert answer.json()["errors"]
         assert (await tenant.get(f"/api/campaigns/{made['id']}")).json()["data"] == made
 
-    async def test_of_a_started_one_is_409(self, user: Member, tenant: httpx.AsyncClient) -> None:
+    async def test_of_a_running_one_changes_what_is_not_sent_yet(self, user: Member, tenant: httpx.AsyncClient) -> None:
         made = await running(user)
+        answer = await tenant.patch(f"/api/campaigns/{made.id}", json={"messages": [{"content": "Olá {{ nome }}"}]})
+        assert answer.status_code == 200
+        (message,) = answer.json()["data"]["messages"]
+        assert (message["id"], message["content"]) == (made.message_ids[0], "Olá {{ nome }}")
+
+    async def test_of_one_that_is_over_is_409(self, user: Member, tenant: httpx.AsyncClient) -> None:
+        made = await running(user, contacts=0)
+        assert await complete_finished(await now()) == [made.id]
         answer = await tenant.patch(f"/api/campaigns/{made.id}", json={"name": "New"})
         assert answer.status_code == 409
         assert answer.json()["code"] == "campaign_state"
@@ -324,8 +347,50 @@ class TestLife:
         await complete_finished(moment)
         answer = await _post(tenant, made, "retry")
         assert answer.status_code == 202
-        data = answer.json()["data"]
+        await run_jobs(made.id)
+        data = (await tenant.get(f"/api/campaigns/{made.id}")).json()["data"]
         assert (data["status"], data["completed_at"], data["totals"]["pending"]) == (2, None, 3)
+
+    async def test_retry_of_some_reasons_leaves_the_others(self, user: Member, tenant: httpx.AsyncClient) -> None:
+        made, rows, moment = await leased(user)
+        await settle_rows(rows[:1], moment, **FAILED)
+        await settle_rows(rows[1:], moment, **{**FAILED, "reason": "refused"})
+        answer = await tenant.post(f"/api/campaigns/{made.id}/retry", json={"reasons": ["busy"]})
+        assert answer.status_code == 202
+        await run_jobs(made.id)
+        assert sorted(await states(made.id)) == ["failed:refused", "failed:refused", "pending:retried_by_user"]
+
+    async def test_resolve_decides_of_all_in_doubt(self, user: Member, tenant: httpx.AsyncClient) -> None:
+        made, rows, moment = await leased(user)
+        await settle_rows(rows, moment, **UNKNOWN)
+        answer = await tenant.post(f"/api/campaigns/{made.id}/resolve", json={"action": "assume_sent"})
+        assert answer.status_code == 202
+        await run_jobs(made.id)
+        assert await states(made.id) == ["sent:assumed_sent"] * 3
+
+    @pytest.mark.parametrize(
+        ("action", "body"),
+        [("retry", {"classes": ["bad"]}), ("retry", {"x": 1}), ("resolve", {}), ("resolve", {"action": "delete"})],
+    )
+    async def test_a_decision_that_is_none_is_422(
+        self, user: Member, tenant: httpx.AsyncClient, action: str, body: dict[str, Any]
+    ) -> None:
+        made = await running(user)
+        answer = await tenant.post(f"/api/campaigns/{made.id}/{action}", json=body)
+        assert answer.status_code == 422
+        assert answer.json()["errors"]
+
+    async def test_duplicate_makes_a_draft_of_the_same(self, user: Member, tenant: httpx.AsyncClient) -> None:
+        made = await running(user, messages=("a", "b"), delays=(0, 60))
+        answer = await _post(tenant, made, "duplicate")
+        assert answer.status_code == 201
+        copy, original = answer.json()["data"], (await tenant.get(f"/api/campaigns/{made.id}")).json()["data"]
+        assert (copy["name"], copy["status_reason"], copy["totals"]["total"]) == ("Test (2)", "draft", 0)
+        same = ("type", "number_ids", "public_id", "settings")
+        assert {name: copy[name] for name in same} == {name: original[name] for name in same}
+        assert [(message["content"], message["delay"]) for message in copy["messages"]] == [("a", 0), ("b", 60)]
+        named = await tenant.post(f"/api/campaigns/{made.id}/duplicate", json={"name": "Again"})
+        assert named.json()["data"]["name"] == "Again"
 
 
 class TestList:

@@ -20,6 +20,7 @@ from tests.core.campaigns.making import (
     counted,
     counters,
     give_plan,
+    insert,
     lane_row,
     make_campaign,
     make_contacts,
@@ -38,6 +39,9 @@ from tests.factories import Member
 
 SOON_SECONDS = 3.0
 CHECKING = Capabilities(version="1", number_check="bulk")
+TYPES = Capabilities(version="1", typing=True)
+PROMPT = Pacing(typing=True)
+"""Shows typing for a second, the least, and pauses not at all."""
 
 
 @pytest.fixture
@@ -563,3 +567,189 @@ class TestBrokenLanes:
         await _drain(seconds=5)
         row = await lane_row(made.number_ids[0])
         assert (row["due_at"], row["wait_reason"], sink.posts) == (None, "tenant_suspended", [])
+
+
+class TestTyping:
+    async def test_is_shown_before_each_message_and_ended_with_it(self, campaign: Make, sink: Sink) -> None:
+        made = await campaign(contacts=2, messages=("a",), capabilities=TYPES, pacing=PROMPT)
+        await _drain()
+        _each_once(sink, made)
+        for place, post in enumerate(sink.posts):
+            signs = [(sign.active, sign.posts_before) for sign in sink.signs if sign.address == post.address]
+            assert signs == [(True, place), (False, place)]
+
+    async def test_nothing_claimed_waits_for_it(self, campaign: Make, sink: Sink) -> None:
+        made = await campaign(contacts=1, messages=("x" * 100,), capabilities=TYPES, pacing=PROMPT)
+        async with _Running() as run:
+
+            async def typed() -> bool:
+                return bool(sink.signs)
+
+            await run.until(typed)
+            assert await states(made.id) == ["pending"]
+            await services.pause_campaign(made.user_id, made.id)
+        assert sink.posts == []
+        assert await states(made.id) == ["pending"]
+
+    async def test_a_service_that_cannot_is_sent_to_without(self, campaign: Make, sink: Sink) -> None:
+        made = await campaign(contacts=2, pacing=PROMPT)
+        await _drain()
+        _each_once(sink, made)
+        assert sink.signs == []
+
+    async def test_that_fails_holds_no_message_up(self, campaign: Make, sink: Sink, provider: SinkProvider) -> None:
+        provider.raises["show_typing"] = RuntimeError("no chat open")
+        made = await campaign(contacts=2, messages=("a",), capabilities=TYPES, pacing=PROMPT)
+        await _drain()
+        _each_once(sink, made)
+
+    async def test_nobody_types_to_whoever_is_not_written_to(self, campaign: Make, sink: Sink) -> None:
+        made = await campaign(contacts=3, messages=("a",), capabilities=TYPES, pacing=PROMPT)
+        await database.execute(
+            "UPDATE contacts SET blocked_at = now() WHERE id = ANY($1::bigint[])", made.contact_ids[:2]
+        )
+        await _drain()
+        assert sink.addresses == made.phones[2:]
+        assert {sign.address for sign in sink.signs} == {made.phones[2]}
+
+    async def test_two_campaigns_of_one_number_both_come_to_write(
+        self, user: Member, sink: Sink, sink_url: str
+    ) -> None:
+        await give_plan(user.id)
+        number_id = await make_number(user.id, sink_url, TYPES)
+        public_id = await make_public(user.id, await make_contacts(user.id, [phone()]))
+        for text in ("first", "second"):
+            await start(await add_campaign(user, [number_id], public_id, messages=(text,), pacing=PROMPT))
+        await _drain()
+        assert [post.text for post in sink.posts] == ["first", "second"]
+
+    async def test_a_shared_cap_that_others_used_up_ends_it(self, campaign: Make, sink: Sink) -> None:
+        made = await campaign(contacts=3, messages=("a",), capabilities=TYPES, pacing=PROMPT)
+        await give_plan(made.user_id, monthly_messages=1)
+        async with _Running() as run:
+
+            async def typed() -> bool:
+                return bool(sink.signs)
+
+            await run.until(typed)
+            await database.execute("UPDATE send_counters SET used = 1 WHERE scope = 'plan'")
+        await _drain()
+        assert sink.posts == []
+        assert (await lane_row(made.number_ids[0]))["wait_reason"] == "plan_cap"
+
+
+class TestKnownOnly:
+    async def test_a_restricted_number_writes_to_whom_it_knows(self, campaign: Make, sink: Sink) -> None:
+        made = await campaign(contacts=20, capabilities=TYPES, pacing=Pacing(delay_min=0.01, delay_max=0.01))
+        await database.execute("UPDATE numbers SET restricted_until = now() + interval '1 day'")
+        for contact_id in made.contact_ids[15:17]:
+            await insert(
+                "conversations",
+                user_id=made.user_id,
+                contact_id=contact_id,
+                number_id=made.number_ids[0],
+                last_inbound_at=await now(),
+            )
+        await _drain()
+        assert sink.addresses == made.phones[15:17]
+        row = await lane_row(made.number_ids[0])
+        assert row["wait_reason"] == "number_restricted"
+
+    async def test_nobody_else_sees_typing(self, campaign: Make, sink: Sink) -> None:
+        made = await campaign(contacts=3, messages=("a",), capabilities=TYPES, pacing=PROMPT)
+        await database.execute("UPDATE numbers SET restricted_until = now() + interval '1 day'")
+        await insert(
+            "conversations",
+            user_id=made.user_id,
+            contact_id=made.contact_ids[2],
+            number_id=made.number_ids[0],
+            last_inbound_at=await now(),
+        )
+        await _drain()
+        assert sink.addresses == made.phones[2:]
+        assert {sign.address for sign in sink.signs} == {made.phones[2]}
+
+
+class TestServerBreaker:
+    async def test_a_fault_of_the_server_stops_every_lane_on_it_and_burns_no_try(
+        self, user: Member, sink: Sink, sink_url: str
+    ) -> None:
+        sink.always = Answer("retryable", "overloaded", retry_after=120, scope="server")
+        made = await running(user, contacts=200, numbers=2, url=sink_url, capabilities=BARE)
+        first, second = made.number_ids
+        await database.execute(
+            "UPDATE numbers SET server_id = (SELECT server_id FROM numbers WHERE id = $1) WHERE id = $2", first, second
+        )
+        senders.forget()
+        await _drain(slots=4)
+        assert 0 < len(sink.posts) < 200
+        assert {row["failures"] for row in await recipients(made.id)} == {0}
+        assert await _all_in(made, "pending", "pending:overloaded")
+        assert [(await lane_row(number_id))["wait_reason"] for number_id in (first, second)] == ["breaker_open"] * 2
+
+    async def test_another_server_goes_on(self, user: Member, sink: Sink, sink_url: str) -> None:
+        made = await running(user, contacts=20, numbers=2, url=sink_url, capabilities=BARE)
+        bad = await database.fetch_row("SELECT server_id FROM numbers WHERE id = $1", made.number_ids[0])
+        assert bad is not None
+        await _open_breaker(bad["server_id"])
+        await _drain(slots=4)
+        _each_once(sink, made)
+        assert len({post.instance for post in sink.posts}) == 1
+
+    async def test_one_message_tries_it_again_and_the_rest_follow(self, campaign: Make, sink: Sink) -> None:
+        sink.answers["*"] = [Answer("retryable", "overloaded", scope="server")] * 3
+        made = await campaign(contacts=30)
+        await _drain(slots=3)
+        assert await states(made.id) == ["sent"] * 30
+        assert len(sink.posts) == 33
+        assert await database.fetch_value("SELECT count(*) FROM server_breakers WHERE open_until IS NOT NULL") == 0
+
+    async def test_what_it_says_of_recipients_does_not_open_it(self, campaign: Make, sink: Sink) -> None:
+        sink.always = Answer("rejected", "refused")
+        made = await campaign(contacts=30)
+        await _drain()
+        assert await states(made.id) == ["failed:refused"] * 30
+        assert await database.fetch_value("SELECT count(*) FROM server_breakers") == 0
+
+
+async def _open_breaker(server_id: int) -> None:
+    await database.execute(
+        "INSERT INTO server_breakers (server_id, failures, open_until, reason)"
+        " VALUES ($1, 3, now() + interval '1 hour', 'down')",
+        server_id,
+    )
+
+
+class TestContacts:
+    async def test_two_campaigns_at_once_keep_the_gap(self, user: Member, sink: Sink, sink_url: str) -> None:
+        await give_plan(user.id)
+        contact_ids = await make_contacts(user.id, [phone() for _ in range(20)])
+        public_id = await make_public(user.id, contact_ids)
+        mades = [
+            await start(
+                await add_campaign(
+                    user,
+                    [await make_number(user.id, sink_url, BARE)],
+                    public_id,
+                    pacing=Pacing(contact_gap_hours=6),
+                )
+            )
+            for _ in range(3)
+        ]
+        await _drain(slots=8, dispatchers=2)
+        assert set(Counter(sink.addresses).values()) == {1}
+        assert len(sink.posts) == 20
+        found = [state for made in mades for state in await states(made.id)]
+        assert Counter(found) == {"sent": 20, "pending:contact_gap": 40}
+
+    async def test_many_who_may_not_be_written_to_hold_nobody_up(self, campaign: Make, sink: Sink) -> None:
+        made = await campaign(contacts=300, pacing=Pacing(unanswered_max=1))
+        await database.execute(
+            "INSERT INTO contact_activity (contact_id, user_id, claims, day_start, day_used, unanswered, campaign_id)"
+            " SELECT unnest($1::bigint[]), $2, 1, now(), 1, 1, 1",
+            made.contact_ids[:299],
+            made.user_id,
+        )
+        await _drain(slots=4)
+        assert sink.addresses == made.phones[299:]
+        assert Counter(await states(made.id)) == {"skipped:unanswered_cap": 299, "sent": 1}

@@ -269,3 +269,53 @@ class TestReplies:
         await _reply(made, received_at, number_id=await make_number(user.id))
         assert (await recipient(row.id))["replied_at"] is None
         assert await _last_inbound(made.contact_ids[0]) == received_at
+
+
+class TestConversations:
+    async def test_are_with_the_number_that_was_written_to(self, user: Member) -> None:
+        made = await running(user, contacts=1, numbers=2)
+        moment = await now()
+        for number_id, seconds in zip([*made.number_ids, made.number_ids[0]], (0, 1, 2), strict=True):
+            await _reply(made, moment + timedelta(seconds=seconds), number_id=number_id)
+        rows = await database.fetch(
+            "SELECT number_id, last_inbound_at FROM conversations WHERE contact_id = $1 ORDER BY number_id",
+            made.contact_ids[0],
+        )
+        assert [(row["number_id"], row["last_inbound_at"]) for row in rows] == [
+            (made.number_ids[0], moment + timedelta(seconds=2)),
+            (made.number_ids[1], moment + timedelta(seconds=1)),
+        ]
+
+    async def test_of_a_restricted_number_wake_its_lane(self, user: Member) -> None:
+        made = await running(user, contacts=1, numbers=2)
+        await database.execute(
+            "UPDATE numbers SET restricted_until = now() + interval '1 hour' WHERE id = $1", made.number_ids[0]
+        )
+        before = [(await lane_row(number_id))["wakes"] for number_id in made.number_ids]
+        for number_id in made.number_ids:
+            await _reply(made, await now(), number_id=number_id)
+        assert [(await lane_row(number_id))["wakes"] for number_id in made.number_ids] == [before[0] + 1, before[1]]
+
+
+class TestUnanswered:
+    async def _unanswered(self, made: Made) -> Any:
+        return await database.fetch_value(
+            "SELECT unanswered FROM contact_activity WHERE contact_id = $1", made.contact_ids[0]
+        )
+
+    async def test_counts_from_the_last_word_of_the_contact(self, user: Member) -> None:
+        made, row = await _leased(user)
+        await _accept(row)
+        assert await self._unanswered(made) == 1
+        await _reply(made, await now() + timedelta(seconds=1))
+        assert await self._unanswered(made) == 0
+
+    async def test_a_message_claimed_after_that_word_stays_unanswered(self, user: Member) -> None:
+        made, row = await _leased(user, messages=("a", "b", "c"))
+        moment = await now()
+        for seconds in (1, 2):
+            await _accept(row)
+            (row,) = (await claim_all(made, moment + timedelta(seconds=seconds), stop_on_reply=False)).claimed
+        assert await self._unanswered(made) == 3
+        await _reply(made, moment - timedelta(minutes=1))
+        assert await self._unanswered(made) == 1

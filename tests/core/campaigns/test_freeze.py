@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -6,8 +7,10 @@ import pytest
 from core import database
 from core.campaigns import freeze as freezing
 from core.campaigns import lanes, services
+from core.campaigns.pacing import Pacing
 from core.campaigns.schemas import LabelFilter
 from core.campaigns.tables import CampaignType
+from core.campaigns.windows import Window
 from core.jobs import leasing
 from tests.core.campaigns.making import (
     Made,
@@ -370,3 +373,92 @@ class TestLabels:
         )
         await start(made)
         assert [row["contact_id"] for row in await recipients(made.id)] == labelled
+
+
+BY_RECIPIENT = Pacing(window_zone="recipient", windows=(Window("08:00", "20:00"),))
+
+
+class TestZones:
+    async def test_are_those_of_the_numbers_areas(self, user: Member) -> None:
+        await give_plan(user.id)
+        await database.execute("UPDATE users SET timezone = 'America/Bahia' WHERE id = $1", user.id)
+        phones = ["5511987650001", "5592987650002", "351912345678", "99912345678"]
+        contact_ids = await make_contacts(user.id, phones)
+        made = await start(
+            await add_campaign(
+                user, [await make_number(user.id)], await make_public(user.id, contact_ids), pacing=BY_RECIPIENT
+            )
+        )
+        zones = ["America/Sao_Paulo", "America/Manaus", "Europe/Lisbon", "America/Bahia"]
+        assert [row["zone"] for row in await recipients(made.id)] == zones
+        assert msgspec.json.decode((await campaign_row(made.id))["zones"]) == sorted(zones)
+
+    async def test_of_whoever_has_no_number_is_the_tenants(self, user: Member) -> None:
+        await give_plan(user.id)
+        await database.execute("UPDATE users SET timezone = 'America/Bahia' WHERE id = $1", user.id)
+        group = await insert("contacts", user_id=user.id, name="Group", type=2)
+        await insert(
+            "contact_addresses", contact_id=group, provider=NAME, number="", address="1@g.us", checked_at=await now()
+        )
+        made = await start(
+            await add_campaign(
+                user, [await make_number(user.id)], await make_public(user.id, [group]), pacing=BY_RECIPIENT
+            )
+        )
+        assert [row["zone"] for row in await recipients(made.id)] == ["America/Bahia"]
+
+    async def test_are_not_asked_for_where_windows_go_by_the_tenant(self, user: Member) -> None:
+        made = await running(user, pacing=Pacing(windows=(Window("00:00", "24:00"),)))
+        assert {row["zone"] for row in await recipients(made.id)} == {None}
+        assert (await campaign_row(made.id))["zones"] == "[]"
+
+    async def test_of_several_batches_come_together(self, user: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(freezing, "BATCH_CONTACTS", 1)
+        await give_plan(user.id)
+        await database.execute("UPDATE users SET timezone = 'UTC' WHERE id = $1", user.id)
+        contact_ids = await make_contacts(user.id, ["5511987650001", "351912345678"])
+        made = await start(
+            await add_campaign(
+                user, [await make_number(user.id)], await make_public(user.id, contact_ids), pacing=BY_RECIPIENT
+            )
+        )
+        zones = ["America/Sao_Paulo", "Europe/Lisbon", "UTC"]
+        assert msgspec.json.decode((await campaign_row(made.id))["zones"]) == zones
+
+
+class TestSticky:
+    async def _talked(self, made: Made, *, hours: tuple[int, ...]) -> None:
+        """Have the first contact write to each number, so many hours ago."""
+        moment = await now()
+        for number_id, ago in zip(made.number_ids, hours, strict=True):
+            await insert(
+                "conversations",
+                user_id=made.user_id,
+                contact_id=made.contact_ids[0],
+                number_id=number_id,
+                last_inbound_at=moment - timedelta(hours=ago),
+            )
+
+    async def test_a_contact_gets_the_number_it_last_wrote_to(self, user: Member) -> None:
+        made = await make_campaign(user, numbers=3)
+        await self._talked(made, hours=(5, 1, 3))
+        await start(made)
+        assert [row["number_id"] for row in await recipients(made.id)] == [made.number_ids[1], None, None]
+
+    async def test_unless_the_campaign_says_otherwise(self, user: Member) -> None:
+        made = await make_campaign(user, numbers=2, settings={"sticky": False})
+        await self._talked(made, hours=(5, 1))
+        await start(made)
+        assert {row["number_id"] for row in await recipients(made.id)} == {None}
+
+    async def test_a_number_that_is_not_the_campaigns_is_none(self, user: Member) -> None:
+        made = await make_campaign(user, numbers=2)
+        await insert(
+            "conversations",
+            user_id=user.id,
+            contact_id=made.contact_ids[0],
+            number_id=await make_number(user.id),
+            last_inbound_at=await now(),
+        )
+        await start(made)
+        assert {row["number_id"] for row in await recipients(made.id)} == {None}

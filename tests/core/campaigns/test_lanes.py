@@ -2,24 +2,16 @@ from datetime import timedelta
 from typing import Any
 
 from core import database
-from core.campaigns import lanes, services
+from core.campaigns import lanes
 from core.campaigns.pacing import Pacing
 from tests.core.campaigns.making import (
     HOLDER,
     Made,
-    add_campaign,
-    claim_all,
-    give_plan,
     hold,
     lane_row,
-    make_contacts,
-    make_number,
-    make_public,
     now,
-    phone,
     recipients,
     running,
-    start,
 )
 from tests.factories import Member
 
@@ -108,53 +100,6 @@ class TestWake:
         later = moment + timedelta(hours=1)
         await lanes.wake_numbers([(made.number_ids[0], later), (made.number_ids[0], moment)])
         assert (await _lane(made))["due_at"] == moment
-
-
-class TestLoad:
-    async def test_brings_the_running_campaigns_of_a_number(self, user: Member) -> None:
-        await give_plan(user.id)
-        public_id = await make_public(user.id, await make_contacts(user.id, [phone()]))
-        number_id = await make_number(user.id)
-        made = [await add_campaign(user, [number_id], public_id) for _ in range(3)]
-        for one in made[:2]:
-            await start(one)
-        await services.pause_campaign(user.id, made[0].id)
-        (lane,) = await hold(made[1], await now())
-        assert [turn.id for turn in lane.campaigns] == [made[1].id]
-        assert list(lane.campaigns[0].steps) == made[1].message_ids
-
-    async def test_brings_what_decide_asks_for(self, user: Member) -> None:
-        made = await running(user, pacing=Pacing(per_hour=9), plan={"monthly_messages": 100})
-        await claim_all(made, await now())
-        (lane,) = await hold(made, await now())
-        turn = lane.campaigns[0]
-        assert (turn.state.monthly_messages, turn.state.timezone) == (100, "America/Sao_Paulo")
-        history = lane.history(turn, await now())
-        assert (history.hour, history.day, history.month) == (3, 3, 3)
-
-    async def test_a_plan_that_is_unlimited_has_no_cap(self, user: Member) -> None:
-        made = await running(user, plan={"monthly_messages": 5, "unlimited": True})
-        (lane,) = await hold(made, await now())
-        assert lane.campaigns[0].state.monthly_messages is None
-
-    async def test_without_a_plan_nothing_is_sent(self, user: Member) -> None:
-        made = await running(user)
-        await database.execute("UPDATE users SET plan_id = NULL WHERE id = $1", user.id)
-        (lane,) = await hold(made, await now())
-        assert lane.campaigns[0].state.monthly_messages == 0
-
-    async def test_a_campaign_that_cannot_be_read_does_not_hold_up_the_others(self, user: Member) -> None:
-        broken = await running(user)
-        sound = await running(user)
-        await database.execute("UPDATE messages SET content = '{{ a.b }}' WHERE campaign_id = $1", broken.id)
-        moment = await now()
-        await lanes.acquire(moment, HOLDER, moment + timedelta(seconds=60), 10)
-        held = await lanes.load(HOLDER, broken.number_ids + sound.number_ids, moment)
-        assert sound.id in [turn.id for lane in held for turn in lane.campaigns]
-
-    async def test_what_a_lane_not_held_says_is_not_read(self, user: Member) -> None:
-        made = await running(user)
-        assert await lanes.load("somebody", made.number_ids, await now()) == []
 
 
 class TestNextDue:

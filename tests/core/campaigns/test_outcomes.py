@@ -7,7 +7,6 @@ from core.campaigns.claims import Claimed
 from core.campaigns.outcomes import (
     ACKNOWLEDGEMENT_TIMER,
     BACK_OFF_SECONDS,
-    BREAKER_SECONDS,
     CODE_LENGTH,
     ID_LENGTH,
     MAX_AGE,
@@ -42,10 +41,8 @@ def _row(failures: int = 0, age: timedelta = timedelta(0)) -> Claimed:
     )
 
 
-def _settle(outcome: Outcome, row: Claimed | None = None, *, receipts: bool = True, lane_failures: int = 0) -> Settled:
-    context = Context(
-        now=NOW, lease_until=LEASE_UNTIL, receipts=receipts, unknown_grace=GRACE, lane_failures=lane_failures
-    )
+def _settle(outcome: Outcome, row: Claimed | None = None, *, receipts: bool = True) -> Settled:
+    context = Context(now=NOW, lease_until=LEASE_UNTIL, receipts=receipts, unknown_grace=GRACE)
     return settle(row or _row(), outcome, context)
 
 
@@ -76,10 +73,10 @@ class TestUnknown:
         assert settled.transition.look_at == LEASE_UNTIL + GRACE
         assert settled.transition.reason == "timeout"
         assert not settled.certain_non_send
-        assert settled.breaker_seconds == 0
+        assert settled.fault == "lost_answer"
 
-    def test_opens_the_breaker_when_the_sender_may_be_gone(self) -> None:
-        assert _settle(Unknown("connection_closed", sender_stopped=True)).breaker_seconds == BREAKER_SECONDS[0]
+    def test_is_the_senders_fault_when_the_sender_may_be_gone(self) -> None:
+        assert _settle(Unknown("connection_closed", sender_stopped=True)).fault == "sender"
 
 
 class TestRejected:
@@ -115,7 +112,8 @@ class TestRetryable:
         assert settled.transition.due_at is not None
         assert 0.8 * usual <= (settled.transition.due_at - NOW).total_seconds() <= 1.2 * usual
         assert settled.certain_non_send
-        assert settled.breaker_seconds == 0
+        assert settled.transition.not_sent
+        assert settled.fault == ""
 
     def test_fails_at_the_fifth(self) -> None:
         settled = _settle(Retryable("busy"), _row(failures=4))
@@ -128,33 +126,30 @@ class TestRetryable:
         assert almost.transition.state is RecipientState.PENDING
         assert _settle(Retryable("busy"), _row(age=MAX_AGE)).transition.state is RecipientState.FAILED
 
-    @pytest.mark.parametrize("scope", ["sender", "server", "new_contacts"])
-    def test_of_the_whole_lane_opens_the_breaker_and_burns_none(self, scope: Any) -> None:
+    @pytest.mark.parametrize(
+        ("scope", "fault"), [("sender", "sender"), ("server", "server"), ("new_contacts", "sender")]
+    )
+    def test_of_more_than_the_recipient_is_a_fault_and_burns_no_try(self, scope: Any, fault: str) -> None:
         settled = _settle(Retryable("unreachable", scope=scope), _row(failures=4, age=timedelta(days=2)))
         assert settled.transition.state is RecipientState.PENDING
         assert (settled.transition.due_at, settled.transition.burnt) == (NOW, 0)
-        assert settled.breaker_seconds == BREAKER_SECONDS[0]
-
-    @pytest.mark.parametrize(("lane_failures", "seconds"), [(0, 2), (1, 5), (2, 15), (3, 30), (4, 60), (400, 60)])
-    def test_the_breaker_opens_longer_each_time(self, lane_failures: int, seconds: float) -> None:
-        settled = _settle(Retryable("unreachable", scope="server"), lane_failures=lane_failures)
-        assert settled.breaker_seconds == seconds
+        assert (settled.fault, settled.pause_seconds) == (fault, 0)
 
     def test_what_the_service_asks_for_is_done(self) -> None:
-        assert _settle(Retryable("slow", 7, "server")).breaker_seconds == 7
+        assert _settle(Retryable("slow", 7, "server")).pause_seconds == 7
         assert _settle(Retryable("slow", 7)).transition.due_at == NOW + timedelta(seconds=7)
 
     @pytest.mark.parametrize("asked", [float("inf"), 1e300])
     def test_but_not_for_ever(self, asked: float) -> None:
         assert _settle(Retryable("slow", asked)).transition.due_at == NOW + timedelta(days=1)
-        assert _settle(Retryable("slow", asked, "server")).breaker_seconds == 24 * 3600
+        assert _settle(Retryable("slow", asked, "server")).pause_seconds == 24 * 3600
 
     @pytest.mark.parametrize("asked", [float("nan"), -5.0, 0.0])
     def test_a_pause_that_is_none_is_the_usual(self, asked: float) -> None:
         due_at = _settle(Retryable("slow", asked)).transition.due_at
         assert due_at is not None
         assert due_at - NOW >= timedelta(seconds=8)
-        assert _settle(Retryable("slow", asked, "server")).breaker_seconds == BREAKER_SECONDS[0]
+        assert _settle(Retryable("slow", asked, "server")).pause_seconds == 0
 
 
 class TestForeignWords:

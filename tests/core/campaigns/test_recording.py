@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from core import database
+from core.campaigns.breakers import ServerBreakers
 from core.campaigns.claims import claim
-from core.campaigns.lanes import HeldLane
 from core.campaigns.outcomes import Context, settle
 from core.campaigns.recording import Recorder, Result
+from core.campaigns.turns import HeldLane
 from core.clock import DatabaseClock
 from core.plugin import Accepted, Outcome, Retryable, SenderStopped, Unknown
 from tests.core.campaigns.making import HOLDER, Made, hold, lane_row, now, running, states, used, want
@@ -24,7 +25,7 @@ class Records:
         self.lane = lane
         self.results = results
         self.recorded = asyncio.Event()
-        self.recorder = Recorder(DatabaseClock(), 0, self.recorded.set)
+        self.recorder = Recorder(DatabaseClock(), 0, ServerBreakers(), self.recorded.set)
 
     async def write(self, *results: Result) -> None:
         """Record ``results`` and end."""
@@ -42,19 +43,13 @@ async def _claimed(user: Member, outcome: Outcome, *, contacts: int = 3) -> Reco
     rows = (await claim(moment, HOLDER, [wanted])).claimed
     lane.in_flight = len(rows)
     results = [
-        Result(lane, lane.campaigns[0], row, settle(row, outcome, _context(moment, lane)), wanted.caps) for row in rows
+        Result(lane, lane.campaigns[0], row, settle(row, outcome, _context(moment)), wanted.caps) for row in rows
     ]
     return Records(made, lane, results)
 
 
-def _context(moment: datetime, lane: HeldLane) -> Context:
-    return Context(
-        now=moment,
-        lease_until=moment,
-        receipts=True,
-        unknown_grace=moment - moment,
-        lane_failures=lane.failures,
-    )
+def _context(moment: datetime) -> Context:
+    return Context(now=moment, lease_until=moment, receipts=True, unknown_grace=moment - moment)
 
 
 class TestWrite:
@@ -133,8 +128,8 @@ class TestTrouble:
 
 
 class TestLanes:
-    @pytest.mark.parametrize("outcome", [Retryable("down", scope="server"), Unknown("cut", sender_stopped=True)])
-    async def test_trouble_of_the_server_opens_the_breaker_once_for_a_batch(
+    @pytest.mark.parametrize("outcome", [Retryable("down", scope="sender"), Unknown("cut", sender_stopped=True)])
+    async def test_trouble_of_the_sender_opens_its_breaker_once_for_a_batch(
         self, user: Member, outcome: Outcome
     ) -> None:
         records = await _claimed(user, outcome)

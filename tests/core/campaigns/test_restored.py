@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from core import database
-from core.campaigns import services
+from core.campaigns import editing, scheduling, services
 from core.campaigns.restored import KEY, pause_after_restore
 from core.campaigns.schemas import CampaignUpdate
 from tests.core.campaigns.making import make_campaign, now, running, standing
@@ -61,12 +61,12 @@ async def test_what_was_scheduled_and_is_due_waits_for_a_person(user: Member) ->
     due, later = [await make_campaign(user) for _ in range(2)]
     for made, hours in ((due, 1), (later, 50)):
         when = moment + timedelta(hours=hours)
-        await services.update_campaign(user.id, made.id, CampaignUpdate(schedule_date=when))
+        await editing.update_campaign(user.id, made.id, CampaignUpdate(schedule_date=when))
         await services.start_campaign(user.id, made.id)
     await database.execute("UPDATE campaigns SET schedule_date = now() - interval '1 hour' WHERE id = $1", due.id)
     await _remember("7000000000000000001")
     assert await pause_after_restore() == 1
-    assert await services.start_due(moment) == 0
+    assert await scheduling.start_due(moment) == 0
     assert [await standing(made.id) for made in (due, later)] == [(1, "database_restored"), (1, "scheduled")]
     await services.start_campaign(user.id, due.id)
     assert await standing(due.id) == (2, "freezing")

@@ -5,8 +5,8 @@ import pytest
 
 from core import database
 from core.campaigns.claims import Claimed
-from core.campaigns.lanes import CampaignTurn
 from core.campaigns.sending import build_message, send
+from core.campaigns.turns import CampaignTurn
 from core.clock import DatabaseClock
 from core.numbers import senders
 from core.numbers.senders import SenderRoute

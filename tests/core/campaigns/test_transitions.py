@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from core import database
 from core.campaigns.claims import Claimed, Ineligible
 from core.campaigns.pacing import Pacing
 from core.campaigns.skipping import restore_following, skip
@@ -24,6 +25,7 @@ from tests.core.campaigns.making import (
     counted,
     counters,
     hold,
+    leased,
     now,
     recipient,
     recipients,
@@ -182,6 +184,12 @@ class TestNumber:
 
 
 class TestSteps:
+    async def test_a_number_taken_out_meanwhile_leaves_the_next_to_the_others(self, user: Member) -> None:
+        made, rows, moment = await leased(user, contacts=1, numbers=2, messages=("a", "b"))
+        await database.execute("DELETE FROM campaign_numbers WHERE number_id = $1", rows[0].number_id)
+        await settle_rows(rows, moment, **SENT)
+        assert [row["number_id"] for row in await recipients(made.id)] == [rows[0].number_id, None]
+
     async def test_the_next_is_due_its_delay_after_the_acceptance(self, user: Member) -> None:
         made, row, moment = await _leased(user, messages=("a", "b", "c"), delays=(0, 90, 5))
         later = moment + timedelta(seconds=3)

@@ -228,6 +228,19 @@ class TestNumbers:
         assert answer.json()["data"]["name"] == "Office"
         assert answer.json()["data"]["status"] is False
 
+    async def test_a_number_has_caps_of_its_own(
+        self, admin: httpx.AsyncClient, tenant: httpx.AsyncClient, waha: Waha
+    ) -> None:
+        number = await add_number(tenant, (await add_server(admin, waha))["id"])
+        path = f"/api/numbers/{number['id']}"
+        assert number["settings"] == {"per_hour": None, "per_day": None}
+        changed = await tenant.patch(path, json={"settings": {"per_day": 70}})
+        assert changed.json()["data"]["settings"] == {"per_hour": None, "per_day": 70}
+        assert (await tenant.patch(path, json={"name": "x"})).json()["data"]["settings"]["per_day"] == 70
+        refused = await tenant.patch(path, json={"settings": {"per_day": 0, "per_week": 1}})
+        assert refused.status_code == 422
+        assert set(refused.json()["errors"]) == {"settings.per_day", "settings.per_week"}
+
     async def test_no_secret_is_answered(self, admin: httpx.AsyncClient, tenant: httpx.AsyncClient, waha: Waha) -> None:
         number = await add_number(tenant, (await add_server(admin, waha))["id"])
         row = await database.fetch_row("SELECT webhook_token, webhook_secret FROM numbers WHERE id = $1", number["id"])

@@ -45,3 +45,7 @@ async def test_configuration_belongs_to_one_tenant(user: Member, other_user: Mem
     await services.put_configuration(other_user.id, key, "theirs")
     assert await services.get_configuration(user.id, key) == "mine again"
     assert await services.get_configuration(other_user.id, key) == "theirs"
+    assert await services.remove_configuration(user.id, key) is True
+    assert await services.remove_configuration(user.id, key) is False
+    assert await services.get_configuration(user.id, key) is None
+    assert await services.get_configuration(other_user.id, key) == "theirs"

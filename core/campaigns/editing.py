@@ -1,0 +1,145 @@
+"""Making, changing, copying and deleting campaigns."""
+
+import asyncpg
+import msgspec
+
+from core import database
+from core.campaigns.defaults import default_pacing
+from core.campaigns.drafts import (
+    check_draft,
+    check_numbers_taken_out,
+    check_running_change,
+    load_draft,
+    localize,
+    replace_contents,
+    store_messages,
+    store_numbers,
+)
+from core.campaigns.failover import release
+from core.campaigns.schemas import CampaignCreate, CampaignSettings, CampaignUpdate
+from core.campaigns.services import STARTABLE, current_time, expect, lock, wake
+from core.campaigns.tables import CampaignStatus, CampaignType
+from core.errors import ConflictError
+from core.plans.services import ensure_within
+
+BEGUN = (CampaignStatus.RUNNING, CampaignStatus.PAUSED)
+NAME_LENGTH = 160
+
+
+async def create_campaign(user_id: int, draft: CampaignCreate) -> int:
+    """Store a draft and return its id.
+
+    Raises:
+        InvalidInputError: Naming every field that cannot be used.
+        PlanLimitError: The plan allows no further campaign.
+    """
+    async with database.unit_of_work():
+        await ensure_within(user_id, "campaigns")
+        await check_draft(user_id, draft)
+        return await _store(user_id, draft)
+
+
+async def duplicate_campaign(user_id: int, campaign_id: int, name: str | None = None) -> int:
+    """Make a draft with everything of another campaign but its date and its results; return its id.
+
+    Raises:
+        InvalidInputError: Something the other points at is gone.
+        PlanLimitError: The plan allows no further campaign.
+    """
+    async with database.unit_of_work():
+        await ensure_within(user_id, "campaigns")
+        row = await lock(user_id, campaign_id)
+        draft = msgspec.structs.replace(
+            await load_draft(row), name=name or f"{row['name']} (2)"[-NAME_LENGTH:], schedule_date=None
+        )
+        await check_draft(user_id, draft)
+        return await _store(user_id, draft)
+
+
+async def update_campaign(user_id: int, campaign_id: int, changes: CampaignUpdate) -> None:
+    """Change a draft, or what a campaign that has begun does with the rows not leased yet.
+
+    A scheduled draft stays ready to start, and without a ``schedule_date`` is a draft again. Of a campaign that has
+    begun the texts, the numbers, the name and the settings may change, not the audience, the date or how many
+    messages there are.
+
+    Raises:
+        ConflictError: It is over.
+        InvalidInputError: Naming every field that cannot be used.
+    """
+    async with database.unit_of_work():
+        row = await lock(user_id, campaign_id)
+        expect(row, *STARTABLE, *BEGUN, verb="changed")
+        before = await load_draft(row)
+        draft = await load_draft(row, changes)
+        if row["status"] in BEGUN:
+            await check_draft(user_id, draft, complete=True)
+            check_running_change(before, draft)
+            await check_numbers_taken_out(campaign_id, before, draft)
+        else:
+            scheduled = row["status_reason"] == "scheduled" and draft.schedule_date is not None
+            await check_draft(user_id, draft, complete=scheduled)
+        await _write(row, draft, changes)
+        if row["status"] == CampaignStatus.RUNNING:
+            await wake(campaign_id, await current_time())
+
+
+async def delete_campaign(user_id: int, campaign_id: int) -> None:
+    """Delete a campaign that is not sending; its rows stay for the reports of contacts."""
+    async with database.unit_of_work():
+        row = await lock(user_id, campaign_id)
+        if row["status"] in BEGUN:
+            raise ConflictError("A campaign that has begun is cancelled before it is deleted.", code="campaign_state")
+        await database.execute("UPDATE campaigns SET deleted_at = now() WHERE id = $1", campaign_id)
+
+
+async def _store(user_id: int, draft: CampaignCreate) -> int:
+    campaign_id = await database.fetch_value(
+        "INSERT INTO campaigns (user_id, number_id, public_id, name, type, status, status_reason, schedule_date,"
+        " settings) VALUES ($1, $2, $3, $4, $5, $6, 'draft', $7, $8) RETURNING id",
+        user_id,
+        draft.number_ids[0] if draft.number_ids else None,
+        draft.public_id,
+        draft.name,
+        draft.type,
+        CampaignStatus.DRAFT,
+        await localize(user_id, draft),
+        database.encode_json(await _with_pacing(user_id, draft)),
+    )
+    assert isinstance(campaign_id, int)  # noqa: S101 - RETURNING of a bigint column
+    await store_numbers(campaign_id, draft.number_ids)
+    await store_messages(campaign_id, draft.messages)
+    return campaign_id
+
+
+async def _write(row: asyncpg.Record, draft: CampaignCreate, changes: CampaignUpdate) -> None:
+    keeps_schedule = row["status_reason"] == "scheduled" and draft.schedule_date is None
+    await database.execute(
+        "UPDATE campaigns SET name = $2, number_id = $3, public_id = $4, schedule_date = $5, settings = $6,"
+        " status_reason = $7, version = version + 1, updated_at = now() WHERE id = $1",
+        row["id"],
+        draft.name,
+        draft.number_ids[0] if draft.number_ids else None,
+        draft.public_id,
+        await localize(row["user_id"], draft),
+        database.encode_json(await _with_pacing(row["user_id"], draft)),
+        "draft" if keeps_schedule else row["status_reason"],
+    )
+    if changes.number_ids is not msgspec.UNSET:
+        await store_numbers(row["id"], draft.number_ids)
+        if row["status"] in BEGUN:
+            await release(row["id"], await current_time())
+    if changes.messages is msgspec.UNSET:
+        return
+    if row["status"] in BEGUN:
+        await replace_contents(row["id"], draft.messages)
+    else:
+        await store_messages(row["id"], draft.messages)
+
+
+async def _with_pacing(user_id: int, draft: CampaignCreate) -> CampaignSettings:
+    """Write the default pacing out, so that later defaults do not change an old campaign."""
+    kind, settings = draft.type, draft.settings
+    if settings.pacing is not None or kind is CampaignType.CUSTOM:
+        return settings
+    return msgspec.structs.replace(settings, pacing=await default_pacing(user_id))

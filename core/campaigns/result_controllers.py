@@ -1,0 +1,156 @@
+"""Routes of what becomes of a campaign: recipients, report, explanations."""
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.response import Stream
+
+from core.campaigns import explain, queries, resolving
+from core.campaigns.schemas import (
+    Explanation,
+    RecipientRead,
+    Report,
+    Resolve,
+)
+from core.campaigns.tables import RecipientState
+from core.errors import InvalidInputError
+from core.pagination import Page, PageQuery, Resource, build_page
+from core.problems import language_of, problem_responses
+from core.security import current_user, requires_user
+from core.texts import text
+
+CampaignId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The campaign's id.")]
+RecipientId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The recipient row's id.")]
+MessageIdQuery = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="Only rows of this message.")]
+RecipientStateQuery = Annotated[
+    str | None,
+    QueryParameter(
+        name="state", description="Only rows in this state.", schema_extra={"enum": [*map(str, RecipientState)]}
+    ),
+]
+"""A plain text: Litestar keeps the name ``state`` for itself and would name another field in its error."""
+HttpRequest = Request[Any, Any, Any]
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class CampaignResultController(Controller):
+    """What becomes of a campaign."""
+
+    path = "/api/campaigns/{campaign_id:int}"
+    tags = ("campaigns",)
+    guards = (requires_user,)
+
+    @get(
+        "/recipients",
+        operation_id="ListRecipients",
+        summary="List the recipients",
+        responses=problem_responses(401, 403, 404, 422),
+    )
+    async def list_recipients(
+        self,
+        request: HttpRequest,
+        campaign_id: CampaignId,
+        page_query: NamedDependency[PageQuery],
+        recipient_state: RecipientStateQuery = None,
+        message_id: MessageIdQuery = None,
+    ) -> Page[RecipientRead]:
+        """List one row for each message and contact; ``search`` looks into numbers."""
+        user_id = current_user(request).id
+        state = _parse_state(recipient_state)
+        items, total = await queries.list_recipients(user_id, campaign_id, page_query, state, message_id)
+        return build_page(items, total, page_query, request)
+
+    @post(
+        "/recipients/{recipient_id:int}/resolve",
+        operation_id="ResolveRecipient",
+        summary="Resolve a recipient in doubt",
+        status_code=200,
+        responses=problem_responses(401, 403, 404, 409, 422),
+    )
+    async def resolve_recipient(
+        self, request: HttpRequest, campaign_id: CampaignId, recipient_id: RecipientId, data: JSONBody[Resolve]
+    ) -> Resource[RecipientRead]:
+        """Decide of a message whose outcome stayed unknown: send it again, or assume it was sent."""
+        user_id = current_user(request).id
+        await resolving.resolve_recipient(user_id, campaign_id, recipient_id, data.action)
+        return Resource(await queries.get_recipient(user_id, campaign_id, recipient_id))
+
+    @get(
+        "/recipients/{recipient_id:int}/explain",
+        operation_id="ExplainRecipient",
+        summary="Explain what happens to a recipient",
+        responses=problem_responses(401, 403, 404),
+    )
+    async def explain_recipient(
+        self, request: HttpRequest, campaign_id: CampaignId, recipient_id: RecipientId
+    ) -> Resource[Explanation]:
+        """Say why a message is not sent right now, with the rules that concern this person alone."""
+        user_id = current_user(request).id
+        language = language_of(request.scope)
+        return Resource(await explain.explain_recipient(user_id, campaign_id, recipient_id, language))
+
+    @get("/report", operation_id="ShowReport", summary="Show the report", responses=problem_responses(401, 403, 404))
+    async def get_report(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[Report]:
+        """Sum the campaign up."""
+        return Resource(await queries.report(current_user(request).id, campaign_id))
+
+    @get(
+        "/report.csv",
+        operation_id="DownloadReport",
+        summary="Download the report",
+        responses=problem_responses(401, 403, 404),
+    )
+    async def download_report(self, request: HttpRequest, campaign_id: CampaignId) -> Stream:
+        """Download every recipient row as CSV (UTF-8)."""
+        user_id = current_user(request).id
+        await queries.report(user_id, campaign_id)
+        name = f"campaign-{campaign_id}.csv"
+        return Stream(
+            _csv_lines(user_id, campaign_id),
+            media_type="text/csv",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+    @get(
+        "/explain",
+        operation_id="ExplainCampaign",
+        summary="Explain what is happening",
+        responses=problem_responses(401, 403, 404),
+    )
+    async def explain_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[Explanation]:
+        """Say why nothing is being sent right now, and when the next message is due."""
+        return Resource(await explain.explain(current_user(request).id, campaign_id, language_of(request.scope)))
+
+
+def _parse_state(given: str | None) -> RecipientState | None:
+    try:
+        return RecipientState(given) if given else None
+    except ValueError:
+        raise InvalidInputError({"state": [text("choice", allowed=", ".join(RecipientState))]}) from None
+
+
+async def _csv_lines(user_id: int, campaign_id: int) -> AsyncIterator[str]:
+    names = RecipientRead.__struct_fields__
+    yield ",".join(names) + "\r\n"
+    async for rows in queries.stream_recipients(user_id, campaign_id):
+        buffer = io.StringIO()
+        writer = csv.writer(buffer)
+        for row in rows:
+            writer.writerow([_cell(value) for value in msgspec.to_builtins(row).values()])
+        yield buffer.getvalue()
+
+
+def _cell(value: object) -> object:
+    """Write booleans as the API does, and neutralise what a spreadsheet would run as a formula."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return "'" + value
+    return value

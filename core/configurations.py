@@ -1,0 +1,58 @@
+"""``/api/configurations``: what a tenant sets for everything of theirs, gathered from the domains it concerns."""
+
+import msgspec
+from litestar import Controller, get, patch
+from litestar.params import JSONBody
+
+from core.campaigns.defaults import default_pacing, set_default_pacing
+from core.campaigns.pacing import Pacing
+from core.pagination import Resource
+from core.problems import problem_responses
+from core.request import AnyRequest
+from core.security import current_user, requires_user
+
+
+class ConfigurationsRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant's settings as they are in force."""
+
+    pacing: Pacing
+    """What standard, simplified and campaigns by labels get when they bring no pacing of their own."""
+
+
+class ConfigurationsUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Changes of a tenant's settings; what is absent stays, and null goes back to the platform's own."""
+
+    pacing: Pacing | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class ConfigurationController(Controller):
+    """Settings of the signed-in user."""
+
+    path = "/api/configurations"
+    tags = ("platform",)
+    guards = (requires_user,)
+
+    @get(operation_id="ShowConfigurations", summary="Show one's settings", responses=problem_responses(401, 403))
+    async def get_configurations(self, request: AnyRequest) -> Resource[ConfigurationsRead]:
+        """Return the settings in force, one's own or the platform's."""
+        return await self._read(current_user(request).id)
+
+    @patch(
+        operation_id="UpdateConfigurations",
+        summary="Change one's settings",
+        responses=problem_responses(401, 403, 422),
+    )
+    async def update_configurations(
+        self, request: AnyRequest, data: JSONBody[ConfigurationsUpdate]
+    ) -> Resource[ConfigurationsRead]:
+        """Change settings for what is made from now on; campaigns made before keep theirs."""
+        user_id = current_user(request).id
+        if data.pacing is not msgspec.UNSET:
+            await set_default_pacing(user_id, data.pacing)
+        return await self._read(user_id)
+
+    async def _read(self, user_id: int) -> Resource[ConfigurationsRead]:
+        return Resource(ConfigurationsRead(pacing=await default_pacing(user_id)))
+
+
+CONTROLLERS: tuple[type[Controller], ...] = (ConfigurationController,)

@@ -1,0 +1,59 @@
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from core.campaigns.pacing import DEFAULT_PACING, Pacing
+from tests.conftest import ClientOf
+from tests.factories import Member
+
+PATH = "/api/configurations"
+
+
+async def _pacing(client: httpx.AsyncClient) -> Pacing:
+    return msgspec.convert((await client.get(PATH)).json()["data"]["pacing"], Pacing)
+
+
+async def test_begin_with_the_platforms_own(api: ClientOf, user: Member) -> None:
+    async with api(user) as client:
+        assert await _pacing(client) == DEFAULT_PACING
+
+
+async def test_what_is_set_is_in_force_until_it_is_taken_back(api: ClientOf, user: Member, other_user: Member) -> None:
+    async with api(user) as client, api(other_user) as stranger:
+        answer = await client.patch(PATH, json={"pacing": {"delay_min": 5, "delay_max": 9, "per_day": 40}})
+        assert answer.status_code == 200
+        own = Pacing(delay_min=5, delay_max=9, per_day=40)
+        assert await _pacing(client) == own
+        await client.patch(PATH, json={})
+        assert await _pacing(client) == own
+        assert await _pacing(stranger) == DEFAULT_PACING
+        await client.patch(PATH, json={"pacing": None})
+        assert await _pacing(client) == DEFAULT_PACING
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"pacing": {"delay_min": 5, "delay_max": 1}}, {"pacing.delay_max"}),
+        ({"pacing": {"per_day": 0}}, {"pacing.per_day"}),
+        ({"pacing": {"windows": [{"start": "10:00", "end": "09:00"}]}}, {"pacing.windows.0.end"}),
+        ({"pacing": {"holidays": {"country": "XX"}}}, {"pacing.holidays.country"}),
+        ({"pacing": {"surprise": 1}}, {"pacing.surprise"}),
+        ({"surprise": 1}, {"surprise"}),
+    ],
+)
+async def test_bad_input_names_its_fields_and_changes_nothing(
+    api: ClientOf, user: Member, body: dict[str, Any], named: set[str]
+) -> None:
+    async with api(user) as client:
+        answer = await client.patch(PATH, json=body)
+        assert answer.status_code == 422, answer.text
+        assert set(answer.json()["errors"]) == named
+        assert await _pacing(client) == DEFAULT_PACING
+
+
+async def test_need_a_sign_in(client: httpx.AsyncClient) -> None:
+    assert (await client.get(PATH)).status_code == 401
+    assert (await client.patch(PATH, json={})).status_code == 401
