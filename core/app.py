@@ -27,6 +27,7 @@ from core.plans import controllers as plans
 from core.problems import EXCEPTION_HANDLERS
 from core.request import PlatformRequest, refuse_unusable_address
 from core.security import AuthenticationMiddleware
+from core.settings import controllers as settings
 from core.webhooks import controllers as webhooks
 
 BODY_LIMIT_BYTES = 2**20
@@ -34,6 +35,7 @@ BODY_LIMIT_BYTES = 2**20
 
 CONTROLLERS: tuple[type[Controller], ...] = (
     *accounts.CONTROLLERS,
+    *settings.CONTROLLERS,
     *plans.CONTROLLERS,
     *numbers.CONTROLLERS,
     *contacts.CONTROLLERS,
