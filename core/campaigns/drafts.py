@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from core import database
 from core.campaigns.pacing import Pacing
-from core.campaigns.rendering import TemplateError, compile_template
+from core.campaigns.rendering import TemplateError, compile_template, unknown_variables
 from core.campaigns.schemas import CampaignCreate, LabelFilter, MessageCreate
 from core.campaigns.tables import CampaignType
+from core.contacts.variables import usable_names
 from core.errors import InvalidInputError
 from core.texts import text
 
@@ -24,6 +25,7 @@ async def check_draft(user_id: int, draft: CampaignCreate, *, complete: bool = F
         errors.setdefault(field, []).append(problem)
     for field, problem in _pacing_problems(draft.settings.pacing):
         errors.setdefault(field, []).append(problem)
+    await _check_variables(user_id, draft, errors)
     await _check_rows(user_id, draft, errors)
     if complete:
         _check_complete(draft, errors)
@@ -43,6 +45,16 @@ def _message_problems(draft: CampaignCreate) -> Iterator[tuple[str, str]]:
         yield "public_id", text("by_labels_audience")
     if draft.type is not CampaignType.BY_LABELS and draft.settings.labels is not None:
         yield "settings.labels", text("labels_type")
+
+
+async def _check_variables(user_id: int, draft: CampaignCreate, errors: Errors) -> None:
+    """A variable no contact has is a slip of the pen: it would be empty for everybody."""
+    known = await usable_names(user_id)
+    for place, message in enumerate(draft.messages):
+        field = f"messages.{place}.content"
+        if field not in errors:
+            problems: list[str] = list(unknown_variables(message.content, known))
+            errors.update({field: problems} if problems else {})
 
 
 def _pacing_problems(pacing: Pacing | None) -> Iterator[tuple[str, str]]:

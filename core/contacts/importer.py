@@ -15,6 +15,7 @@ from core.contacts.mapping import Column
 from core.contacts.reader import Record, read_records
 from core.contacts.rows import Failure, Row, read_row
 from core.contacts.suppressions import suppressed_numbers
+from core.contacts.variables import remember_names
 from core.jobs.services import JobContext, JobFailedError, job_handler
 from core.plans import services as plans
 from core.runtime import config
@@ -156,6 +157,7 @@ async def _store_batch(plan: _Plan, read: Sequence[Row | Failure]) -> Tally:
     rows = _merge_duplicates([item for item in read if isinstance(item, Row)], tally, fill=fill)
     limit, room = await _room(plan.user_id)
     labels = await _labels(plan, rows)
+    await remember_names(plan.user_id, {name for row in rows for name in row.variables})
     suppressed = await suppressed_numbers(plan.user_id, [row.number for row in rows])
     row = await database.fetch_row(
         _STORE,

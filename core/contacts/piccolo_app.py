@@ -8,6 +8,7 @@ from core.contacts.tables import (
     BlockContact,
     Contact,
     ContactAddress,
+    ContactVariable,
     Import,
     ImportFailure,
     Label,
@@ -22,6 +23,7 @@ APP_CONFIG = AppConfig(
     table_classes=[
         Contact,
         ContactAddress,
+        ContactVariable,
         Public,
         Label,
         PublicByContact,

@@ -11,6 +11,7 @@ from core.contacts.queries import get_contact
 from core.contacts.schemas import OWN_FIELDS, ContactCreate, ContactRead, ContactUpdate
 from core.contacts.suppressions import block_suppressed, remember
 from core.contacts.tables import ContactType
+from core.contacts.variables import remember_names
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.plans import services as plans
 from core.runtime import providers
@@ -48,6 +49,7 @@ async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
             raise TypeError("INSERT gave no id")
         await _add_addresses(contact_id, new.addresses)
         await block_suppressed(user_id, contact_id, number)
+        await remember_names(user_id, new.variables)
         return await get_contact(user_id, contact_id)
 
 
@@ -74,6 +76,7 @@ async def update_contact(user_id: int, contact_id: int, changes: ContactUpdate) 
             present.status if changes.status is UNSET else changes.status,
         )
         await block_suppressed(user_id, contact_id, number)
+        await remember_names(user_id, () if changes.variables is UNSET else changes.variables)
         return await get_contact(user_id, contact_id)
 
 

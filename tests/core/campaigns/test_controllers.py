@@ -535,7 +535,7 @@ async def test_a_draft_is_refused_in_the_callers_language(tenant: httpx.AsyncCli
     answer = await tenant.post("/api/campaigns", json=draft, headers={"Accept-Language": "pt-BR"})
     assert answer.json()["errors"] == {
         "messages.0.content": [
-            "Linha 1: não existe o filtro loud; os permitidos são " + ", ".join(sorted(FILTERS)),
+            "Linha 1, coluna 14: não existe o filtro loud; os permitidos são " + ", ".join(sorted(FILTERS)),
         ],
         "number_ids": [f"Não existe o número {2**40}."],
     }
