@@ -8,6 +8,7 @@ from core.campaigns import freeze as freezing
 from core.campaigns import lanes, services
 from core.campaigns.schemas import LabelFilter
 from core.campaigns.tables import CampaignType
+from core.contacts.variables import remember_names
 from core.jobs import leasing
 from tests.core.campaigns.making import (
     Made,
@@ -71,6 +72,7 @@ class TestRows:
             assert lane["due_at"] <= await now()
 
     async def test_variables_are_as_they_were(self, user: Member) -> None:
+        await remember_names(user.id, ("cidade", "nada"))
         made = await make_campaign(user, contacts=1, messages=("{{ nome }} {{ numero }} {{ cidade }} {{ nada }}",))
         await database.execute(
             "UPDATE contacts SET name = 'Ana', variables = $2 WHERE id = $1",
