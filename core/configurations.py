@@ -6,6 +6,7 @@ from litestar.params import JSONBody
 
 from core.campaigns.defaults import default_pacing, set_default_pacing
 from core.campaigns.pacing import Pacing
+from core.contacts.opt_out_settings import OptOut, opt_out_of, set_opt_out
 from core.pagination import Resource
 from core.problems import problem_responses
 from core.request import AnyRequest
@@ -17,12 +18,15 @@ class ConfigurationsRead(msgspec.Struct, frozen=True, kw_only=True):
 
     pacing: Pacing
     """What standard, simplified and campaigns by labels get when they bring no pacing of their own."""
+    opt_out: OptOut
+    """How people stop one's messages by writing back."""
 
 
 class ConfigurationsUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Changes of a tenant's settings; what is absent stays, and null goes back to the platform's own."""
 
     pacing: Pacing | msgspec.UnsetType | None = msgspec.UNSET
+    opt_out: OptOut | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class ConfigurationController(Controller):
@@ -49,10 +53,12 @@ class ConfigurationController(Controller):
         user_id = current_user(request).id
         if data.pacing is not msgspec.UNSET:
             await set_default_pacing(user_id, data.pacing)
+        if data.opt_out is not msgspec.UNSET:
+            await set_opt_out(user_id, data.opt_out)
         return await self._read(user_id)
 
     async def _read(self, user_id: int) -> Resource[ConfigurationsRead]:
-        return Resource(ConfigurationsRead(pacing=await default_pacing(user_id)))
+        return Resource(ConfigurationsRead(pacing=await default_pacing(user_id), opt_out=await opt_out_of(user_id)))
 
 
 CONTROLLERS: tuple[type[Controller], ...] = (ConfigurationController,)

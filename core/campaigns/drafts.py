@@ -10,10 +10,11 @@ import msgspec
 from core import database
 from core.accounts.schemas import is_timezone
 from core.campaigns.pacing import Pacing
-from core.campaigns.rendering import TemplateError, compile_template
+from core.campaigns.rendering import TemplateError, compile_template, unknown_variables
 from core.campaigns.schemas import CampaignCreate, CampaignUpdate, LabelFilter, MessageCreate
 from core.campaigns.tables import CampaignType
 from core.campaigns.windows import Holidays, public_holidays
+from core.contacts.variables import usable_names
 from core.errors import InvalidInputError
 from core.texts import text
 
@@ -36,6 +37,7 @@ async def check_draft(user_id: int, draft: CampaignCreate, *, complete: bool = F
     zone = draft.settings.schedule.timezone
     if zone is not None and not is_timezone(zone):
         errors["settings.schedule.timezone"] = [text("timezone")]
+    await _check_variables(user_id, draft, errors)
     await _check_rows(user_id, draft, errors)
     if complete:
         _check_complete(draft, errors)
@@ -55,6 +57,16 @@ def _message_problems(draft: CampaignCreate) -> Iterator[tuple[str, str]]:
         yield "public_id", text("by_labels_audience")
     if draft.type is not CampaignType.BY_LABELS and draft.settings.labels is not None:
         yield "settings.labels", text("labels_type")
+
+
+async def _check_variables(user_id: int, draft: CampaignCreate, errors: Errors) -> None:
+    """A variable no contact has is a slip of the pen: it would be empty for everybody."""
+    known = await usable_names(user_id)
+    for place, message in enumerate(draft.messages):
+        field = f"messages.{place}.content"
+        if field not in errors:
+            problems: list[str] = list(unknown_variables(message.content, known))
+            errors.update({field: problems} if problems else {})
 
 
 def pacing_problems(pacing: Pacing | None, field: str) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,9 @@ DUPLICATE_ADDRESS = "duplicate_address"
 """Another contact of the campaign turned out to be the same account."""
 NO_WHATSAPP = "no_whatsapp"
 """The number has no account."""
-NOBODY_TO_SEND_TO = frozenset({DUPLICATE_ADDRESS, NO_WHATSAPP})
+OPTED_OUT = "opted_out"
+"""Whoever has the address that the check gave opted out."""
+NOBODY_TO_SEND_TO = frozenset({DUPLICATE_ADDRESS, NO_WHATSAPP, OPTED_OUT})
 """Skipped, as at the freeze, whenever it is found out: no send can mend it."""
 LONGEST_PAUSE_SECONDS = 24 * 3600.0
 CODE_LENGTH = 60

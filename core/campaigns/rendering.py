@@ -6,13 +6,14 @@ chosen by a seed, so that a preview is what is sent.
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 
 import jinja2
 import msgspec
 from jinja2 import nodes
 
+from core.campaigns.template_places import column_of
 from core.texts import Text, text
 
 MAX_TEMPLATE_LENGTH = 4096
@@ -24,11 +25,20 @@ _environment = jinja2.Environment(autoescape=False, keep_trailing_newline=True) 
 
 
 class TemplateError(ValueError):
-    """A template that cannot be used: what is wrong, and the line it stands in."""
+    """A template that cannot be used: what is wrong, and the line and column (from 1) where it stands."""
 
     def __init__(self, message: Text) -> None:
         super().__init__(message)
         self.line = message.params["line"]
+        self.column = message.params["column"]
+
+
+class _Flaw(Exception):  # noqa: N818 - becomes a TemplateError once its column is known
+    """What is wrong in a line; ``word`` is the token at fault, where one is."""
+
+    def __init__(self, key: str, line: int, word: str = "", **params: object) -> None:
+        super().__init__(key)
+        self.key, self.line, self.word, self.params = key, line, word, params
 
 
 def _truncate(value: str, length: int = 255) -> str:
@@ -107,15 +117,34 @@ def compile_template(source: str) -> Template:
     Raises:
         TemplateError: It is too long, not valid, or uses more than text, names, constants and listed filters.
     """
+    try:
+        return _compile(source)
+    except _Flaw as flaw:
+        raise TemplateError(place(source, flaw.key, flaw.line, flaw.word, **flaw.params)) from None
+
+
+def place(source: str, key: str, line: int, word: str = "", **params: object) -> Text:
+    """Return the text ``key`` about a template, with the line and the column of ``word`` in it."""
+    return text(key, line=line, column=column_of(_environment, source, line, word), **params)
+
+
+def unknown_variables(source: str, known: Collection[str]) -> Iterator[Text]:
+    """Say of each variable that is not ``known`` where it stands; ``source`` has to compile."""
+    for name in sorted(compile_template(source).names - set(known)):
+        line = next((node.lineno for node in _environment.parse(source).find_all(nodes.Name) if node.name == name), 1)
+        yield place(source, "template_variable_unknown", line, name, name=name)
+
+
+def _compile(source: str) -> Template:
     if len(source) > MAX_TEMPLATE_LENGTH:
-        raise TemplateError(text("template_long", line=1, value=MAX_TEMPLATE_LENGTH))
+        raise _Flaw("template_long", 1, value=MAX_TEMPLATE_LENGTH)
     _ensure_sendable(source, 1)
     try:
         tree = _environment.parse(source)
     except jinja2.TemplateSyntaxError as error:
-        raise TemplateError(text("template_syntax", line=error.lineno, reason=error.message)) from None
+        raise _Flaw("template_syntax", error.lineno, reason=error.message) from None
     except RecursionError:
-        raise TemplateError(text("template_deep", line=1)) from None
+        raise _Flaw("template_deep", 1) from None
     names: set[str] = set()
     flat: list[tuple[str | _Value, int]] = []
     for node in tree.body:
@@ -128,7 +157,7 @@ def _flatten(node: nodes.Node, names: set[str]) -> Iterator[tuple[str | _Value, 
     if not isinstance(node, nodes.Output):
         # Some of Jinja2's nodes know no line, but what is inside them does.
         line = next((found.lineno for found in (node, *node.iter_child_nodes()) if found.lineno), 1)
-        raise TemplateError(text("template_statement", line=line))
+        raise _Flaw("template_statement", line, "{%")
     for part in node.nodes:
         yield (part.data if isinstance(part, nodes.TemplateData) else _value(part, names)), part.lineno
 
@@ -137,10 +166,10 @@ def _value(node: nodes.Node, names: set[str]) -> _Value:
     filters: list[tuple[Callable[..., str], tuple[object, ...]]] = []
     while isinstance(node, nodes.Filter):
         if node.kwargs or node.dyn_args or node.dyn_kwargs or node.node is None:
-            raise TemplateError(text("template_filter_plain", line=node.lineno, filter=node.name))
+            raise _Flaw("template_filter_plain", node.lineno, node.name, filter=node.name)
         if node.name not in FILTERS:
             known = ", ".join(sorted(FILTERS))
-            raise TemplateError(text("template_filter_unknown", line=node.lineno, filter=node.name, allowed=known))
+            raise _Flaw("template_filter_unknown", node.lineno, node.name, filter=node.name, allowed=known)
         filters.append((FILTERS[node.name], _arguments(node)))
         node = node.node
     filters.reverse()
@@ -156,19 +185,19 @@ def _arguments(node: nodes.Filter) -> tuple[object, ...]:
     allowed = ARGUMENTS.get(node.name, ())
     if len(values) > min(1, len(allowed)) or not all(isinstance(value, allowed) for value in values):
         if not allowed:
-            raise TemplateError(text("template_filter_nothing", line=node.lineno, filter=node.name))
+            raise _Flaw("template_filter_nothing", node.lineno, node.name, filter=node.name)
         if allowed == (int,):
-            raise TemplateError(text("template_filter_number", line=node.lineno, filter=node.name))
-        raise TemplateError(text("template_filter_value", line=node.lineno, filter=node.name))
+            raise _Flaw("template_filter_number", node.lineno, node.name, filter=node.name)
+        raise _Flaw("template_filter_value", node.lineno, node.name, filter=node.name)
     return values
 
 
 def _constant(node: nodes.Node) -> object:
     value = node.value if isinstance(node, nodes.Const) else None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise TemplateError(text("template_expression", line=node.lineno))
+        raise _Flaw("template_expression", node.lineno)
     if isinstance(value, int) and value > MAX_NUMBER:
-        raise TemplateError(text("template_number", line=node.lineno, value=MAX_NUMBER))
+        raise _Flaw("template_number", node.lineno, value=MAX_NUMBER)
     if isinstance(value, str):
         _ensure_sendable(value, node.lineno)
     return value
@@ -177,7 +206,7 @@ def _constant(node: nodes.Node) -> object:
 def _ensure_sendable(content: str, line: int) -> None:
     """Refuse what no JSON text can carry; an escape in a constant would otherwise slip through."""
     if "\0" in content or any("\ud800" <= character <= "\udfff" for character in content):
-        raise TemplateError(text("template_character", line=line))
+        raise _Flaw("template_character", line)
 
 
 class _Spintax:
@@ -211,7 +240,7 @@ class _Spintax:
     def _group(self, depth: int) -> list[_Part]:
         if depth >= MAX_SPIN_DEPTH:
             line = self._lines[self._at - 1]
-            raise TemplateError(text("template_variants", line=line, value=MAX_SPIN_DEPTH))
+            raise _Flaw("template_variants", line, value=MAX_SPIN_DEPTH)
         options = [self._sequence(depth + 1)]
         while self._at < len(self._tokens) and self._tokens[self._at] == "|":
             self._at += 1

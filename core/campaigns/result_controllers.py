@@ -105,6 +105,7 @@ class CampaignResultController(Controller):
         "/report.csv",
         operation_id="DownloadReport",
         summary="Download the report",
+        media_type="text/csv",
         responses=problem_responses(401, 403, 404),
     )
     async def download_report(self, request: HttpRequest, campaign_id: CampaignId) -> Stream:

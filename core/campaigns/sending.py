@@ -8,10 +8,11 @@ import structlog
 
 from core import database
 from core.campaigns.claims import Claimed
-from core.campaigns.outcomes import DUPLICATE_ADDRESS, NO_WHATSAPP
+from core.campaigns.outcomes import DUPLICATE_ADDRESS, NO_WHATSAPP, OPTED_OUT
 from core.campaigns.tables import MessageType
 from core.campaigns.turns import CampaignTurn, Step
 from core.clock import Clock
+from core.contacts.suppressions import find_person, is_suppressed, suppress
 from core.numbers.checks import check_cached
 from core.numbers.senders import SenderRoute
 from core.plugin import MessageKind, Outcome, OutgoingMessage, Prepared, ProviderError, Rejected, Retryable, Unknown
@@ -93,17 +94,27 @@ async def _check(row: Claimed, route: SenderRoute) -> str | Outcome:
 
 
 async def _reserve(row: Claimed, address: str) -> str | Outcome:
-    """Write the address the provider gave; the second row of a message with the same address is not sent."""
+    """Write the address the provider gave; the second row of a message with the same address is not sent.
+
+    The check took its time, and what it found may be the address of somebody who opted out: both are looked at now.
+    """
     try:
-        changed = await database.execute(
-            "UPDATE message_by_contacts SET provider_address = $3 WHERE id = $1 AND attempt = $2 AND state = 'leased'",
+        found = await database.fetch_row(
+            "UPDATE message_by_contacts m SET provider_address = $3 FROM contacts c"
+            " WHERE m.id = $1 AND m.attempt = $2 AND m.state = 'leased' AND c.id = m.contact_id"
+            " RETURNING m.user_id, c.blocked_at IS NOT NULL AS blocked",
             row.id,
             row.attempt,
             address,
         )
+        if found is None:
+            return Retryable("lease_ran_out", scope="sender")
+        if not found["blocked"] and await is_suppressed(found["user_id"], (address,)):
+            await suppress(found["user_id"], await find_person(found["user_id"], (row.address, address)))
+            return Rejected(OPTED_OUT)
+        return Rejected(OPTED_OUT) if found["blocked"] else address
     except asyncpg.UniqueViolationError:
         return Rejected(DUPLICATE_ADDRESS)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         _log.exception("address_not_reserved", recipient_id=row.id)
         return Retryable("number_check_failed", scope="sender")
-    return address if changed else Retryable("lease_ran_out", scope="sender")

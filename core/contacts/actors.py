@@ -1,5 +1,11 @@
-"""What a worker has to import for contacts: the handler of import jobs registers itself."""
+"""What a worker has to import for contacts: handlers of jobs and of events register themselves."""
 
-from core.contacts import importer
+from core.contacts import importer, opt_outs
 
-HANDLERS = (importer.run_import,)
+HANDLERS = (
+    importer.run_import,
+    opt_outs.apply_opt_outs,
+    opt_outs.apply_identities,
+    opt_outs.resolve_opt_out,
+    opt_outs.confirm_opt_out,
+)

@@ -8,6 +8,7 @@ from core import database
 from core.contacts.filters import search_pattern
 from core.contacts.schemas import BlockCreate, BlockRead, BlockRemove
 from core.contacts.services import read_number
+from core.contacts.suppressions import lift
 from core.errors import InvalidInputError, NotFoundError
 from core.pagination import PageQuery
 
@@ -65,7 +66,7 @@ async def unblock_number(user_id: int, wanted: BlockRemove) -> None:
     """Take a number off the block list, however it is written; an opt-out of that number ends with it.
 
     Raises:
-        NotFoundError: It is neither on the list nor a contact who opted out.
+        NotFoundError: It is not on the list, and nobody with this number opted out.
     """
     number = _number(wanted.number, wanted.country)
     if not await _remove(user_id, number):
@@ -77,12 +78,7 @@ async def _remove(user_id: int, number: str) -> int:
         listed = await database.execute(
             "DELETE FROM block_contacts WHERE user_id = $1 AND number = $2", user_id, number
         )
-        return listed + await database.execute(
-            "UPDATE contacts SET blocked_at = NULL, updated_at = now()"
-            " WHERE user_id = $1 AND number = $2 AND deleted_at IS NULL AND blocked_at IS NOT NULL",
-            user_id,
-            number,
-        )
+        return listed + await lift(user_id, number)
 
 
 def _number(written: str, country: str) -> str:

@@ -4,22 +4,24 @@ from core import database
 from core.contacts.labels import ensure_labels
 from core.contacts.queries import selected_contacts
 from core.contacts.schemas import LabelSelection, Selection
+from core.contacts.suppressions import remember
 
 
 async def delete_contacts(user_id: int, selection: Selection) -> int:
-    """Delete the selected contacts and return how many; whoever opted out stays on the block list."""
+    """Delete the selected contacts and return how many; whoever opted out stays so, should they come again."""
     async with database.unit_of_work():
         where, args = await selected_contacts(user_id, selection, 1)
-        gone = await database.fetch_value(
+        gone = await database.fetch(
             "WITH gone AS (UPDATE contacts c SET deleted_at = now(), updated_at = now()"
-            f" WHERE {where} RETURNING c.user_id, c.number, c.blocked_at), kept AS ("
-            "INSERT INTO block_contacts (user_id, number, reason, created_at, updated_at)"
-            " SELECT user_id, number, 'opted out', now(), now() FROM gone"
-            " WHERE blocked_at IS NOT NULL AND number IS NOT NULL"
-            " ON CONFLICT (user_id, number) DO NOTHING) SELECT count(*) FROM gone",
+            f" WHERE {where} RETURNING c.number, c.blocked_at)"
+            " SELECT count(*) AS rows, array_agg(number) FILTER (WHERE blocked_at IS NOT NULL AND number IS NOT NULL)"
+            " AS blocked FROM gone",
             *args,
         )
-        return gone if isinstance(gone, int) else 0
+        if gone[0]["blocked"]:
+            await remember(user_id, gone[0]["blocked"])
+        rows: int = gone[0]["rows"]
+        return rows
 
 
 async def label_contacts(user_id: int, selection: LabelSelection) -> int:

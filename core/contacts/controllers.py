@@ -10,7 +10,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
-from core.contacts import bulk, queries, services
+from core.contacts import bulk, queries, services, variables
 from core.contacts.block_controllers import BlockController
 from core.contacts.filters import MAXIMUM_LABELS, ContactFilter, Id, LabelFilter
 from core.contacts.import_controllers import ImportController
@@ -101,6 +101,16 @@ class ContactController(Controller):
             return build_page(contacts, total, page_query, request)
         contacts, following = await queries.scroll_contacts(user.id, page_query, wanted, public_id, cursor)
         return _scroll(request, contacts, page_query.per_page, following)
+
+    @get(
+        "/variables",
+        operation_id="ListVariables",
+        summary="List the names of variables",
+        responses=problem_responses(401, 403),
+    )
+    async def list_variables(self, request: AnyRequest) -> Resource[list[str]]:
+        """List the variables that contacts have, beside name and number: what a message text may use."""
+        return Resource(list(await variables.list_names(current_user(request).id)))
 
     @post(
         operation_id="CreateContact",

@@ -14,6 +14,8 @@ from core.contacts.labels import ensure_label_names
 from core.contacts.mapping import Column
 from core.contacts.reader import Record, read_records
 from core.contacts.rows import Failure, Row, read_row
+from core.contacts.suppressions import suppressed_numbers
+from core.contacts.variables import remember_names
 from core.jobs.services import JobContext, JobFailedError, job_handler
 from core.plans import services as plans
 from core.runtime import config
@@ -25,8 +27,8 @@ UNLIMITED = 2**62
 
 _STORE = """
 WITH input AS (
-    SELECT * FROM unnest($2::int[], $3::text[], $4::text[], $5::jsonb[], $6::jsonb[])
-        AS i(place, number, name, variables, labels)
+    SELECT * FROM unnest($2::int[], $3::text[], $4::text[], $5::jsonb[], $6::jsonb[], $10::bool[])
+        AS i(place, number, name, variables, labels, suppressed)
 ), present AS (
     SELECT i.place, c.id FROM input i
     JOIN contacts c ON c.user_id = $1 AND c.number = i.number AND c.deleted_at IS NULL
@@ -34,8 +36,9 @@ WITH input AS (
     SELECT i.*, row_number() OVER (ORDER BY i.place) AS seat FROM input i
     WHERE i.place NOT IN (SELECT place FROM present)
 ), made AS (
-    INSERT INTO contacts (user_id, number, name, variables, labels, type, status, created_at, updated_at)
-    SELECT $1, number, name, variables, labels, 1, 1, now(), now() FROM fresh WHERE seat <= $7 ORDER BY place
+    INSERT INTO contacts (user_id, number, name, variables, labels, type, status, blocked_at, created_at, updated_at)
+    SELECT $1, number, name, variables, labels, 1, 1, CASE WHEN suppressed THEN now() END, now(), now()
+    FROM fresh WHERE seat <= $7 ORDER BY place
     RETURNING id
 ), filled AS (
     UPDATE contacts c SET updated_at = now(),
@@ -154,6 +157,8 @@ async def _store_batch(plan: _Plan, read: Sequence[Row | Failure]) -> Tally:
     rows = _merge_duplicates([item for item in read if isinstance(item, Row)], tally, fill=fill)
     limit, room = await _room(plan.user_id)
     labels = await _labels(plan, rows)
+    await remember_names(plan.user_id, {name for row in rows for name in row.variables})
+    suppressed = await suppressed_numbers(plan.user_id, [row.number for row in rows])
     row = await database.fetch_row(
         _STORE,
         plan.user_id,
@@ -165,6 +170,7 @@ async def _store_batch(plan: _Plan, read: Sequence[Row | Failure]) -> Tally:
         room,
         fill,
         plan.public_id,
+        [row.number in suppressed for row in rows],
     )
     if row is None:
         raise TypeError("SELECT gave no row")

@@ -8,17 +8,30 @@ from core.contacts.tables import (
     BlockContact,
     Contact,
     ContactAddress,
+    ContactVariable,
     Import,
     ImportFailure,
     Label,
     Public,
     PublicByContact,
+    Suppression,
 )
 
 APP_CONFIG = AppConfig(
     app_name="contacts",
     migrations_folder_path=str(Path(__file__).parent / "piccolo_migrations"),
-    table_classes=[Contact, ContactAddress, Public, Label, PublicByContact, BlockContact, Import, ImportFailure],
+    table_classes=[
+        Contact,
+        ContactAddress,
+        ContactVariable,
+        Public,
+        Label,
+        PublicByContact,
+        BlockContact,
+        Suppression,
+        Import,
+        ImportFailure,
+    ],
     migration_dependencies=["core.accounts.piccolo_app"],
     commands=[],
 )

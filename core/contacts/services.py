@@ -9,19 +9,13 @@ from core.contacts.labels import ensure_labels
 from core.contacts.numbers import UnusableNumberError, is_country, normalize_number
 from core.contacts.queries import get_contact
 from core.contacts.schemas import OWN_FIELDS, ContactCreate, ContactRead, ContactUpdate
+from core.contacts.suppressions import block_suppressed, remember
 from core.contacts.tables import ContactType
+from core.contacts.variables import remember_names
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.plans import services as plans
 from core.runtime import providers
 from core.texts import text
-
-KEEP_BLOCKED = """
-INSERT INTO block_contacts (user_id, number, reason, created_at, updated_at)
-SELECT c.user_id, c.number, 'opted out', now(), now() FROM contacts c
-WHERE c.user_id = $1 AND c.id = ANY($2) AND c.blocked_at IS NOT NULL AND c.number IS NOT NULL
-ON CONFLICT (user_id, number) DO NOTHING
-"""
-"""Who opted out stays out when the contact goes away or gets another number."""
 
 
 async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
@@ -54,6 +48,8 @@ async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
         if not isinstance(contact_id, int):
             raise TypeError("INSERT gave no id")
         await _add_addresses(contact_id, new.addresses)
+        await block_suppressed(user_id, contact_id, number)
+        await remember_names(user_id, new.variables)
         return await get_contact(user_id, contact_id)
 
 
@@ -65,7 +61,7 @@ async def update_contact(user_id: int, contact_id: int, changes: ContactUpdate) 
         number = _changed_number(present, changes)
         if number != present.number:
             await _refuse_taken_number(user_id, number)
-            await database.execute(KEEP_BLOCKED, user_id, [contact_id])
+            await _keep_out(user_id, contact_id)
         labels = present.labels if changes.labels is UNSET else list(dict.fromkeys(changes.labels))
         await ensure_labels(user_id, set(labels) - set(present.labels), "labels")
         await database.execute(
@@ -79,13 +75,15 @@ async def update_contact(user_id: int, contact_id: int, changes: ContactUpdate) 
             database.encode_json(labels),
             present.status if changes.status is UNSET else changes.status,
         )
+        await block_suppressed(user_id, contact_id, number)
+        await remember_names(user_id, () if changes.variables is UNSET else changes.variables)
         return await get_contact(user_id, contact_id)
 
 
 async def delete_contact(user_id: int, contact_id: int) -> None:
-    """Delete a contact; whoever opted out stays on the block list."""
+    """Delete a contact; whoever opted out stays so, should they become a contact again."""
     async with database.unit_of_work():
-        await database.execute(KEEP_BLOCKED, user_id, [contact_id])
+        await _keep_out(user_id, contact_id)
         gone = await database.execute(
             "UPDATE contacts SET deleted_at = now(), updated_at = now()"
             " WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL",
@@ -94,6 +92,17 @@ async def delete_contact(user_id: int, contact_id: int) -> None:
         )
         if not gone:
             raise NotFoundError("contact", contact_id)
+
+
+async def _keep_out(user_id: int, contact_id: int) -> None:
+    """Whoever opted out stays so when the contact goes away or gets another number."""
+    rows = await database.fetch(
+        "SELECT number FROM contacts WHERE user_id = $1 AND id = $2 AND blocked_at IS NOT NULL AND number IS NOT NULL",
+        user_id,
+        contact_id,
+    )
+    if rows:
+        await remember(user_id, [row["number"] for row in rows])
 
 
 def read_number(written: str, country: str) -> tuple[str | None, dict[str, list[str]]]:

@@ -7,6 +7,7 @@ from piccolo.columns import (
     BigInt,
     BigSerial,
     Boolean,
+    Bytea,
     ForeignKey,
     Integer,
     SmallInt,
@@ -104,6 +105,22 @@ class BlockContact(Timestamps, Table, tablename="block_contacts"):
     user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
     number = Varchar(length=32)
     reason = Varchar(length=120, default="")
+
+
+class ContactVariable(CreatedAt, Table, tablename="contact_variables"):
+    """The name of a variable that some contact of this tenant has or had."""
+
+    id = BigSerial(primary_key=True)
+    user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
+    name = Varchar(length=60)
+
+
+class Suppression(CreatedAt, Table, tablename="suppressions"):
+    """One form of somebody who opted out of this tenant's messages, as an HMAC-SHA256; it outlives the contact."""
+
+    id = BigSerial(primary_key=True)
+    user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
+    digest = Bytea()
 
 
 class Import(Timestamps, Table, tablename="imports"):

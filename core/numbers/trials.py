@@ -1,4 +1,4 @@
-"""Test messages: one text to one phone at once, outside any campaign."""
+"""Texts outside any campaign: test messages of a tenant, and the one answer to whoever opts out."""
 
 import structlog
 
@@ -86,8 +86,17 @@ async def _send(route: SenderRoute, phone: str, content: str) -> Outcome:
         if answer is not None and not answer.exists:
             return Rejected("no_whatsapp")
         address = answer.address if answer is not None and answer.address else phone
+    return await send_text(route, address, content)
+
+
+async def send_text(route: SenderRoute, address: str, content: str) -> Outcome:
+    """Send a text to an address once, outside any campaign, and return the outcome; nothing is repeated.
+
+    Raises:
+        ProviderFailedError: The plugin could not even prepare it.
+    """
     message = OutgoingMessage(address, MessageKind.TEXT, content)
-    async with calling(route.provider.name, "preparing a test message"):
+    async with calling(route.provider.name, "preparing a message"):
         prepared = route.provider.prepare(message, route.sender, route.provider.new_client_id())
     try:
         outcome = await route.provider.send(prepared, route.sender)

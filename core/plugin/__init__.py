@@ -23,6 +23,7 @@ from core.plugin.hookspecs import hookimpl
 from core.plugin.messaging import (
     Absent,
     Accepted,
+    AddressLookup,
     CannotTell,
     Capabilities,
     Challenge,
@@ -96,6 +97,7 @@ __all__ = (
     "API_VERSION",
     "Absent",
     "Accepted",
+    "AddressLookup",
     "AnyEvent",
     "CannotTell",
     "Capabilities",

@@ -368,6 +368,19 @@ class NumberChecking(Protocol):
 
 
 @runtime_checkable
+class AddressLookup(Protocol):
+    """Optional: knows the phone number behind an address that hides it."""
+
+    async def find_phone(self, sender: Sender, address: str) -> str:
+        """Return E.164 digits, or nothing where the service does not know either.
+
+        Raises:
+            ProviderError: The service did not answer.
+        """
+        ...
+
+
+@runtime_checkable
 class ContactListing(Protocol):
     """Optional: reads a connected number's address book and groups."""
 

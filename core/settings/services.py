@@ -27,6 +27,18 @@ async def put_setting(key: str, value: str, description: str = "") -> None:
     )
 
 
+async def put_setting_once(key: str, value: str, description: str = "") -> str:
+    """Set a setting of the platform unless it is set already; return the value that stands, also of two at once."""
+    stands = await database.fetch_value(
+        "INSERT INTO settings AS s (key, value, description, created_at, updated_at) VALUES ($1, $2, $3, now(), now())"
+        " ON CONFLICT (key) DO UPDATE SET value = s.value RETURNING value",
+        key,
+        value,
+        description,
+    )
+    return str(stands)
+
+
 async def remove_setting(key: str) -> bool:
     """Remove a setting of the platform and say whether there was one."""
     return await database.execute("DELETE FROM settings WHERE key = $1", key) == 1

@@ -1,6 +1,7 @@
 """The WAHA provider: what core calls, each group in the module of its noun."""
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -33,7 +34,9 @@ from plugins.waha.connection import (
     WahaCredentials,
     chat_id,
     headers_of,
+    phone_of,
     session_of,
+    session_path,
     url_of,
 )
 from plugins.waha.lookup import look_up
@@ -44,6 +47,7 @@ from plugins.waha.sessions import Sessions
 from plugins.waha.webhook import receive
 
 _CHECK_DOING = "checking a number"
+_LID_DOING = "looking up who is behind an address"
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +63,12 @@ class _Checked(msgspec.Struct):
     address: str | None = msgspec.field(name="chatId", default=None)
 
 
+class _Identity(msgspec.Struct):
+    phone: str | None = msgspec.field(name="pn", default=None)
+
+
 class WahaProvider:
-    """``MessagingProvider`` with sign-in, number checks, typing and seeded servers."""
+    """``MessagingProvider`` with sign-in, number checks, look-up of addresses, typing and seeded servers."""
 
     name = "waha"
     Credentials: type[msgspec.Struct] = WahaCredentials
@@ -158,6 +166,14 @@ class WahaProvider:
             checked = decode(answer, _Checked, _CHECK_DOING)
             found[number] = NumberCheck(number, checked.exists, checked.address or "")
         return found
+
+    async def find_phone(self, sender: Sender, address: str) -> str:
+        """Ask for the number behind a lid; other addresses hold theirs, or none."""
+        if not address.endswith("@lid"):
+            return phone_of(address)
+        path = f"/api/{session_path(sender)}/lids/{quote(address, safe='')}"
+        answer = await self._connection.get(sender.server, path, {}, doing=_LID_DOING, accept=(404,))
+        return "" if answer.is_error else phone_of(decode(answer, _Identity, _LID_DOING).phone or "")
 
     async def show_typing(self, sender: Sender, address: str, *, active: bool) -> None:
         """Start or stop the typing sign in a chat."""

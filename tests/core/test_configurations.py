@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from core.campaigns.pacing import DEFAULT_PACING, Pacing
+from core.contacts.opt_out_settings import DEFAULT_WORDS
 from tests.conftest import ClientOf
 from tests.factories import Member
 
@@ -41,6 +42,11 @@ async def test_what_is_set_is_in_force_until_it_is_taken_back(api: ClientOf, use
         ({"pacing": {"windows": [{"start": "10:00", "end": "09:00"}]}}, {"pacing.windows.0.end"}),
         ({"pacing": {"holidays": {"country": "XX"}}}, {"pacing.holidays.country"}),
         ({"pacing": {"surprise": 1}}, {"pacing.surprise"}),
+        ({"opt_out": {"words": "sair"}}, {"opt_out.words"}),
+        ({"opt_out": {"words": [""]}}, {"opt_out.words.0"}),
+        ({"opt_out": {"words": ["x" * 61]}}, {"opt_out.words.0"}),
+        ({"opt_out": {"words": ["ab"] * 51}}, {"opt_out.words"}),
+        ({"opt_out": {"confirmation": "x" * 1001}}, {"opt_out.confirmation"}),
         ({"surprise": 1}, {"surprise"}),
     ],
 )
@@ -52,6 +58,17 @@ async def test_bad_input_names_its_fields_and_changes_nothing(
         assert answer.status_code == 422, answer.text
         assert set(answer.json()["errors"]) == named
         assert await _pacing(client) == DEFAULT_PACING
+
+
+async def test_opt_out_words_are_ones_own(api: ClientOf, user: Member, other_user: Member) -> None:
+    wanted = {"words": ["chega", "não quero"], "confirmation": "Pronto."}
+    async with api(user) as client, api(other_user) as stranger:
+        answer = await client.patch(PATH, json={"opt_out": wanted})
+        assert answer.json()["data"]["opt_out"] == wanted
+        assert (await client.patch(PATH, json={})).json()["data"]["opt_out"] == wanted
+        ours = {"words": list(DEFAULT_WORDS), "confirmation": ""}
+        assert (await stranger.get(PATH)).json()["data"]["opt_out"] == ours
+        assert (await client.patch(PATH, json={"opt_out": None})).json()["data"]["opt_out"] == ours
 
 
 async def test_need_a_sign_in(client: httpx.AsyncClient) -> None:

@@ -69,7 +69,11 @@ class Control:
         return json_reply(body)
 
     async def _message(self, request: Request) -> Reply:
-        """Let a person write: ``from`` to the session, or the session's owner on the phone ``to`` somebody."""
+        """Let a person write: ``from`` to the session, or the session's owner on the phone ``to`` somebody.
+
+        ``lid`` true writes under the person's hidden number, with the phone beside it as engines do that know both;
+        ``hidden`` leaves that out, so that only the look-up tells, and with ``unknown`` that does not know either.
+        """
         fields = request.fields()
         session = self._state.sessions.get(str(fields.get("session")))
         if session is None:
@@ -79,7 +83,10 @@ class Control:
         if not phone.isdecimal():
             return bad_request("from or to must be a phone number")
         text = str(fields.get("text", ""))
-        chat = self._state.lid_of(phone) if fields.get("lid") else f"{phone}@c.us"
+        lid = fields.get("lid")
+        chat = self._state.lid_of(phone) if lid else f"{phone}@c.us"
+        if lid == "unknown":
+            del self._state.lids[chat]
         message_id = f"3A{self._state.random.getrandbits(72):018X}"
         message = Message(message_id, session.name, chat, text, time.time(), bool(not incoming), source="app")
         if not incoming:
@@ -87,7 +94,7 @@ class Control:
             return json_reply({"id": message.serialized_id}, 201)
         self._state.store(message)
         payload = shapes.stored(message)
-        if fields.get("lid"):
+        if lid is True:
             payload["_data"] = {"key": {"remoteJid": chat, "remoteJidAlt": f"{phone}@s.whatsapp.net"}}
         for event in self._state.random.sample(("message", "message.any"), 2):
             self._webhooks.emit(session, event, payload)

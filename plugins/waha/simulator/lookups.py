@@ -36,6 +36,7 @@ class Lookups:
         router.add("POST", "/api/{session}/auth/request-code", self._request_code)
         router.add("GET", "/api/{session}/new-message-id", self._new_id)
         router.add("GET", "/api/{session}/lids/pn/{phone}", self._lid)
+        router.add("GET", "/api/{session}/lids/{lid}", self._phone)
         router.add("GET", "/api/{session}/chats/all/messages/{id}", self._message)
         router.add("GET", "/api/{session}/chats/{chat}/messages", self._messages)
 
@@ -92,6 +93,11 @@ class Lookups:
         phone = request.path_values["phone"].partition("@")[0]
         account = self._state.account(phone)
         return json_reply({"lid": self._state.lid_of(account) if account else None, "pn": f"{phone}@c.us"})
+
+    async def _phone(self, request: Request) -> Reply:
+        lid = f"{request.path_values['lid'].partition('@')[0]}@lid"
+        phone = self._state.lids.get(lid)
+        return json_reply({"lid": lid, "pn": f"{phone}@c.us" if phone else None})
 
     async def _message(self, request: Request) -> Reply:
         session = await self._with_store(request)

@@ -600,7 +600,7 @@ async def test_a_draft_is_refused_in_the_callers_language(tenant: httpx.AsyncCli
     answer = await tenant.post("/api/campaigns", json=draft, headers={"Accept-Language": "pt-BR"})
     assert answer.json()["errors"] == {
         "messages.0.content": [
-            "Linha 1: não existe o filtro loud; os permitidos são " + ", ".join(sorted(FILTERS)),
+            "Linha 1, coluna 14: não existe o filtro loud; os permitidos são " + ", ".join(sorted(FILTERS)),
         ],
         "number_ids": [f"Não existe o número {2**40}."],
     }
@@ -611,5 +611,5 @@ async def test_an_explanation_follows_the_callers_language(tenant: httpx.AsyncCl
     campaign_id = (await tenant.post("/api/campaigns", json={"name": "Natal"})).json()["data"]["id"]
     answer = await tenant.get(f"/api/campaigns/{campaign_id}/explain", headers={"Accept-Language": "pt"})
     assert [(one["code"], one["text"]) for one in answer.json()["data"]["reasons"]] == [
-        ("draft", "A campanha não foi iniciada.")
+        ("draft", "A campanha ainda não foi iniciada.")
     ]

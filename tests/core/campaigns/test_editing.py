@@ -9,6 +9,7 @@ from core.campaigns import editing, services
 from core.campaigns.pacing import DEFAULT_PACING, Pacing
 from core.campaigns.schemas import CampaignCreate, CampaignSettings, CampaignUpdate, MessageCreate
 from core.campaigns.tables import CampaignType
+from core.contacts.variables import remember_names
 from core.errors import ConflictError, InvalidInputError, NotFoundError, PlanLimitError
 from tests.core.campaigns.making import (
     SENT,
@@ -154,6 +155,7 @@ class TestBegun:
         assert set(await _changed(user, made.id, messages=two)) == {"messages"}
 
     async def test_a_variable_that_was_not_frozen_is_refused(self, user: Member) -> None:
+        await remember_names(user.id, ("cidade",))
         made = await running(user)
         assert await _changed(user, made.id, messages=(MessageCreate(content="{{ cidade }}"),)) == {
             "messages.0.content": ["The variable cidade was not written down when the campaign began: use nome."]

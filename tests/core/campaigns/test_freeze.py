@@ -11,6 +11,7 @@ from core.campaigns.pacing import Pacing
 from core.campaigns.schemas import LabelFilter
 from core.campaigns.tables import CampaignType
 from core.campaigns.windows import Window
+from core.contacts.variables import remember_names
 from core.jobs import leasing
 from tests.core.campaigns.making import (
     Made,
@@ -74,6 +75,7 @@ class TestRows:
             assert lane["due_at"] <= await now()
 
     async def test_variables_are_as_they_were(self, user: Member) -> None:
+        await remember_names(user.id, ("cidade", "nada"))
         made = await make_campaign(user, contacts=1, messages=("{{ nome }} {{ numero }} {{ cidade }} {{ nada }}",))
         await database.execute(
             "UPDATE contacts SET name = 'Ana', variables = $2 WHERE id = $1",

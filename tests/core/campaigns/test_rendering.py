@@ -11,6 +11,7 @@ from core.campaigns.rendering import (
     MAX_TEXT_LENGTH,
     TemplateError,
     compile_template,
+    unknown_variables,
 )
 
 
@@ -152,7 +153,25 @@ class TestRefused:
         with pytest.raises(TemplateError) as caught:
             compile_template(f"first\nsecond\n{construct}")
         assert caught.value.line == 3
-        assert str(caught.value).startswith("Line 3: ")
+        assert str(caught.value).startswith(f"Line 3, column {caught.value.column}: ")
+
+    @pytest.mark.parametrize(
+        ("construct", "column"),
+        [
+            ("  {% if nome %}x{% endif %}", 3),
+            ("Oi {{ nome | nothing }}", 14),
+            ("{{ nome }} {{ nome | truncate('x') }}", 22),
+            ("{{ a + b }}", 6),
+            ("{{ nome.lower }}", 8),
+            ("{{ a }} {{ f() }}", 9),
+            ("Oi {{ nome | default(10000000000000000) }}", 4),
+            ("Oi {{ nome", 4),
+        ],
+    )
+    def test_with_its_column(self, construct: str, column: int) -> None:
+        with pytest.raises(TemplateError) as caught:
+            compile_template(f"{{{{ a }}}}\n{construct}")
+        assert (caught.value.line, caught.value.column) == (2, column)
 
     def test_an_unknown_filter_names_the_allowed_ones(self) -> None:
         with pytest.raises(TemplateError, match="there is no filter wordcount; allowed are capitalize, default,"):
@@ -299,3 +318,15 @@ class TestAnyInput:
     def test_noise_compiles_or_is_refused(self, source: str) -> None:
         with contextlib.suppress(TemplateError):
             compile_template(source).render({}, "")
+
+
+class TestUnknownVariables:
+    def test_are_placed(self) -> None:
+        found = unknown_variables("Oi {{ nome }},\n{{ nome }} {{ cidade | upper }}{{ x }}", {"nome"})
+        assert [str(problem) for problem in found] == [
+            "Line 2, column 15: no contact has the variable cidade",
+            "Line 2, column 35: no contact has the variable x",
+        ]
+
+    def test_known_ones_are_no_problem(self) -> None:
+        assert list(unknown_variables("{{ nome }} {{ 'x' }} {a|b}", ["nome", "cidade"])) == []

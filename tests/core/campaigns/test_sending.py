@@ -8,6 +8,7 @@ from core.campaigns.claims import Claimed
 from core.campaigns.sending import build_message, send
 from core.campaigns.turns import CampaignTurn
 from core.clock import DatabaseClock
+from core.contacts import suppressions
 from core.numbers import senders
 from core.numbers.senders import SenderRoute
 from core.plugin import Accepted, Capabilities, MessageKind, Outcome, Rejected, Retryable
@@ -88,6 +89,28 @@ class TestAddress:
             scene.row.message_id,
         )
         assert await scene.send() == Rejected("duplicate_address")
+        assert sink.posts == []
+
+    async def test_one_of_somebody_who_opted_out_is_not_written_to(
+        self, user: Member, sink: Sink, sink_url: str
+    ) -> None:
+        scene = await _leased(user, sink_url, capabilities=CHECKING, settings={"check_numbers": True})
+        sink.directory = dict.fromkeys(scene.made.phones, "77700@lid")
+        await suppressions.remember(user.id, ["77700@lid"])
+        assert await scene.send() == Rejected("opted_out")
+        assert sink.posts == []
+        blocked = await database.fetch_value(
+            "SELECT blocked_at IS NOT NULL FROM contacts WHERE id = $1", scene.row.contact_id
+        )
+        assert blocked is True
+
+    async def test_who_opts_out_while_the_number_is_checked_gets_nothing(
+        self, user: Member, sink: Sink, sink_url: str
+    ) -> None:
+        scene = await _leased(user, sink_url, capabilities=CHECKING, settings={"check_numbers": True})
+        sink.directory = dict.fromkeys(scene.made.phones, "5511888@c.us")
+        await suppressions.suppress(user.id, await suppressions.find_person(user.id, scene.made.phones))
+        assert await scene.send() == Rejected("opted_out")
         assert sink.posts == []
 
     @pytest.mark.parametrize(

@@ -354,8 +354,9 @@ class TestOptOut:
         else:
             await tenant.delete(f"/api/contacts/{made['id']}")
 
+        # Nothing that could be read as the number is kept meanwhile.
+        assert await show(tenant, "block-contacts") == []
         assert (await add_contact(tenant, number=f"+{made['number']}"))["blocked"] is True
-        assert [block["number"] for block in await show(tenant, "block-contacts")] == [made["number"]]
 
     async def test_who_opted_out_stays_out_after_a_change_of_number(self, tenant: httpx.AsyncClient) -> None:
         made = await add_contact(tenant)
@@ -363,7 +364,7 @@ class TestOptOut:
         changed = await tenant.patch(f"/api/contacts/{made['id']}", json={"number": phone()})
 
         assert changed.json()["data"]["blocked"] is True
-        assert [block["number"] for block in await show(tenant, "block-contacts")] == [made["number"]]
+        assert (await add_contact(tenant, number=f"+{made['number']}"))["blocked"] is True
 
 
 async def test_another_tenants_contact_does_not_exist(tenant: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:

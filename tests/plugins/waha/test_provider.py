@@ -288,6 +288,15 @@ async def test_number_checks(provider: WahaProvider, waha: Waha) -> None:
     }
 
 
+async def test_the_phone_behind_a_hidden_number(provider: WahaProvider, waha: Waha) -> None:
+    sender = await connect(provider, waha)
+    known = (await waha.http.get(f"/api/{sender.instance}/lids/pn/{TO}")).json()["lid"]
+    assert await provider.find_phone(sender, known) == TO
+    assert await provider.find_phone(sender, "1@lid") == ""
+    assert await provider.find_phone(sender, f"{TO}@c.us") == TO
+    assert await provider.find_phone(sender, "123@g.us") == ""
+
+
 async def test_number_check_at_its_limit(provider: WahaProvider, waha: Waha) -> None:
     sender = await connect(provider, waha)
     await waha.fault("rate_overlimit", match={"path": "/api/contacts/check-exists"})
