@@ -12,6 +12,7 @@ import msgspec
 
 from core import database
 from core.media import links, store
+from core.outbound import is_public
 from core.plugin import Media
 from core.runtime import config
 
@@ -63,14 +64,17 @@ class _Room:
 
 
 _room = _Room(ROOM_BYTES)
-_attachments: dict[int, tuple[float, Attachment | None]] = {}
+_attachments: dict[tuple[int, str | None], tuple[float, Attachment | None]] = {}
 _contents: OrderedDict[str, bytes] = OrderedDict()
 
 
-async def find_attachment(message_id: int) -> Attachment | None:
-    """Return the file of a campaign's message as of some seconds ago, ``None`` when it is not there."""
+async def find_attachment(message_id: int, path: str | None) -> Attachment | None:
+    """Return the file of a campaign's message as of some seconds ago, ``None`` when it is not there.
+
+    ``path`` is the message's ``media_path``: whoever has read a changed message does not get the old file.
+    """
     now = time.monotonic()
-    until, found = _attachments.get(message_id, (0.0, None))
+    until, found = _attachments.get((message_id, path), (0.0, None))
     if until > now:
         return found
     row = await database.fetch_row(
@@ -81,19 +85,19 @@ async def find_attachment(message_id: int) -> Attachment | None:
     found = None if row is None else Attachment(**dict(row))
     if len(_attachments) >= REMEMBERED_FILES:
         _attachments.clear()
-    _attachments[message_id] = (now + REMEMBERED_SECONDS, found)
+    _attachments[message_id, path] = (now + REMEMBERED_SECONDS, found)
     return found
 
 
 @asynccontextmanager
-async def attached(message_id: int) -> AsyncIterator[Media]:
+async def attached(message_id: int, path: str | None) -> AsyncIterator[Media]:
     """Give what a provider needs of a message's file, for as long as the block runs.
 
     Raises:
         MissingMediaError: It is gone.
         StoreDownError: Nobody can say at the moment.
     """
-    file = await find_attachment(message_id)
+    file = await find_attachment(message_id, path)
     if file is None:
         raise MissingMediaError
     if not goes_within(file):
@@ -108,9 +112,9 @@ async def attached(message_id: int) -> AsyncIterator[Media]:
         yield Media(mimetype=file.content_type, filename=file.filename, content=content)
 
 
-async def described(message_id: int) -> Media:
+async def described(message_id: int, path: str | None) -> Media:
     """Return a message's file for a look-up, which needs no content; one that is gone has only its place."""
-    file = await find_attachment(message_id)
+    file = await find_attachment(message_id, path)
     return Media(mimetype="application/octet-stream", filename="file") if file is None else by_address(file)
 
 
@@ -120,21 +124,22 @@ def by_address(file: Attachment) -> Media:
 
 
 def goes_within(file: Attachment) -> bool:
-    """Whether a file goes as content: as configured, else when it is small or our own address is loopback.
+    """Whether a file goes as content: as configured, else when it is small or our own address leads nowhere.
 
-    A messaging server in a container, or on another machine, finds something else under a loopback address.
+    A messaging server in a container, or on another machine, finds something else under a loopback address; and newer
+    ones refuse to fetch from private addresses.
     """
     present = config()
     if present.media.delivery != "auto":
         return present.media.delivery == "content"
-    return file.size <= SMALL_BYTES or is_loopback(present.server.base_url)
+    return file.size <= SMALL_BYTES or is_private(present.server.base_url)
 
 
-def is_loopback(url: str) -> bool:
-    """Whether an address leads nowhere but to the machine that uses it."""
+def is_private(url: str) -> bool:
+    """Whether an address is written as one of this machine or of a private network."""
     host = urlsplit(url).hostname or ""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return not is_public(ipaddress.ip_address(host))
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
 
