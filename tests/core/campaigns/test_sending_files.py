@@ -198,6 +198,26 @@ class TestMissing:
         assert sorted(sink.addresses) == sorted(made.phones)
         assert await states(made.id) == ["sent"] * 5
 
+    async def test_another_file_instead_goes_to_everybody_once(
+        self, scene: Scene, sink: Sink, runtime: Runtime, tenant: httpx.AsyncClient
+    ) -> None:
+        made, media_id = await scene.start(JPEG, "a.jpg", 2, contacts=5)
+        await _lose(media_id, runtime)
+        await dispatch(lambda: waits_for_its_file(made))
+        other = (await upload(tenant, JPEG + b"other", "b.jpg"))["id"]
+        place = f"/api/campaigns/{made.id}"
+        by_address = {"type_message": 2, "media_url": "https://93.184.216.34/a.jpg"}
+        early = await tenant.patch(place, json={"messages": [by_address]})
+        assert list(early.json()["errors"]) == ["messages.0.media_url"]
+        changed = await tenant.patch(place, json={"messages": [{"type_message": 2, "media_id": other}]})
+        assert changed.status_code == 200, changed.text
+        await database.execute("UPDATE message_by_contacts SET due_at = now() WHERE campaign_id = $1", made.id)
+        await services.resume_campaign(made.user_id, made.id)
+        await dispatch()
+
+        assert sorted(sink.addresses) == sorted(made.phones)
+        assert {post.media.content for post in sink.posts if post.media} == {JPEG + b"other"}
+
     async def test_a_deleted_row_is_as_gone(self, scene: Scene, sink: Sink) -> None:
         """Of a campaign that was completed a file may be deleted, and its failed rows be tried again later."""
         made, media_id = await scene.start(JPEG, "a.jpg", 2)
