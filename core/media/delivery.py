@@ -65,6 +65,7 @@ class _Room:
 
 _room = _Room(ROOM_BYTES)
 _attachments: dict[tuple[int, str | None], tuple[float, Attachment | None]] = {}
+_seen: dict[str, float] = {}
 _contents: OrderedDict[str, bytes] = OrderedDict()
 
 
@@ -101,10 +102,7 @@ async def attached(message_id: int, path: str | None) -> AsyncIterator[Media]:
     if file is None:
         raise MissingMediaError
     if not goes_within(file):
-        try:
-            await store.ensure_there(file.path)
-        except store.MissingFileError:
-            raise MissingMediaError from None
+        await _ensure_there(file)
         yield by_address(file)
         return
     async with _room.take(file.size):
@@ -147,7 +145,22 @@ def is_private(url: str) -> bool:
 def forget() -> None:
     """Drop what is remembered."""
     _attachments.clear()
+    _seen.clear()
     _contents.clear()
+
+
+async def _ensure_there(file: Attachment) -> None:
+    """Ask the store once in some seconds, not for each recipient."""
+    now = time.monotonic()
+    if _seen.get(file.path, 0.0) > now:
+        return
+    try:
+        await store.ensure_there(file.path)
+    except store.MissingFileError:
+        raise MissingMediaError from None
+    if len(_seen) >= REMEMBERED_FILES:
+        _seen.clear()
+    _seen[file.path] = now + REMEMBERED_SECONDS
 
 
 async def _content(file: Attachment) -> bytes:

@@ -3,6 +3,7 @@
 A key is written once and never again, so that what is read under it can be kept in memory.
 """
 
+import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import lru_cache
@@ -15,7 +16,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from core.config import MediaConfig
-from core.errors import NotReadyError
+from core.errors import NotReadyError, OperatorError
 from core.runtime import config
 
 FOLDER = "media"
@@ -113,6 +114,26 @@ async def remove(path: str) -> None:
         return
     except (BaseError, OSError, ValueError) as error:
         raise _down("delete", error) from None
+
+
+async def try_out(wanted: MediaConfig, data: Path) -> str:
+    """Keep, read and remove a small file, and return where; for ``recado check``, which has no running process.
+
+    Raises:
+        OperatorError: One of it failed.
+    """
+    place = f"the bucket {wanted.bucket}" if wanted.store == "s3" else f"the folder {data / FOLDER}"
+    path = f"check/{secrets.token_hex(8)}"
+    try:
+        opened = _open(wanted, data)
+        await obstore.put_async(opened, path, b"check")
+        found = await (await obstore.get_async(opened, path)).bytes_async()
+        await obstore.delete_async(opened, path)
+    except (BaseError, OSError, ValueError) as error:
+        raise OperatorError(f"{place} cannot be used ({type(error).__name__}): see [media]") from None
+    if bytes(found) != b"check":
+        raise OperatorError(f"{place} does not give back what it was given: see [media]")
+    return f"kept in {place}"
 
 
 def _down(doing: str, error: Exception) -> StoreDownError:

@@ -1,5 +1,6 @@
 """Files in drafts: what may stand there, and what goes out with a message."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -239,3 +240,16 @@ async def test_a_running_campaign_keeps_its_file(tenant: httpx.AsyncClient, user
     await attachments.pause_without_file(campaign_id)
     assert await standing(campaign_id) == (3, "media_missing")
     assert (await tenant.delete(f"/api/media/{picture}")).status_code == 409
+
+
+async def test_a_start_and_a_deletion_at_once_leave_no_campaign_without_its_file(
+    tenant: httpx.AsyncClient, user: Member
+) -> None:
+    for mark in range(8):
+        picture = (await upload(tenant, JPEG + bytes([mark])))["id"]
+        made = await draft(tenant, user, {"type_message": 2, "media_id": picture})
+        start = tenant.post(f"/api/campaigns/{made.json()['data']['id']}/start")
+        delete = tenant.delete(f"/api/media/{picture}")
+        pair = (start, delete) if mark % 2 else (delete, start)
+        answers = sorted(answer.status_code for answer in await asyncio.gather(*pair))
+        assert answers in ([202, 409], [204, 422])

@@ -37,8 +37,11 @@ async def upload(client: httpx.AsyncClient, content: bytes, name: str = "offer.j
     return found
 
 
-async def do_jobs(kind: str) -> None:
-    """Do the open jobs of a kind in this process."""
+async def do_jobs(kind: str) -> list[str]:
+    """Do the open jobs of a kind in this process, and return how each ended."""
     rows = await database.fetch("SELECT id FROM jobs WHERE kind = $1 AND status = 'waiting' ORDER BY id", kind)
-    for row in rows:
-        await leasing.run_job(row["id"])
+    ids = [row["id"] for row in rows]
+    for job_id in ids:
+        await leasing.run_job(job_id)
+    ended = await database.fetch("SELECT status FROM jobs WHERE id = ANY($1::bigint[]) ORDER BY id", ids)
+    return [row["status"] for row in ended]

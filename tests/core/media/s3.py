@@ -71,9 +71,11 @@ class S3:
         if bucket != BUCKET:
             return refuse(404, "NoSuchBucket")
         if "delete" in query:
-            for gone in re.findall(r"<Key>([^<]+)</Key>", body.decode()):
+            keys = re.findall(r"<Key>([^<]+)</Key>", body.decode())
+            for gone in keys:
                 self.objects.pop(gone, None)
-            return 200, b"<DeleteResult></DeleteResult>", {}
+            told = "".join(f"<Deleted><Key>{gone}</Key></Deleted>" for gone in keys)
+            return 200, f"<DeleteResult>{told}</DeleteResult>".encode(), {}
         if "uploads" in query or "uploadId" in query:
             return self._multipart(method, key, query, body)
         return self._object(method, key, body)

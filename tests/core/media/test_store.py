@@ -1,9 +1,13 @@
 import io
+from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from core import database
+from core.config import MediaConfig
+from core.errors import OperatorError
 from core.media import store
 from core.media.receiving import MEBIBYTE
 from core.media.store import MissingFileError, StoreDownError
@@ -36,24 +40,24 @@ def bucket_at(endpoint: str, secret_key: str = SECRET_KEY) -> dict[str, object]:
 
 class TestFolder:
     async def test_whoever_else_uses_the_machine_sees_nothing(self, runtime: Runtime) -> None:
-        await store.put("1/mode", io.BytesIO(PDF))
+        await store.put("store-tests/mode", io.BytesIO(PDF))
         assert (runtime.config.data_folder / "media").stat().st_mode & 0o777 == 0o700
 
     async def test_what_is_kept_is_read_again(self, runtime: Runtime) -> None:
         del runtime  # needed, since it knows the folder
-        await store.put("1/kept", io.BytesIO(PDF))
-        assert await store.read("1/kept") == PDF
-        assert (await store.open_file("1/kept")).size == len(PDF)
+        await store.put("store-tests/kept", io.BytesIO(PDF))
+        assert await store.read("store-tests/kept") == PDF
+        assert (await store.open_file("store-tests/kept")).size == len(PDF)
 
     async def test_what_is_removed_is_gone(self, runtime: Runtime) -> None:
         del runtime  # needed, since it knows the folder
-        await store.put("1/gone", io.BytesIO(PDF))
-        await store.remove("1/gone")
-        await store.remove("1/gone")
+        await store.put("store-tests/gone", io.BytesIO(PDF))
+        await store.remove("store-tests/gone")
+        await store.remove("store-tests/gone")
         with pytest.raises(MissingFileError):
-            await store.read("1/gone")
+            await store.read("store-tests/gone")
         with pytest.raises(MissingFileError):
-            await store.ensure_there("1/gone")
+            await store.ensure_there("store-tests/gone")
 
     async def test_a_folder_that_cannot_be_written_to(self, tenant: httpx.AsyncClient, runtime: Runtime) -> None:
         """A file stands where the tenant's folder should."""
@@ -88,8 +92,8 @@ class TestBucket:
     async def test_a_deleted_file_leaves_it(self, tenant: httpx.AsyncClient, s3: S3) -> None:
         made = await upload(tenant, JPEG + b"leaves")
         await tenant.delete(f"/api/media/{made['id']}")
-        await do_jobs("media.purge")
 
+        assert set(await do_jobs("media.purge")) == {"done"}
         assert s3.objects == {}
 
     async def test_an_object_that_is_missing(self, tenant: httpx.AsyncClient, s3: S3) -> None:
@@ -98,7 +102,7 @@ class TestBucket:
 
         assert (await tenant.get(f"/api/media/{made['id']}/content")).status_code == 404
         with pytest.raises(MissingFileError):
-            await store.ensure_there("1/none")
+            await store.ensure_there("store-tests/none")
 
     async def test_a_wrong_key_is_told_without_a_word_of_it(
         self, tenant: httpx.AsyncClient, serve: Serve, configure: Configure
@@ -117,10 +121,36 @@ class TestBucket:
         answer = await tenant.get(f"/api/media/{made['id']}/content")
         assert (answer.status_code, answer.json()["code"]) == (503, "media_store_down")
         with pytest.raises(StoreDownError):
-            await store.remove("1/none")
+            await store.remove("store-tests/none")
 
     async def test_nobody_there(self, tenant: httpx.AsyncClient, configure: Configure) -> None:
         configure("media", **bucket_at("http://127.0.0.1:9"))
         answer = await post_file(tenant, JPEG + b"nobody")
 
         assert (answer.status_code, answer.json()["code"]) == (503, "media_store_down")
+
+
+class TestTryOut:
+    async def test_a_folder(self, runtime: Runtime) -> None:
+        data = runtime.config.data_folder
+        assert await store.try_out(MediaConfig(), data) == f"kept in the folder {data / 'media'}"
+        assert list((data / "media" / "check").iterdir()) == []
+
+    async def test_a_bucket(self, serve: Serve, runtime: Runtime) -> None:
+        service = S3()
+        wanted = msgspec.structs.replace(MediaConfig(), **bucket_at(await serve(service)))
+        assert await store.try_out(wanted, runtime.config.data_folder) == f"kept in the bucket {BUCKET}"
+        assert service.objects == {}
+
+    async def test_a_bucket_that_refuses_us(self, serve: Serve, runtime: Runtime) -> None:
+        wanted = msgspec.structs.replace(
+            MediaConfig(), **bucket_at(await serve(S3()), secret_key="wrong-key-of-the-test")
+        )
+        with pytest.raises(OperatorError) as caught:
+            await store.try_out(wanted, runtime.config.data_folder)
+        assert str(caught.value) == f"the bucket {BUCKET} cannot be used (PermissionDeniedError): see [media]"
+
+    async def test_a_folder_that_cannot_be_made(self, tmp_path: Path) -> None:
+        (tmp_path / "media").write_bytes(b"")
+        with pytest.raises(OperatorError, match="cannot be used"):
+            await store.try_out(MediaConfig(), tmp_path)
