@@ -103,7 +103,7 @@ class MediaController(Controller):
         operation_id="FetchMedia",
         summary="Keep a file from the web",
         status_code=HTTP_202_ACCEPTED,
-        responses=problem_responses(401, 402, 403, 422),
+        responses=problem_responses(401, 402, 403, 409, 422),
     )
     async def fetch_media(self, request: HttpRequest, data: JSONBody[MediaFetch]) -> Resource[MediaRead]:
         """Have a file downloaded and kept; only addresses of the public internet are called.

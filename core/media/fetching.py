@@ -12,16 +12,33 @@ from core.media.receiving import Received, incoming, largest, too_large
 from core.outbound import OutboundError
 from core.runtime import config, runtime
 
+AT_ONCE = 2
+"""Downloads of one process: slow hosts must not take the places of all other jobs."""
 PAUSES = (1.0, 5.0)
 """Seconds before another try of what may pass."""
 OK = 200
 SERVER_ERRORS = 500
+TIMEOUT = "timeout"
+"""The one temporary failure that is not tried again: it took long enough."""
+
+
+_out: set[int] = set()
 
 
 @job_handler(services.FETCH)
 async def fetch(context: JobContext) -> Mapping[str, Any]:
     """Download the file of a media row; the row says at the end whether it is there, or why not."""
-    media_id = context.subject_id
+    if len(_out) >= AT_ONCE:
+        # Back into the line: the sweep hints at it again soon, and perhaps to another process.
+        raise JobInterruptedError
+    _out.add(context.id)
+    try:
+        return await _fetch(context.subject_id)
+    finally:
+        _out.discard(context.id)
+
+
+async def _fetch(media_id: int) -> Mapping[str, Any]:
     url = await database.fetch_value(
         "SELECT source_url FROM media WHERE id = $1 AND state = 'fetching' AND deleted_at IS NULL", media_id
     )
@@ -31,7 +48,7 @@ async def fetch(context: JobContext) -> Mapping[str, Any]:
         try:
             await _download(media_id, url)
         except OutboundError as error:
-            if error.temporary and pause is not None:
+            if error.temporary and error.code != TIMEOUT and pause is not None:
                 await asyncio.sleep(pause)
                 continue
             reason, told = error.code, f"The file could not be fetched: {error}."

@@ -20,6 +20,8 @@ from core.media.tables import MediaKind, MediaState
 from core.pagination import PageQuery
 from core.plans.services import ensure_feature
 
+FETCHES_AT_ONCE = 20
+"""Addresses of one tenant that wait for their download."""
 FETCH = "media.fetch"
 PURGE = "media.purge"
 
@@ -123,7 +125,20 @@ async def fetch_media(user_id: int, wanted: MediaFetch) -> MediaRead:
 
 
 async def begin_fetch(user_id: int, url: str, filename: str = "") -> int:
-    """Note a checked address inside the caller's unit of work, and have it downloaded; return the file's id."""
+    """Note a checked address inside the caller's unit of work, and have it downloaded; return the file's id.
+
+    Raises:
+        ConflictError: Too many of the tenant's addresses are being downloaded already.
+    """
+    out = await database.fetch_value(
+        "SELECT count(*) FROM media WHERE user_id = $1 AND state = 'fetching' AND deleted_at IS NULL", user_id
+    )
+    if isinstance(out, int) and out >= FETCHES_AT_ONCE:
+        raise ConflictError(
+            f"{FETCHES_AT_ONCE} files are being fetched already: wait until some of them are here.",
+            code="too_many_fetches",
+            allowed=FETCHES_AT_ONCE,
+        )
     last = PurePosixPath(unquote(URL(url).raw_path)).name
     media_id = await database.fetch_value(
         "INSERT INTO media (user_id, kind, filename, content_type, size, sha256, path, source_url, state, reason,"

@@ -123,6 +123,8 @@ class TestUpload:
             ("multipart/form-data", b"--x--", 400),
             ("multipart/form-data; boundary=x", b"", 400),
             ("multipart/form-data; boundary=x", b"nothing of the kind", 400),
+            ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="\xff"\r\n\r\n', 400),
+            ("multipart/form-data; boundary=x; boundary=" + "y" * 3000, b"--x--", 400),
             ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nhalf', 400),
         ],
     )

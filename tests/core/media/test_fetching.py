@@ -1,3 +1,4 @@
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -173,3 +174,50 @@ async def test_doing_the_job_again_changes_nothing(tenant: httpx.AsyncClient, we
     await do_jobs("media.fetch")
 
     assert (await tenant.get(f"/api/media/{found['id']}")).json()["data"] == found
+
+
+@get("/slow.jpg")
+async def _slow(request: HttpRequest) -> Stream:
+    """Trickles."""
+    del request
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield JPEG
+            await asyncio.sleep(0.1)
+
+    return Stream(parts(), media_type="image/jpeg")
+
+
+async def test_a_host_that_trickles_is_left_after_a_while_and_not_asked_again(
+    tenant: httpx.AsyncClient, serve: Serve, configure: Configure
+) -> None:
+    configure("outbound", allowed_networks=("127.0.0.0/8",))
+    configure("media", fetch_seconds=0.3)
+    url = await serve(Litestar([_slow], openapi_config=None))
+    began = asyncio.get_running_loop().time()
+    found = await fetch(tenant, f"{url}/slow.jpg")
+
+    assert (found["state"], found["reason"]) == ("failed", "timeout")
+    assert asyncio.get_running_loop().time() - began < 5
+
+
+async def test_slow_downloads_leave_places_for_other_jobs(
+    tenant: httpx.AsyncClient, web: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.media.fetching._out", {-1, -2})
+    answer = await tenant.post("/api/media/fetch", json={"url": f"{web}/photo/a.jpg"})
+    assert await do_jobs("media.fetch") == ["waiting"]
+    monkeypatch.setattr("core.media.fetching._out", {-1})
+    assert await do_jobs("media.fetch") == ["done"]
+    assert (await tenant.get(f"/api/media/{answer.json()['data']['id']}")).json()["data"]["state"] == "ready"
+
+
+async def test_one_account_has_so_many_fetched_at_a_time(tenant: httpx.AsyncClient, user: Member) -> None:
+    await database.execute(
+        "INSERT INTO media (user_id, filename, source_url)"
+        " SELECT $1, 'a', 'https://example.com' FROM generate_series(1, 20)",
+        user.id,
+    )
+    answer = await tenant.post("/api/media/fetch", json={"url": "https://93.184.216.34/a.jpg"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "too_many_fetches")
