@@ -42,7 +42,9 @@ class CampaignController(Controller):
         items, total = await queries.list_campaigns(current_user(request).id, page_query, status)
         return build_page(items, total, page_query, request)
 
-    @post(operation_id="CreateCampaign", summary="Make a campaign", responses=problem_responses(401, 403, 402, 409, 422))
+    @post(
+        operation_id="CreateCampaign", summary="Make a campaign", responses=problem_responses(401, 403, 402, 409, 422)
+    )
     async def create_campaign(self, request: HttpRequest, data: JSONBody[CampaignCreate]) -> Resource[CampaignRead]:
         """Make a campaign as a draft."""
         user_id = current_user(request).id
