@@ -20,6 +20,7 @@ from core.config import PlatformConfig
 from core.contacts import controllers as contacts
 from core.edge import Edge
 from core.jobs import controllers as jobs
+from core.media import controllers as media
 from core.numbers import controllers as numbers
 from core.openapi import DeclaredRoutes, openapi_config
 from core.pagination import page_query
@@ -38,6 +39,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     *numbers.CONTROLLERS,
     *contacts.CONTROLLERS,
     *campaigns.CONTROLLERS,
+    *media.CONTROLLERS,
     *jobs.CONTROLLERS,
     *webhooks.CONTROLLERS,
     *configurations.CONTROLLERS,

@@ -14,6 +14,7 @@ from core.config import PlatformConfig
 from core.database import MINIMUM_VERSION, DatabaseNotConfiguredError, DatabaseTooOldError
 from core.errors import OperatorError
 from core.logging import redact
+from core.media.store import try_out
 from core.plugin.registry import Providers
 from core.queue import QueueNotConfiguredError
 
@@ -80,6 +81,11 @@ async def check_servers(checkup: Checkup) -> AsyncIterator[Result]:
     """Reach PostgreSQL and Redis."""
     yield await ask("database", lambda: reach_database(checkup.config))
     yield await ask("redis", lambda: reach_redis(checkup.config))
+
+
+async def check_media(checkup: Checkup) -> AsyncIterator[Result]:
+    """Keep, read and remove a file where media files are kept."""
+    yield await ask("media files", lambda: try_out(checkup.config.media, checkup.config.data_folder))
 
 
 async def check_public_url(checkup: Checkup) -> AsyncIterator[Result]:
@@ -151,5 +157,6 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("servers", check_servers),
     ("public address", check_public_url),
     ("services", check_services),
+    ("media files", check_media),
 )
 """In the order they are printed; a domain's checks are appended here."""

@@ -139,6 +139,54 @@ class OutboundConfig(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(ipaddress.ip_network(network) for network in self.allowed_networks)
 
 
+class MediaConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Files that messages carry: where they are kept, how large they may be, how they reach messaging servers."""
+
+    store: Annotated[
+        Literal["folder", "s3"],
+        msgspec.Meta(
+            description="Where files are kept: in a folder under paths.data, or in an S3-compatible bucket (s3)."
+        ),
+    ] = "folder"
+    bucket: Annotated[str, msgspec.Meta(description="Name of the bucket.")] = ""
+    endpoint: Annotated[
+        str, msgspec.Meta(description="Address of an S3-compatible service; empty for Amazon's own.")
+    ] = ""
+    region: Annotated[str, msgspec.Meta(description="Region of the bucket.")] = "us-east-1"
+    access_key: Annotated[
+        Secret | None,
+        msgspec.Meta(description="Access key, as env or file; without one, that of the machine's role is used."),
+    ] = None
+    secret_key: Annotated[Secret | None, msgspec.Meta(description="Secret key, as env or file.")] = None
+    image_megabytes: Annotated[
+        int,
+        msgspec.Meta(description="Largest image in MiB; the limits are WhatsApp's own unless changed.", ge=1, le=2048),
+    ] = 5
+    audio_megabytes: Annotated[int, msgspec.Meta(description="Largest audio file in MiB.", ge=1, le=2048)] = 16
+    video_megabytes: Annotated[int, msgspec.Meta(description="Largest video in MiB.", ge=1, le=2048)] = 16
+    document_megabytes: Annotated[int, msgspec.Meta(description="Largest document in MiB.", ge=1, le=2048)] = 100
+    delivery: Annotated[
+        Literal["auto", "url", "content"],
+        msgspec.Meta(
+            description="How files reach messaging servers: by our signed address (url), within the request (content),"
+            " or small ones within the request and others by address (auto)."
+        ),
+    ] = "auto"
+    signed_url_minutes: Annotated[
+        int, msgspec.Meta(description="How long a signed address works.", ge=15, le=7 * 24 * 60)
+    ] = 120
+    fetch_seconds: Annotated[
+        int, msgspec.Meta(description="The longest the download of a file given by its address may take.", ge=5, le=900)
+    ] = 120
+
+    def __post_init__(self) -> None:
+        """Refuse a bucket that cannot be addressed."""
+        if self.store == "s3" and not self.bucket:
+            raise ValueError('store = "s3" needs a bucket: write bucket = "..."')
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("access_key and secret_key belong together: write both or none")
+
+
 class LoggingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What is logged, and how."""
 
@@ -158,6 +206,7 @@ class PlatformConfig(msgspec.Struct, frozen=True, kw_only=True):
     redis: RedisConfig = RedisConfig()
     paths: PathsConfig = PathsConfig()
     worker: WorkerConfig = WorkerConfig()
+    media: MediaConfig = MediaConfig()
     outbound: OutboundConfig = OutboundConfig()
     logging: LoggingConfig = LoggingConfig()
     plugins: dict[str, dict[str, object]] = {}

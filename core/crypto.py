@@ -58,6 +58,12 @@ def decrypt(stored: str, *, purpose: str, key: bytes | None = None) -> str:
         raise DecryptionError(f"A secret stored for {purpose} is damaged: enter it again.") from None
 
 
+@lru_cache(maxsize=8)
+def signing_key(use: str, *, key: bytes) -> bytes:
+    """Return 32 bytes to sign with, made from the platform's secret ``key`` and good for one ``use`` alone."""
+    return _derive(key, f"recado {use}".encode(), 32)
+
+
 def key_id_of(key: bytes) -> str:
     """Return the short public name of a secret key."""
     return _cipher(key)[1]

@@ -40,6 +40,7 @@ _TAGS = (
     ("numbers", "Sending numbers."),
     ("contacts", "Contacts, audiences, labels, the block list and imports."),
     ("campaigns", "Campaigns and their recipients."),
+    ("media", "Files that messages carry."),
     ("jobs", "Long work, its progress and its end."),
     ("webhooks", "What outside services call."),
     ("administration", "For administrators."),

@@ -28,6 +28,7 @@ ACTOR_MODULES = (
     "core.jobs.actors",
     "core.contacts.actors",
     "core.numbers.actors",
+    "core.media.actors",
     "core.campaigns.actors",
     "core.webhooks.actors",
 )

@@ -50,7 +50,7 @@ class CampaignController(Controller):
         summary="Make a campaign",
         response_headers=TAGGED,
         middleware=[IDEMPOTENT],
-        responses=problem_responses(401, 403, 402, 422),
+        responses=problem_responses(401, 403, 402, 409, 422),
     )
     async def create_campaign(
         self, request: HttpRequest, data: JSONBody[CampaignCreate]

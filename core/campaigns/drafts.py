@@ -9,6 +9,7 @@ import msgspec
 
 from core import database
 from core.accounts.schemas import is_timezone
+from core.campaigns.attachments import check_files, file_problems, store_files
 from core.campaigns.pacing import Pacing
 from core.campaigns.rendering import TemplateError, compile_template, unknown_variables
 from core.campaigns.schemas import CampaignCreate, CampaignUpdate, LabelFilter, MessageCreate
@@ -39,6 +40,7 @@ async def check_draft(user_id: int, draft: CampaignCreate, *, complete: bool = F
         errors["settings.schedule.timezone"] = [text("timezone")]
     await _check_variables(user_id, draft, errors)
     await _check_rows(user_id, draft, errors)
+    await check_files(user_id, draft, errors, complete=complete)
     if complete:
         _check_complete(draft, errors)
     if errors:
@@ -51,6 +53,8 @@ def _message_problems(draft: CampaignCreate) -> Iterator[tuple[str, str]]:
             compile_template(message.content)
         except TemplateError as error:
             yield f"messages.{place}.content", error.args[0]
+        for field, problem in file_problems(message):
+            yield f"messages.{place}.{field}", problem
     if draft.type is CampaignType.SIMPLIFIED and len(draft.messages) > 1:
         yield "messages", text("simplified_message")
     if draft.type is CampaignType.BY_LABELS and draft.public_id is not None:
@@ -202,7 +206,7 @@ async def load_draft(row: asyncpg.Record, changes: CampaignUpdate | None = None)
         "SELECT number_id FROM campaign_numbers WHERE campaign_id = $1 ORDER BY id", row["id"]
     )
     messages = await database.fetch(
-        "SELECT content, delay, type_message FROM messages WHERE campaign_id = $1 AND deleted_at IS NULL"
+        "SELECT content, delay, type_message, media_id FROM messages WHERE campaign_id = $1 AND deleted_at IS NULL"
         " ORDER BY position",
         row["id"],
     )
@@ -231,6 +235,7 @@ async def replace_contents(campaign_id: int, messages: Sequence[MessageCreate]) 
         [message.content for message in messages],
         [message.type_message for message in messages],
     )
+    await store_files(campaign_id, messages)
 
 
 async def store_numbers(campaign_id: int, number_ids: Sequence[int]) -> None:
@@ -255,3 +260,4 @@ async def store_messages(campaign_id: int, messages: Sequence[MessageCreate]) ->
         [message.content for message in messages],
         [message.type_message for message in messages],
     )
+    await store_files(campaign_id, messages)

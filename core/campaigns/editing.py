@@ -4,6 +4,7 @@ import asyncpg
 import msgspec
 
 from core import database
+from core.campaigns.attachments import check_addresses
 from core.campaigns.defaults import default_pacing
 from core.campaigns.drafts import (
     check_draft,
@@ -33,6 +34,7 @@ async def create_campaign(user_id: int, draft: CampaignCreate) -> int:
         InvalidInputError: Naming every field that cannot be used.
         PlanLimitError: The plan allows no further campaign.
     """
+    await check_addresses(draft.messages)
     async with database.unit_of_work():
         await ensure_within(user_id, "campaigns")
         await check_draft(user_id, draft)
@@ -67,6 +69,8 @@ async def update_campaign(user_id: int, campaign_id: int, changes: CampaignUpdat
         ConflictError: It is over.
         InvalidInputError: Naming every field that cannot be used.
     """
+    if changes.messages is not msgspec.UNSET:
+        await check_addresses(changes.messages)
     async with database.unit_of_work():
         row = await lock(user_id, campaign_id)
         expect(row, *STARTABLE, *BEGUN, verb="changed")

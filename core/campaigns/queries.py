@@ -18,6 +18,7 @@ from core.campaigns.schemas import (
 )
 from core.campaigns.tables import CampaignStatus, CampaignType, MessageType, RecipientState
 from core.errors import NotFoundError
+from core.media.services import find_media
 from core.pagination import PageQuery
 
 SORTS: Mapping[str, str] = {"id": "k.id", "name": "k.name", "created_at": "k.created_at", "status": "k.status"}
@@ -69,10 +70,11 @@ async def get_campaign(user_id: int, campaign_id: int) -> CampaignRead:
         "SELECT number_id FROM campaign_numbers WHERE campaign_id = $1 ORDER BY id", campaign_id
     )
     messages = await database.fetch(
-        "SELECT id, position, delay, content, type_message FROM messages WHERE campaign_id = $1"
+        "SELECT id, position, delay, content, type_message, media_id FROM messages WHERE campaign_id = $1"
         " AND deleted_at IS NULL ORDER BY position",
         campaign_id,
     )
+    files = await find_media(user_id, [message["media_id"] for message in messages if message["media_id"]])
     return CampaignRead(
         **_common(row),
         number_id=row["number_id"],
@@ -89,6 +91,8 @@ async def get_campaign(user_id: int, campaign_id: int) -> CampaignRead:
                 delay=message["delay"],
                 content=message["content"],
                 type_message=MessageType(message["type_message"]),
+                media_id=message["media_id"],
+                media=files.get(message["media_id"]),
             )
             for message in messages
         ],

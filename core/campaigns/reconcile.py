@@ -10,9 +10,10 @@ from core import database
 from core.campaigns import lanes, turns
 from core.campaigns.outcomes import ACKNOWLEDGEMENT_TIMER, ID_LENGTH, storable
 from core.campaigns.sending import build_message
-from core.campaigns.tables import RecipientState
+from core.campaigns.tables import MessageType, RecipientState
 from core.campaigns.transitions import Transition, apply, mask
 from core.clock import DatabaseClock
+from core.media.delivery import described
 from core.numbers import senders
 from core.numbers.senders import SenderRoute
 from core.plugin import Absent, CannotTell, Capabilities, Finding, Found, MessageStatus
@@ -124,9 +125,10 @@ async def _ask(doubt: Doubt, route: SenderRoute) -> Finding:
         return CannotTell("message_gone")
     stored = await database.fetch_value("SELECT variables FROM message_by_contacts WHERE id = $1", doubt.id)
     variables = msgspec.json.decode(stored, type=dict[str, str]) if isinstance(stored, str) else {}
-    text = build_message(step, doubt.contact_id, variables, doubt.address)
+    media = None if step.type_message is MessageType.TEXT else await described(step.id, step.media_path)
+    message = build_message(step, doubt.contact_id, variables, doubt.address, media)
     try:
-        prepared = route.provider.prepare(text, route.sender, doubt.client_id)
+        prepared = route.provider.prepare(message, route.sender, doubt.client_id)
         prepared = msgspec.structs.replace(prepared, attempted_at=doubt.claimed_at)
         ids = [doubt.provider_id] if doubt.provider_id else []
         return await route.provider.reconcile(prepared, route.sender, ids)

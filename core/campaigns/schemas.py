@@ -8,12 +8,12 @@ import msgspec
 from core.campaigns.pacing import Pacing
 from core.campaigns.rendering import MAX_TEMPLATE_LENGTH
 from core.campaigns.tables import CampaignStatus, CampaignType, MessageType, RecipientState
+from core.media.schemas import MediaRead
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=160, examples=["Christmas offer"])]
 Content = Annotated[
     str,
     msgspec.Meta(
-        min_length=1,
         max_length=MAX_TEMPLATE_LENGTH,
         examples=["{Oi|Olá} {{ nome | first_word | default('amigo') }}, tudo bem?"],
     ),
@@ -34,9 +34,14 @@ FAILOVER_MINUTES = 10.0
 class MessageCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """One message of a campaign, in the order they are sent."""
 
-    content: Content
+    content: Content = ""
+    """The text; of an image, a document or a video the caption, which may be empty."""
     delay: Annotated[int, msgspec.Meta(ge=0, le=30 * 86_400, description="Seconds after the message before.")] = 0
-    type_message: Literal[1] = 1
+    type_message: MessageType = MessageType.TEXT
+    media_id: Id | None = None
+    """The file, of all types but text."""
+    media_url: Annotated[str, msgspec.Meta(max_length=2_000)] | None = None
+    """Where a file is fetched from once, instead of ``media_id``; it is kept, and shown as ``media_id`` afterwards."""
 
 
 class LabelFilter(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -103,6 +108,9 @@ class MessageRead(msgspec.Struct, kw_only=True):
     delay: int
     content: str
     type_message: MessageType
+    media_id: int | None
+    media: MediaRead | None
+    """The file; null for a text, and when the file was deleted."""
 
 
 class Totals(msgspec.Struct, kw_only=True):

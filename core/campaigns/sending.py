@@ -1,21 +1,34 @@
 """One leased message on its way: render, check the number, check the lease, hand it to the provider."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 import asyncpg
 import structlog
 
 from core import database
+from core.campaigns.attachments import MEDIA_MISSING, pause_without_file
 from core.campaigns.claims import Claimed
 from core.campaigns.outcomes import DUPLICATE_ADDRESS, NO_WHATSAPP, OPTED_OUT
 from core.campaigns.tables import MessageType
 from core.campaigns.turns import CampaignTurn, Step
 from core.clock import Clock
 from core.contacts.suppressions import find_person, is_suppressed, suppress
+from core.media.delivery import MissingMediaError, attached
+from core.media.store import StoreDownError
 from core.numbers.checks import check_cached
 from core.numbers.senders import SenderRoute
-from core.plugin import MessageKind, Outcome, OutgoingMessage, Prepared, ProviderError, Rejected, Retryable, Unknown
+from core.plugin import (
+    Media,
+    MessageKind,
+    Outcome,
+    OutgoingMessage,
+    Prepared,
+    ProviderError,
+    Rejected,
+    Retryable,
+    Unknown,
+)
 
 LEASE_MARGIN = timedelta(seconds=20)
 """Between a provider's longest send and the end of the lease; also the room for a number check before it."""
@@ -31,9 +44,11 @@ KINDS = {
 _log = structlog.get_logger(__name__)
 
 
-def build_message(step: Step, contact_id: int, variables: Mapping[str, str] | None, address: str) -> OutgoingMessage:
+def build_message(
+    step: Step, contact_id: int, variables: Mapping[str, str] | None, address: str, media: Media | None = None
+) -> OutgoingMessage:
     """Render what goes out; a preview, a retry and the message itself choose the same spintax."""
-    return OutgoingMessage(address, KINDS[step.type_message], message_text(step, contact_id, variables))
+    return OutgoingMessage(address, KINDS[step.type_message], message_text(step, contact_id, variables), media)
 
 
 def message_text(step: Step, contact_id: int, variables: Mapping[str, str] | None) -> str:
@@ -53,15 +68,32 @@ async def send(row: Claimed, turn: CampaignTurn, route: SenderRoute, clock: Cloc
         address = found
     else:
         address = row.provider_address or row.address
+    step = turn.steps[row.message_id]
+
+    async def go(media: Media | None) -> Outcome:
+        try:
+            message = build_message(step, row.contact_id, row.variables, address, media)
+            prepared = route.provider.prepare(message, route.sender, row.client_id)
+        except Exception:  # noqa: BLE001 - a plugin may raise anything
+            _log.exception("prepare_failed", provider=route.provider.name, recipient_id=row.id)
+            return Rejected("prepare_failed")
+        if clock.now().timestamp() > latest_start:
+            return Retryable("lease_ran_out", scope="sender")
+        return await _hand_over(prepared, route, row)
+
+    return await (go(None) if step.type_message is MessageType.TEXT else _with_file(turn.id, step, go))
+
+
+async def _with_file(campaign_id: int, step: Step, go: Callable[[Media], Awaitable[Outcome]]) -> Outcome:
+    """Send a message with its file; without it nobody is left out, and the campaign waits for somebody to mend it."""
     try:
-        message = build_message(turn.steps[row.message_id], row.contact_id, row.variables, address)
-        prepared = route.provider.prepare(message, route.sender, row.client_id)
-    except Exception:  # noqa: BLE001 - a plugin may raise anything
-        _log.exception("prepare_failed", provider=route.provider.name, recipient_id=row.id)
-        return Rejected("prepare_failed")
-    if clock.now().timestamp() > latest_start:
-        return Retryable("lease_ran_out", scope="sender")
-    return await _hand_over(prepared, route, row)
+        async with attached(step.id, step.media_path) as media:
+            return await go(media)
+    except MissingMediaError:
+        await pause_without_file(campaign_id)
+        return Retryable(MEDIA_MISSING)
+    except StoreDownError as error:
+        return Retryable(error.code, scope="sender")
 
 
 async def _hand_over(prepared: Prepared, route: SenderRoute, row: Claimed) -> Outcome:

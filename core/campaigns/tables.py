@@ -85,7 +85,10 @@ class CampaignNumber(Table, tablename="campaign_numbers"):
 
 
 class Message(SoftDelete, Table, tablename="messages"):
-    """One step of a campaign; ``delay`` is in seconds after the step before was sent to that contact."""
+    """One step of a campaign; ``delay`` is in seconds after the step before was sent to that contact.
+
+    ``media_path`` is the key in the store of the file ``media_id``, once it is there.
+    """
 
     id = BigSerial(primary_key=True)
     campaign_id = BigInt()
@@ -94,6 +97,7 @@ class Message(SoftDelete, Table, tablename="messages"):
     content = Text(default="")
     media_path = Text(default=None, null=True)
     type_message = SmallInt(default=MessageType.TEXT)
+    media_id = BigInt(default=None, null=True)
 
 
 class Recipient(Timestamps, Table, tablename="message_by_contacts"):

@@ -21,6 +21,8 @@ from core.plugin.errors import MisconfiguredError, ProviderError, UnavailableErr
 from core.plugin.messaging import (
     Accepted,
     CannotTell,
+    Media,
+    MessageKind,
     MessagingProvider,
     Outcome,
     OutgoingMessage,
@@ -112,6 +114,24 @@ class MessagingProviderContract:
         again = subject.provider.prepare(subject.message, subject.sender, client_id)
         expect(first.client_id == client_id, "prepare must keep the client id it is given")
         expect(first == again, "prepare with the same arguments must give the same Prepared")
+
+    def test_files_go_by_address_and_by_content(self) -> None:
+        """Each kind of file that the sender's server takes may come either way, with a caption or without."""
+        subject = self.subject("http://127.0.0.1:9")
+        provider, address = subject.provider, subject.message.address
+        ways = (
+            Media(mimetype="application/octet-stream", filename="a", url="https://recado.example/a"),
+            Media(mimetype="application/octet-stream", filename="a", content=b"content"),
+        )
+        for kind in subject.sender.capabilities.media:
+            bodies = {
+                provider.prepare(OutgoingMessage(address, kind, text, media), subject.sender, "id").body
+                for media in ways
+                for text in ("", "caption")[: 1 if kind is MessageKind.AUDIO else 2]
+            }
+            wanted = len(ways) * (1 if kind is MessageKind.AUDIO else 2)
+            expect(len(bodies) == wanted, f"prepare loses the file or the caption of a message of the kind {kind}")
+            expect(provider.send_timeout(kind) > 0, f"send_timeout says nothing of the kind {kind}")
 
     def test_client_ids_never_repeat(self) -> None:
         """No two messages share an id."""

@@ -9,7 +9,7 @@ connection would be a false *unknown*.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -43,6 +43,9 @@ _UNWRITTEN = (
     aiohttp.NonHttpUrlClientError,
 )
 
+PART_BYTES = 2**18
+"""A longer body goes out in parts of this size, so that writing it does not hold up the other requests."""
+
 _T = TypeVar("_T")
 
 
@@ -58,7 +61,7 @@ class Client(httpx.AsyncClient):
         redirects), so ``url`` is absolute and ``headers`` are complete. ``limit_seconds`` bounds the whole exchange.
         """
         try:
-            request = httpx.Request("POST", _parse(url), headers=headers, content=content, extensions=_EXTENSIONS)
+            request = _post(_parse(url), headers, content)
             async with asyncio.timeout(limit_seconds):
                 response = await self._transport.handle_async_request(request)
                 try:
@@ -196,6 +199,19 @@ def decode(response: httpx.Response, kind: type[_T], doing: str) -> _T:
         origin = _origin(response.request.url)
         text = f"{origin} gave an answer that cannot be read while {doing}: check that the address is right"
         raise UncertainError(text, http_status=response.status_code) from None
+
+
+def _post(url: httpx.URL, headers: Mapping[str, str], content: bytes) -> httpx.Request:
+    if len(content) <= PART_BYTES:
+        return httpx.Request("POST", url, headers=headers, content=content, extensions=_EXTENSIONS)
+    long = {**headers, "content-length": str(len(content))}
+    return httpx.Request("POST", url, headers=long, content=_parts(content), extensions=_EXTENSIONS)
+
+
+async def _parts(content: bytes) -> AsyncIterator[bytes]:
+    whole = memoryview(content)
+    for start in range(0, len(whole), PART_BYTES):
+        yield bytes(whole[start : start + PART_BYTES])
 
 
 @lru_cache(maxsize=1024)

@@ -63,7 +63,8 @@ def prepare_message(message: OutgoingMessage, sender: Sender, client_id: str) ->
         raise ValueError(f"a message of the kind {message.kind} needs media")
     body = _WithFile(session_of(sender), chat_id(message.address), _file(message.media), given_id)
     if message.kind is MessageKind.AUDIO:
-        body.convert = not message.media.mimetype.startswith("audio/ogg")
+        # An OGG file may hold Vorbis, which no phone plays as a voice message.
+        body.convert = "opus" not in message.media.mimetype
     elif message.text:
         body.caption = message.text
     if message.kind is MessageKind.VIDEO:

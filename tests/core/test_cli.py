@@ -151,6 +151,7 @@ def test_check_tells_a_line_each_and_fails_on_a_problem(recado: Recado) -> None:
         "PROBLEM database",
         "PROBLEM redis",
         "warning public address",
+        "ok      media files",
     ]
     assert "cannot reach http://127.0.0.1:8000: set [server] public_url" in done.stdout
 

@@ -31,14 +31,14 @@ class Platform:
 
     def __init__(self, config: PlatformConfig, folder: Path) -> None:
         self.port, self.simulator_port = _free_port(), _free_port()
-        settings = folder / "platform.toml"
-        settings.write_text(
+        self._settings = folder / "platform.toml"
+        self._settings.write_text(
             "[plugins.waha]\ntext_timeout_seconds = 2.0\nmedia_timeout_seconds = 2.0\nunknown_grace_seconds = 1.0\n"
         )
         if config.database.url is None or config.redis.url is None:
             raise RuntimeError("the tests have no servers")
         self._environment = os.environ | {
-            "RECADO_CONFIG": str(settings),
+            "RECADO_CONFIG": str(self._settings),
             "RECADO_DATABASE_URL": config.database.url.reveal(),
             "RECADO_REDIS_URL": config.redis.url.reveal(),
             "RECADO_DATA": config.paths.data,
@@ -48,6 +48,12 @@ class Platform:
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=30)
         self.phone = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.simulator_port}", trust_env=False, timeout=30)
+
+    def configure(self, table: str, **texts: str) -> None:
+        """Add a table to platform.toml, for processes that are started later."""
+        lines = "".join(f'{key} = "{text}"\n' for key, text in texts.items())
+        with self._settings.open("a") as file:
+            file.write(f"[{table}]\n{lines}")
 
     async def start(self, name: str, *arguments: str) -> None:
         """Start one process of the product."""

@@ -15,6 +15,7 @@ from plugins.waha.simulator.http import (
     Router,
     Scope,
     Send,
+    json_reply,
     read_request,
     write_reply,
 )
@@ -26,6 +27,8 @@ from plugins.waha.simulator.state import State
 from plugins.waha.simulator.webhooks import Webhooks
 
 DEFAULT_PORT = 3000
+BODY_BYTES = 50 * 2**20
+"""The longest JSON body that WAHA takes."""
 
 
 class Simulator:
@@ -64,6 +67,8 @@ class Simulator:
     async def _answer(self, request: Request) -> Reply:
         if request.path.startswith(("/api/", "/health")) and not self._has_key(request):
             return unauthorized()
+        if len(request.body) > BODY_BYTES:
+            return json_reply({"statusCode": 413, "message": "request entity too large"}, 413)
         return await self._router.answer(request)
 
     def _has_key(self, request: Request) -> bool:

@@ -11,7 +11,7 @@ from plugins.waha.simulator.faults import Fault, Faults
 from plugins.waha.simulator.http import Refused, Reply, Request, Router, bad_request, json_reply, number
 from plugins.waha.simulator.lifecycle import Lifecycle
 from plugins.waha.simulator.sending import Sending
-from plugins.waha.simulator.state import Message, State
+from plugins.waha.simulator.state import Arrival, Message, State
 from plugins.waha.simulator.webhooks import Webhooks
 
 _SHOWN = 200
@@ -62,7 +62,7 @@ class Control:
         found = [one for one in self._state.arrivals if session in {None, one.session}]
         body = {
             "count": len(found),
-            "distinct": len({(one.chat_id, one.text) for one in found}),
+            "distinct": len({(one.chat_id, one.text, one.file) for one in found}),
             "duplicates": list(self._state.duplicates()),
             "messages": found[number(request.query, "offset", 0) :],
         }
@@ -161,10 +161,18 @@ class Control:
             engine=options.engine,
             sessions="".join(_session_row(one) for one in self._state.sessions.values()),
             messages="".join(
-                _row(one.chat_id, one.text, one.session, one.id) for one in self._state.arrivals[: -_SHOWN - 1 : -1]
+                _row(one.chat_id, _shown(one), one.session, one.id) for one in self._state.arrivals[: -_SHOWN - 1 : -1]
             ),
         )
         return Reply(200, page.encode(), "text/html; charset=utf-8")
+
+
+def _shown(arrival: Arrival) -> str:
+    """Return what stands on the phone: the text, and before it the file."""
+    if arrival.file is None:
+        return arrival.text
+    name = arrival.file.filename or arrival.file.mimetype
+    return f"[{arrival.kind}: {name}, {arrival.file.size} bytes] {arrival.text}".strip()
 
 
 def _session_row(session: Any) -> str:

@@ -111,17 +111,17 @@ class Router:
 
 async def read_request(scope: Scope, receive: Receive) -> Request:
     """Collect a request from ASGI."""
-    body = b""
+    parts: list[bytes] = []
     more = True
     while more:
         message = await receive()
-        body += message.get("body", b"")
+        parts.append(message.get("body", b""))
         more = message.get("more_body", False)
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     raw_path = scope.get("raw_path") or scope["path"].encode()
     query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
     path = raw_path.decode("latin-1").partition("?")[0]
-    return Request(scope["method"], path, query, headers, body)
+    return Request(scope["method"], path, query, headers, b"".join(parts))
 
 
 async def write_reply(reply: Reply, send: Send) -> None:

@@ -15,8 +15,9 @@ from plugins.waha.simulator.faults import (
     failure_reply,
     wrong_status,
 )
+from plugins.waha.simulator.files import FetchFailed, receive_file
 from plugins.waha.simulator.http import Refused, Reply, Request, Router, bad_request, json_reply
-from plugins.waha.simulator.state import Arrival, Message, Session, State
+from plugins.waha.simulator.state import Arrival, Message, SentFile, Session, State
 from plugins.waha.simulator.webhooks import Webhooks
 
 _FILES = {
@@ -83,11 +84,20 @@ class Sending:
         message = Message(
             self._id(fields), session.name, address, text, time.time(), kind=_FILES.get(request.path, "text")
         )
+        message.file = await self._file(request)
         if self._is_restricted(session, address):
             return exception_reply(
                 {"message": "2 UNKNOWN: server returned error 463", "name": "Error"}, request, self._state
             )
         return await self._hand_over(session, message, request, fault)
+
+    async def _file(self, request: Request) -> SentFile | None:
+        if request.path not in _FILES:
+            return None
+        try:
+            return await receive_file(request)
+        except FetchFailed as failed:
+            raise Refused(exception_reply(failed.exception, request, self._state)) from None
 
     async def _hand_over(self, session: Session, message: Message, request: Request, fault: Fault | None) -> Reply:
         """Send once WAHA comes to it; a client that has gone changes nothing."""
@@ -114,7 +124,9 @@ class Sending:
         if not self._state.reached(message.chat):
             return
         self._state.arrive(
-            Arrival(session.name, message.chat, message.text, message.id, round(message.at, 3), message.kind)
+            Arrival(
+                session.name, message.chat, message.text, message.id, round(message.at, 3), message.kind, message.file
+            )
         )
         if message.source == "api":
             _ = self._state.begin(self._acknowledge(session, message))

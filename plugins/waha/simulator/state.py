@@ -31,6 +31,15 @@ class Session(msgspec.Struct):
     restricted_until: float = 0.0
 
 
+class SentFile(msgspec.Struct, frozen=True):
+    """What a message carried, as far as anybody asks."""
+
+    mimetype: str
+    filename: str
+    size: int
+    sha256: str
+
+
 class Message(msgspec.Struct):
     """A message in a session's store."""
 
@@ -43,6 +52,7 @@ class Message(msgspec.Struct):
     kind: str = "text"
     ack: int = 0
     source: str = "api"
+    file: SentFile | None = None
 
     @property
     def serialized_id(self) -> str:
@@ -59,6 +69,7 @@ class Arrival(msgspec.Struct):
     id: str
     at: float
     kind: str = "text"
+    file: SentFile | None = None
 
 
 class State:
@@ -148,9 +159,9 @@ class State:
             Path(self.options.file).write_bytes(b"")
 
     def duplicates(self) -> Iterator[dict[str, object]]:
-        """Yield what one person got more than once: the same text in the same chat."""
-        counted = Counter((arrival.chat_id, arrival.text) for arrival in self.arrivals)
-        for (chat, text), times in counted.items():
+        """Yield what one person got more than once: the same text and file in the same chat."""
+        counted = Counter((one.chat_id, one.text, one.file.sha256 if one.file else "") for one in self.arrivals)
+        for (chat, text, _), times in counted.items():
             if times > 1:
                 yield {"chat_id": chat, "text": text, "times": times}
 

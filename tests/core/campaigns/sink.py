@@ -17,6 +17,7 @@ from core.plugin import (
     Capabilities,
     Finding,
     Found,
+    Media,
     MessageKind,
     MessageStatus,
     NumberCheck,
@@ -53,6 +54,7 @@ class Post(msgspec.Struct, frozen=True):
     address: str
     text: str
     instance: str
+    media: Media | None = None
     at: float = 0.0
     """Seconds of the steady timer."""
 
@@ -181,7 +183,7 @@ class SinkProvider:
 
     def prepare(self, message: OutgoingMessage, sender: Sender, client_id: str) -> Prepared:
         self._trip("prepare")
-        post = Post(client_id, message.address, message.text, sender.instance)
+        post = Post(client_id, message.address, message.text, sender.instance, message.media)
         return Prepared(message, client_id, "/send", msgspec.json.encode(post))
 
     def send_timeout(self, kind: MessageKind) -> float:

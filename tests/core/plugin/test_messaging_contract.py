@@ -193,6 +193,17 @@ def test_contract_names_what_is_broken(kind: type[GoodProvider], broken: str, te
         case()
 
 
+def test_contract_names_a_provider_that_loses_files() -> None:
+    class Broken(TestGoodProvider):
+        def subject(self, url: str) -> Subject:
+            found = super().subject(url)
+            able = msgspec.structs.replace(found.sender, capabilities=Capabilities(media=(MessageKind.IMAGE,)))
+            return msgspec.structs.replace(found, sender=able)
+
+    with pytest.raises(AssertionError, match="loses the file or the caption of a message of the kind image"):
+        Broken().test_files_go_by_address_and_by_content()
+
+
 @pytest.mark.parametrize("broken", ["test_unreachable_is_retryable", "test_cut_after_write_is_unknown"])
 def test_contract_fails_when_send_raises(broken: str) -> None:
     class Broken(TestGoodProvider):

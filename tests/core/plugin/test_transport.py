@@ -115,6 +115,17 @@ async def test_post_once_returns_the_response(client: Client, server: ScriptedSe
     assert received.headers["content-type"] == "application/json"
 
 
+async def test_post_once_sends_a_long_body_whole(client: Client, server: ScriptedServer) -> None:
+    content = bytes(range(256)) * 8_000
+    answer = await client.post_once(server.url, content=content, headers={"x-kind": "long"}, limit_seconds=5)
+    assert isinstance(answer, httpx.Response)
+    received = server.requests[0]
+    assert received.body == content
+    assert received.headers["content-length"] == str(len(content))
+    assert "transfer-encoding" not in received.headers
+    assert received.headers["x-kind"] == "long"
+
+
 async def test_post_once_keeps_its_connection(client: Client, server: ScriptedServer) -> None:
     for _ in range(3):
         await post(client, server.url)

@@ -32,7 +32,9 @@ class TestWahaContract(MessagingProviderContract):
             number_id=17,
             instance="snd_17",
             server=server,
-            capabilities=Capabilities(engine="NOWEB", client_message_id=True, lookup_by_id=True),
+            capabilities=Capabilities(
+                engine="NOWEB", client_message_id=True, lookup_by_id=True, media=tuple(MessageKind)[1:]
+            ),
             webhook_secret=Secret("hmac"),
         )
         return Subject(provider, sender, OutgoingMessage("12132132130", MessageKind.TEXT, "Hello"))

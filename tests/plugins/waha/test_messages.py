@@ -83,7 +83,9 @@ def test_document_as_base64_without_a_prefix() -> None:
     assert "caption" not in body(made)
 
 
-@pytest.mark.parametrize(("mimetype", "convert"), [("audio/ogg; codecs=opus", False), ("audio/mpeg", True)])
+@pytest.mark.parametrize(
+    ("mimetype", "convert"), [("audio/ogg; codecs=opus", False), ("audio/ogg", True), ("audio/mpeg", True)]
+)
 def test_audio(mimetype: str, convert: bool) -> None:  # noqa: FBT001 - a table's column
     made = prepared(MessageKind.AUDIO, "unseen", Media(mimetype=mimetype, filename="v", url="https://p/v"))
     assert made.path == "/api/sendVoice"
