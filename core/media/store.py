@@ -21,6 +21,8 @@ from core.runtime import config
 
 FOLDER = "media"
 PART_BYTES = 2**18
+PARTS_AT_ONCE = 3
+"""Of 5 MiB each, of a large file on its way into the store."""
 RETRIES = 2
 RETRY_SECONDS = 10
 TIMEOUT_SECONDS = 60
@@ -67,7 +69,7 @@ async def put(path: str, file: IO[bytes]) -> None:
     """
     file.seek(0)
     try:
-        await obstore.put_async(_store(), path, file)
+        await obstore.put_async(_store(), path, file, max_concurrency=PARTS_AT_ONCE)
     except (BaseError, OSError, ValueError) as error:
         raise _down("put", error) from None
 
