@@ -47,7 +47,7 @@ SELECT due_at, reason FROM (
         AND state = 'pending' AND due_at IS NOT NULL ORDER BY due_at, id LIMIT 1)
     UNION ALL
     (SELECT due_at, id, reason FROM message_by_contacts WHERE campaign_id = $1 AND number_id IS NULL
-        AND state = 'pending' AND due_at IS NOT NULL ORDER BY due_at, id LIMIT 1)) r
+        AND state = 'pending' AND due_at IS NOT NULL ORDER BY number_id, due_at, id LIMIT 1)) r
 ORDER BY due_at, id LIMIT 1
 """
 

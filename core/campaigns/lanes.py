@@ -109,7 +109,7 @@ async def next_due(number_id: int, campaign_ids: Sequence[int]) -> datetime | No
         " (SELECT due_at FROM message_by_contacts WHERE campaign_id = k.id AND number_id = $1 AND state = 'pending'"
         "  AND due_at IS NOT NULL ORDER BY due_at LIMIT 1)"
         " UNION ALL (SELECT due_at FROM message_by_contacts WHERE campaign_id = k.id AND number_id IS NULL"
-        "  AND state = 'pending' AND due_at IS NOT NULL ORDER BY due_at LIMIT 1)) r",
+        "  AND state = 'pending' AND due_at IS NOT NULL ORDER BY number_id, due_at LIMIT 1)) r",
         number_id,
         list(campaign_ids),
     )

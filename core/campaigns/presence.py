@@ -28,13 +28,14 @@ CROSS JOIN LATERAL (
             AND m.state = 'pending' AND m.due_at <= $4 AND {KNOWN} ORDER BY m.due_at, m.id LIMIT 1)
         UNION ALL
         (SELECT m.* FROM message_by_contacts m WHERE m.campaign_id = w.campaign_id AND m.number_id IS NULL
-            AND m.state = 'pending' AND m.due_at <= $4 AND m.id <> ALL($5::bigint[]) AND {KNOWN} ORDER BY m.due_at, m.id
-            OFFSET w.place LIMIT 1)
+            AND m.state = 'pending' AND m.due_at <= $4 AND m.id <> ALL($5::bigint[]) AND {KNOWN}
+            -- As in the claim: the whole key of the index, so that its order is seen.
+            ORDER BY m.number_id, m.due_at, m.id OFFSET w.place LIMIT 1)
     ) m
     JOIN contacts c ON c.id = m.contact_id AND c.user_id = m.user_id
     WHERE c.deleted_at IS NULL AND c.status = 1 AND c.blocked_at IS NULL
       AND NOT EXISTS (SELECT FROM block_contacts b WHERE b.user_id = m.user_id AND b.number = c.number)
-    LIMIT 1
+    ORDER BY m.number_id LIMIT 1
 ) r
 """
 

@@ -257,7 +257,8 @@ async def test_the_description_tells_of_the_header(app: Litestar) -> None:
         if any(found["name"] == "Idempotency-Key" for found in operation.get("parameters", ()))
     }
     assert takes == {
-        *("CreateCampaign", "StartCampaign", "RetryCampaign", "StartImport", "CreateNumber", "SendTestMessage"),
+        *("CreateCampaign", "DuplicateCampaign", "StartCampaign", "RetryCampaign", "ResolveCampaign"),
+        *("StartImport", "CreateNumber", "SendTestMessage"),
     }
 
 
