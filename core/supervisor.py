@@ -100,6 +100,10 @@ class Supervisor:
         """Find what would fail later, before anything is started."""
         providers = load_providers(self._config.plugins)
         await providers.aclose()
+        if self._demo and "waha" not in providers.messaging_by_name:
+            raise OperatorError(
+                "The demo needs the plugin waha: write [plugins.waha] into platform.toml in this folder."
+            )
         check_port(self._config.server.host, self._config.server.port, "[server] port")
         if self._demo:
             check_port("127.0.0.1", SIMULATOR_PORT, "nothing else: the demo's simulator needs it")

@@ -187,3 +187,12 @@ def test_leaving_the_demo_asks_first(recado: Recado) -> None:
     done = recado("demo", "leave", typed="n\n")
 
     assert done.stdout == "Remove the demo's users and all that is theirs? [y/N] Nothing was changed.\n"
+
+
+def test_a_demo_without_its_plugin_says_what_to_write(recado: Recado, tmp_path: Path) -> None:
+    done = recado("up", "--demo")
+
+    assert _one_line(done) == (
+        "recado: The demo needs the plugin waha: write [plugins.waha] into platform.toml in this folder."
+    )
+    assert not (tmp_path / "data" / "postgres").exists()
