@@ -2,6 +2,8 @@
 
 FROM python:3.11-slim AS build
 WORKDIR /app
+# Compiled here once: the user that runs it may not write beside the code.
+ENV UV_COMPILE_BYTECODE=1
 RUN pip install --no-cache-dir --disable-pip-version-check uv && uv venv /app/.venv
 COPY requirements.lock ./
 RUN uv pip sync --no-cache --python /app/.venv/bin/python requirements.lock
