@@ -43,8 +43,8 @@ lint: .venv/.synced
 	$(BIN)/lint-imports
 	$(BIN)/deptry core plugins
 
-bench: .venv/.synced ## Measure side by side; prints ratios
-	@exec $(BIN)/python -m bench.run
+bench: .venv/.synced ## Measure side by side; prints ratios, and which goals held: make bench only=workers
+	@exec $(BIN)/python -m bench.run $(only)
 
 chaos: .venv/.synced ## The tests that kill, cut and flood, at full size
 	RECADO_CHAOS=full $(BIN)/python -m pytest -m chaos -o timeout=3600

@@ -6,12 +6,13 @@ Each round measures all four sides one after the other against the same sink; th
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import statistics
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import msgspec
 
@@ -36,6 +37,7 @@ class Tenant(msgspec.Struct, frozen=True):
     """The rows every round uses."""
 
     user_id: int
+    server_id: int
     number_id: int
 
 
@@ -56,11 +58,13 @@ def measure(*command: str) -> float:
 
 
 @contextlib.contextmanager
-def sink() -> Iterator[str]:
+def sink(latency_seconds: float = 0.0) -> Iterator[str]:
     """Run the sink in its own process."""
     port = free_port()
     with subprocess.Popen(  # noqa: S603 - the bench's own script
-        [sys.executable, "-m", "bench.sink", str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "bench.sink", str(port), str(latency_seconds)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         if process.stdout is not None:
             process.stdout.readline()
@@ -82,22 +86,17 @@ def worker_process() -> Iterator[None]:
 async def make_tenant(sink_url: str) -> Tenant:
     """Write a tenant with one connected number on a server that is the sink."""
     user_id = await _new(
-        "INSERT INTO users (email, name, password, status, profile) VALUES ('bench@example.org', 'Bench', 'x',"
-        " 'active', 'administrator') RETURNING id"
+        "INSERT INTO users (email, name, password, status, profile) VALUES ($1, 'Bench', 'x', 'active',"
+        " 'administrator') RETURNING id",
+        f"{secrets.token_hex(6)}@example.org",
     )
     server_id = await _new(
-        "INSERT INTO servers (name, provider, url, credentials, capabilities) VALUES ('sink', 'waha', $1, $2, $3)"
+        "INSERT INTO servers (name, provider, url, credentials, capabilities) VALUES ($4, 'waha', $1, $2, $3)"
         " RETURNING id",
         sink_url,
         "",
         database.encode_json(CAPABILITIES),
-    )
-    number_id = await _new(
-        "INSERT INTO numbers (user_id, server_id, instance, status_connection, connection, webhook_token,"
-        " webhook_secret) VALUES ($1, $2, 'bench', true, 'connected', 'bench', $3) RETURNING id",
-        user_id,
-        server_id,
-        encrypt("bench", purpose=WEBHOOK_SEAL),
+        secrets.token_hex(6),
     )
     await database.execute(
         "INSERT INTO contacts (user_id, number, name) SELECT $1, (5511900000000 + n)::text, 'Contato ' || n"
@@ -105,7 +104,20 @@ async def make_tenant(sink_url: str) -> Tenant:
         user_id,
         PLATFORM_MESSAGES,
     )
-    return Tenant(user_id, number_id)
+    return Tenant(user_id, server_id, await make_number(user_id, server_id))
+
+
+async def make_number(user_id: int, server_id: int) -> int:
+    """Write a connected number."""
+    token = secrets.token_hex(8)
+    return await _new(
+        "INSERT INTO numbers (user_id, server_id, instance, status_connection, connection, webhook_token,"
+        " webhook_secret) VALUES ($1, $2, $3, true, 'connected', $3, $4) RETURNING id",
+        user_id,
+        server_id,
+        token,
+        encrypt("bench", purpose=WEBHOOK_SEAL),
+    )
 
 
 async def _new(statement: str, *args: object) -> int:
@@ -115,16 +127,20 @@ async def _new(statement: str, *args: object) -> int:
     return created
 
 
-async def run_platform(tenant: Tenant) -> float:
+async def run_platform(
+    tenant: Tenant, number_ids: Sequence[int] = (), *, messages: int = PLATFORM_MESSAGES, wakes: int = 1
+) -> float:
     """Send one frozen campaign; messages per second from the first claim to the last record, by the database."""
     campaign_id = await _new(
         "INSERT INTO campaigns (user_id, name, type, status, started_at, frozen_at, total) VALUES"
         " ($1, 'Bench', 3, 2, now(), now(), $2) RETURNING id",
         tenant.user_id,
-        PLATFORM_MESSAGES,
+        messages,
     )
     await database.execute(
-        "INSERT INTO campaign_numbers (campaign_id, number_id) VALUES ($1, $2)", campaign_id, tenant.number_id
+        "INSERT INTO campaign_numbers (campaign_id, number_id) SELECT $1, unnest($2::bigint[])",
+        campaign_id,
+        list(number_ids) or [tenant.number_id],
     )
     message_id = await _new(
         "INSERT INTO messages (campaign_id, position, content) VALUES"
@@ -134,16 +150,18 @@ async def run_platform(tenant: Tenant) -> float:
     await database.execute(
         "INSERT INTO message_by_contacts (user_id, campaign_id, message_id, contact_id, address, provider_address,"
         " variables, due_at) SELECT $1, $2, $3, id, number, number, jsonb_build_object('nome', name), now()"
-        " FROM contacts WHERE user_id = $1",
+        " FROM contacts WHERE user_id = $1 ORDER BY id LIMIT $4",
         tenant.user_id,
         campaign_id,
         message_id,
+        messages,
     )
     await database.execute("ANALYZE message_by_contacts")
     clock = DatabaseClock()
     await clock.sync()
     await lanes.wake(campaign_id, clock.now())
-    await send("campaigns.dispatch", queue=DISPATCH)
+    for _ in range(wakes):
+        await send("campaigns.dispatch", queue=DISPATCH)
     while await database.fetch_value(  # noqa: ASYNC110 - another process works
         "SELECT EXISTS (SELECT FROM message_by_contacts WHERE campaign_id = $1 AND state IN ('pending', 'leased'))",
         campaign_id,

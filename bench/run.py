@@ -1,20 +1,40 @@
-"""``make bench``: measures every side in one run on servers of its own, and prints ratios as ``name=value``."""
+"""``make bench``: measures every side in one run on servers of its own, and prints ratios as ``name=value``.
+
+``python -m bench.run NAME ...`` (``make bench only=NAME``) runs some of them: dispatch, workers, scale.
+"""
 
 import os
+import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import uvloop
 
-from bench import dispatch
+from bench import dispatch, scale, workers
 from core.config import PlatformConfig, load_config
 from core.embedded import embedded_servers
 from core.migrate import migrate
 from core.startup import running_process
 
+GOALS = {
+    "dispatch_vs_bare": (">=", 0.85),
+    "dispatch_vs_naive": (">=", 2.0),
+    "dispatch_vs_httpx": (">=", 5.0),
+    "two_workers": (">=", 1.8),
+    "freeze_vs_bare": ("<=", 1.5),
+    "start_1m_vs_1k": ("<=", 1.5),
+    "pause_1m_vs_1k": ("<=", 1.5),
+    "progress_1m_vs_1k": ("<=", 1.5),
+}
+
+Ratios = dict[str, float]
+
 
 async def main() -> None:
-    """Run all benchmarks."""
+    """Run all benchmarks, or those named."""
+    names = sys.argv[1:] or list(BENCHES)
+    found: Ratios = {}
     with tempfile.TemporaryDirectory(prefix="recado-bench-") as folder:
         async with embedded_servers(Path(folder) / "data") as urls:
             os.environ |= {
@@ -25,19 +45,52 @@ async def main() -> None:
             config = load_config()
             await migrate(config)
             async with running_process(config):
-                await measure_dispatch(config)
+                for name in names:
+                    found |= await BENCHES[name](config)
+    for name, value in found.items():
+        sign, goal = GOALS[name]
+        held = value >= goal if sign == ">=" else value <= goal
+        print(f"{name:>20} {value:8.2f}   goal {sign} {goal:<5g} {'held' if held else 'NOT held'}")
+    print(" ".join(f"{name}={value:.2f}" for name, value in found.items()))
 
 
-async def measure_dispatch(config: PlatformConfig) -> None:
-    """Print a table of messages per second and the ratios."""
+async def measure_dispatch(config: PlatformConfig) -> Ratios:
+    """Print a table of messages per second."""
     print(f"{'round':>5} {'platform':>9} {'bare':>9} {'naive':>9} {'httpx':>9} {'sink':>9}   messages per second")
     rounds: list[dict[str, float]] = []
     async for found in dispatch.measure_rounds(config):
         rounds.append(found)
         print(f"{len(rounds):>5} " + " ".join(f"{rate:9.0f}" for rate in found.values()), flush=True)
-    ratios = {f"dispatch_vs_{other}": dispatch.ratio(rounds, other) for other in ("bare", "naive", "httpx")}
     print(f"The sink alone takes {dispatch.ratio(rounds, 'platform', of='sink'):.1f} times what the platform sends.")
-    print(" ".join(f"{name}={value:.2f}" for name, value in ratios.items()))
+    return {f"dispatch_vs_{other}": dispatch.ratio(rounds, other) for other in ("bare", "naive", "httpx")}
+
+
+async def measure_workers(_: PlatformConfig) -> Ratios:
+    """Print a table of messages per second."""
+    print(f"{'pair':>5} {'one':>9} {'two':>9}   messages per second of worker processes")
+    pairs: list[tuple[float, float]] = []
+    async for one, two in workers.measure_pairs():
+        pairs.append((one, two))
+        print(f"{len(pairs):>5} {one:9.0f} {two:9.0f}", flush=True)
+    return {"two_workers": workers.ratio(pairs)}
+
+
+async def measure_scale(_: PlatformConfig) -> Ratios:
+    """Print what a million recipients cost."""
+    found = await scale.measure()
+    print(f"A million recipients: frozen in {found.freeze:.1f} s, by the bare statement in {found.bare:.1f} s.")
+    print(f"{'call':>20} {'million':>9} {'thousand':>9}   milliseconds")
+    for name, (million, thousand) in found.calls.items():
+        print(f"{name:>20} {million * 1000:9.2f} {thousand * 1000:9.2f}", flush=True)
+    ratios = {name: million / thousand for name, (million, thousand) in found.calls.items()}
+    return {"freeze_vs_bare": found.freeze / found.bare, **ratios}
+
+
+BENCHES: dict[str, Callable[[PlatformConfig], Awaitable[Ratios]]] = {
+    "dispatch": measure_dispatch,
+    "workers": measure_workers,
+    "scale": measure_scale,
+}
 
 
 if __name__ == "__main__":

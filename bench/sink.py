@@ -1,4 +1,4 @@
-"""A server that takes WAHA's sendText at once: python bench/sink.py PORT; it ends with its parent's pipe."""
+"""A server that takes WAHA's sendText: python bench/sink.py PORT SECONDS; it ends with its parent's pipe."""
 
 import asyncio
 import sys
@@ -13,6 +13,10 @@ ANSWER = (
     + b"\r\n\r\n"
     + BODY
 )
+
+
+LATENCY_SECONDS = float(sys.argv[2]) if sys.argv[2:] else 0.0
+"""What each answer takes."""
 
 
 class Sink(asyncio.Protocol):
@@ -35,7 +39,10 @@ class Sink(asyncio.Protocol):
             if len(self._received) < head + 4 + length:
                 return
             del self._received[: head + 4 + length]
-            self._transport.write(ANSWER)
+            if LATENCY_SECONDS:
+                asyncio.get_running_loop().call_later(LATENCY_SECONDS, self._transport.write, ANSWER)
+            else:
+                self._transport.write(ANSWER)
 
 
 async def main() -> None:

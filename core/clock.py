@@ -6,6 +6,8 @@ from typing import Protocol
 
 from core import database
 
+LONG_TRIP_SECONDS = 1.0
+
 
 class Clock(Protocol):
     """Tells the present moment, aware and in UTC."""
@@ -32,14 +34,19 @@ class DatabaseClock:
         self._steady = _steady_seconds()
 
     async def sync(self) -> None:
-        """Read the database's clock; half the round trip is taken off."""
+        """Read the database's clock; half the round trip is taken off, or all of one that took long.
+
+        A process that was stopped between the two readings would be half of that time behind, and believe that a lease
+        still lasts which is over; one that is ahead only lets go of it too soon.
+        """
         before = _steady_seconds()
         moment = await database.fetch_value("SELECT clock_timestamp()")
         after = _steady_seconds()
         if not isinstance(moment, datetime):
             raise TypeError("clock_timestamp() gave no timestamp")
+        trip = after - before
         self._steady = after
-        self._read_at = moment + timedelta(seconds=(after - before) / 2)
+        self._read_at = moment + timedelta(seconds=trip / 2 if trip < LONG_TRIP_SECONDS else trip)
 
     def now(self) -> datetime:
         """Return the present moment by the database's clock."""

@@ -9,7 +9,7 @@ from core import database
 from core.campaigns import lanes
 from core.campaigns.outcomes import ACKNOWLEDGEMENT_TIMER, storable
 from core.campaigns.tables import RecipientState
-from core.campaigns.transitions import FROM_ANY_ATTEMPT, FROM_UNSETTLED, Transition, apply
+from core.campaigns.transitions import FROM_ANY_ATTEMPT, FROM_NOT_TAKEN, FROM_UNSETTLED, Transition, apply
 from core.clock import DatabaseClock
 from core.numbers.changes import connection_listener
 from core.plugin import MessageInEvent, MessageStatus, MessageStatusEvent
@@ -81,7 +81,7 @@ def _transition(recipient_id: int, match: _Match, now: datetime) -> Transition:
         return Transition(
             id=recipient_id,
             attempt=match.attempt,
-            allowed=FROM_UNSETTLED,
+            allowed=FROM_UNSETTLED | FROM_NOT_TAKEN,
             state=RecipientState.ACCEPTED,
             accepted_at=match.at,
             # By our clock: a service whose clock is ahead would put the look-up off for as long.

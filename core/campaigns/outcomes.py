@@ -8,7 +8,7 @@ import msgspec
 
 from core.campaigns.claims import Claimed
 from core.campaigns.tables import RecipientState
-from core.campaigns.transitions import FROM_IN_DOUBT, FROM_LEASED, Transition
+from core.campaigns.transitions import FROM_IN_DOUBT, FROM_LEASED, FROM_NOT_TAKEN, Transition
 from core.plugin import Accepted, Outcome, Rejected, Retryable, SenderStopped, Unknown
 
 MAX_FAILURES = 5
@@ -73,7 +73,7 @@ def _accepted(row: Claimed, outcome: Accepted, context: Context) -> Transition:
     return Transition(
         id=row.id,
         attempt=row.attempt,
-        allowed=FROM_IN_DOUBT,
+        allowed=FROM_NOT_TAKEN,
         state=RecipientState.ACCEPTED if context.receipts else RecipientState.SENT,
         outcome="accepted",
         provider_id=storable(outcome.ids[0], ID_LENGTH) if outcome.ids else None,

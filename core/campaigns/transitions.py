@@ -1,7 +1,8 @@
 """Every change of a recipient row after its claim, in one statement with all that follows from it.
 
-A transition applies only to its own attempt and only from the states it names, so a late or repeated answer changes
-nothing. Counters, the next step's due time, given-back caps and the attempt's own record change with the row.
+A transition applies only to its own attempt, or to any when it says that the message was taken, and only from the
+states it names, so a late or repeated answer changes nothing. Counters, the next step's due time, given-back caps
+and the attempt's own record change with the row.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ def mask(*states: RecipientState) -> int:
 
 FROM_LEASED = mask(RecipientState.LEASED)
 FROM_IN_DOUBT = mask(RecipientState.LEASED, RecipientState.UNKNOWN)
+FROM_NOT_TAKEN = FROM_IN_DOUBT | mask(RecipientState.PENDING, RecipientState.SKIPPED)
+"""Also what waits to be sent again, or fell with its campaign, when the answer of an earlier attempt comes late."""
 FROM_UNSETTLED = mask(RecipientState.LEASED, RecipientState.UNKNOWN, RecipientState.ACCEPTED)
 FROM_ANY_ATTEMPT = mask(
     RecipientState.LEASED,
@@ -93,7 +96,8 @@ WITH t AS MATERIALIZED (
 ), before AS MATERIALIZED (
     SELECT m.id, m.state, m.delivered_at, m.read_at
     FROM message_by_contacts m JOIN t ON t.id = m.id
-    WHERE (t.attempt = 0 OR t.attempt = m.attempt)
+    -- A positive word about any attempt wins.
+    WHERE (t.attempt IN (0, m.attempt) OR t.state IN ('accepted', 'sent'))
       AND t.allowed & CASE m.state WHEN 'pending' THEN 1 WHEN 'leased' THEN 2 WHEN 'accepted' THEN 4 WHEN 'sent' THEN 8
                       WHEN 'failed' THEN 16 WHEN 'unknown' THEN 32 ELSE 64 END <> 0
     ORDER BY m.id FOR UPDATE OF m

@@ -32,6 +32,16 @@ class TestDatabaseClock:
         await asyncio.sleep(0.02)
         assert timedelta(seconds=0.02) <= ours.now() - first < timedelta(seconds=5)
 
+    async def test_a_process_stopped_while_it_read_is_not_behind(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        ours = DatabaseClock()
+        begun = clock._steady_seconds()
+        readings = iter([begun, begun + 60])
+        monkeypatch.setattr(clock, "_steady_seconds", lambda: next(readings, begun + 60))
+        theirs = await database.fetch_value("SELECT clock_timestamp()")
+        await ours.sync()
+        assert isinstance(theirs, datetime)
+        assert ours.now() - theirs >= timedelta(seconds=60)
+
     async def test_goes_on_while_the_machine_sleeps(self, monkeypatch: pytest.MonkeyPatch) -> None:
         ours = DatabaseClock()
         await ours.sync()

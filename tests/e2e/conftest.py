@@ -6,18 +6,24 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from playwright.async_api import Browser
 from redis.asyncio import Redis
 
+from core import database
 from core.accounts.services import create_user
 from core.accounts.tables import Profile
-from core.config import PlatformConfig
+from core.config import DatabaseConfig, PlatformConfig, RedisConfig
+from core.embedded import EmbeddedServers
+from core.migrate import migrate
+from core.piccolo_conf import DB
+from core.plugin.secret import Secret
 from core.runtime import Runtime
 from tests.e2e.browser import launch
 from tests.factories import PASSWORD
@@ -43,6 +49,7 @@ class Platform:
             "RECADO_REDIS_URL": config.redis.url.reveal(),
             "RECADO_DATA": config.paths.data,
             "RECADO_PORT": str(self.port),
+            "RECADO_LOG_LEVEL": "warning",
         }
         self.redis: Redis = Redis.from_url(config.redis.url.reveal())
         self._processes: dict[str, asyncio.subprocess.Process] = {}
@@ -61,6 +68,10 @@ class Platform:
             sys.executable, "-m", "core.cli", *(arguments or (name,)), env=self._environment
         )
 
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a process, to stop it in its tracks or to let it go on."""
+        self._processes[name].send_signal(number)
+
     async def kill(self, name: str) -> None:
         """End a process as a power cut would."""
         process = self._processes.pop(name)
@@ -77,17 +88,19 @@ class Platform:
         await self.phone.aclose()
         await self.redis.aclose()
 
-    async def until(self, ask: Callable[[], Any], fits: Callable[[Any], bool], what: str) -> Any:
+    async def until(
+        self, ask: Callable[[], Any], fits: Callable[[Any], bool], what: str, seconds: float = WAIT_SECONDS
+    ) -> Any:
         """Ask until the answer fits; the last answer is told when the time is over."""
         answer: Any = None
-        deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+        deadline = asyncio.get_running_loop().time() + seconds
         while asyncio.get_running_loop().time() < deadline:
             with suppress(httpx.TransportError):
                 answer = await ask()
                 if fits(answer):
                     return answer
             await asyncio.sleep(0.1)
-        raise AssertionError(f"waited {WAIT_SECONDS} s for {what}: {answer}")
+        raise AssertionError(f"waited {seconds} s for {what}: {answer}")
 
     async def get(self, path: str) -> Any:
         """GET a resource."""
@@ -107,13 +120,19 @@ class Platform:
         assert answer.is_success, answer.text
         self.http.headers["Authorization"] = f"Bearer {answer.json()['token']}"
 
-    async def pair(self, server_id: int) -> int:
+    async def add_simulator(self) -> int:
+        """Add the simulator as a server."""
+        url = str(self.phone.base_url).rstrip("/")
+        body = {"name": f"simulator {self.port}", "provider": "waha", "url": url}
+        return int((await self.post("/api/admin/servers", body))["id"])
+
+    async def pair(self, server_id: int, phone: str = PHONE) -> int:
         """Add a number and scan its QR code."""
         number = await self.post("/api/numbers", {"server_id": server_id})
         path = f"/api/numbers/{number['id']}"
         await self.post(f"{path}/connect")
         await self.until(lambda: self.get(path), lambda found: found["connection"] == "sign_in", "the QR code")
-        scanned = await self.phone.post(f"/simulator/sessions/{number['instance']}/scan", json={"phone": PHONE})
+        scanned = await self.phone.post(f"/simulator/sessions/{number['instance']}/scan", json={"phone": phone})
         assert scanned.is_success, scanned.text
         await self.until(lambda: self.get(path), lambda found: found["status_connection"], "the connection")
         return int(number["id"])
@@ -129,7 +148,9 @@ class Platform:
         )
         assert answer.is_success, answer.text
         path = f"/api/imports/{answer.json()['data']['id']}"
-        found = await self.until(lambda: self.get(path), lambda row: row["status"] in {"done", "failed"}, "the import")
+        found = await self.until(
+            lambda: self.get(path), lambda row: row["status"] in {"done", "failed"}, "the import", 300
+        )
         assert (found["status"], found["rows_created"]) == ("done", contacts)
         return int(audience["id"])
 
@@ -143,14 +164,42 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def platform(runtime: Runtime, tmp_path: Path) -> AsyncIterator[Platform]:
-    """A running platform with an administrator signed in and the simulator added as a server."""
-    running = Platform(runtime.config, tmp_path)
+    """A running platform with an administrator signed in and the simulator beside it."""
+    async with _running(runtime.config, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def shakeable(runtime: Runtime, tmp_path: Path) -> AsyncIterator[tuple[Platform, EmbeddedServers]]:
+    """A running platform on servers of its own, which a test may stop; this process reads their database too."""
+    servers = EmbeddedServers(tmp_path / "servers")
+    urls = await servers.start()
+    config = msgspec.structs.replace(
+        runtime.config,
+        database=DatabaseConfig(url=Secret(urls.database_url)),
+        redis=RedisConfig(url=Secret(urls.redis_url)),
+    )
+    used, DB.pool = DB.pool, None
+    try:
+        await migrate(config)
+        await database.open_pool(config, size=4)
+        # People's phones that exist all, and do not tell when they were read: less to do for each message.
+        async with _running(config, tmp_path, "missing_suffix=", "read_share=0") as running:
+            yield running, servers
+    finally:
+        await database.close_pool()
+        DB.pool = used
+        await servers.stop()
+
+
+@asynccontextmanager
+async def _running(config: PlatformConfig, folder: Path, *options: str) -> AsyncIterator[Platform]:
+    running = Platform(config, folder)
+    given = [word for option in ("ack_seconds=0.05", *options) for word in ("--option", option)]
     try:
         await running.start("api")
         await running.start("scheduler")
-        await running.start(
-            "simulator", "simulate", "waha", "--port", str(running.simulator_port), "--option", "ack_seconds=0.05"
-        )
+        await running.start("simulator", "simulate", "waha", "--port", str(running.simulator_port), *given)
         await running.until(lambda: running.http.get("/health/ready"), lambda found: found.is_success, "the API")
         await running.until(lambda: running.phone.get("/ping"), lambda found: found.is_success, "the simulator")
         address = f"e2e-{os.urandom(6).hex()}@example.com"

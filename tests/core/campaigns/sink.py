@@ -93,6 +93,8 @@ class Sink:
         self.directory: dict[str, str | None] = {}
         """What a number check answers: number to address, ``None`` without an account, and silence for the rest."""
         self.delay = 0.0
+        self.gates: list[asyncio.Event] = []
+        """What the answers wait for, in the order of the messages; those after the last wait for nothing."""
         self.typing_delay = 0.0
         self.most_at_once = 0
         self._at_once = 0
@@ -135,7 +137,11 @@ class Sink:
         self.most_at_once = max(self.most_at_once, self._at_once)
         self.posts.append(msgspec.structs.replace(post, at=time.monotonic()))
         self.changed.set()
+        gate = self.gates.pop(0) if self.gates else None
         await asyncio.sleep(self.delay)
+        if gate is not None:
+            # A test that fails before it opens the gate must not keep the server from ending.
+            await asyncio.wait([asyncio.ensure_future(gate.wait())], timeout=2 * SEND_SECONDS)
         self._at_once -= 1
         ordered = self.answers[post.address] or self.answers["*"]
         if ordered:

@@ -15,7 +15,7 @@ from core.campaigns.outcomes import (
     settle,
 )
 from core.campaigns.tables import RecipientState
-from core.campaigns.transitions import FROM_IN_DOUBT, FROM_LEASED
+from core.campaigns.transitions import FROM_LEASED, FROM_NOT_TAKEN
 from core.plugin import Accepted, Outcome, Rejected, Retryable, SenderStopped, Unknown
 
 NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
@@ -61,8 +61,8 @@ class TestAccepted:
         assert settled.transition.look_at is None
         assert settled.transition.sent_at == NOW
 
-    def test_comes_late_for_a_row_in_doubt(self) -> None:
-        assert _settle(Accepted(())).transition.allowed == FROM_IN_DOUBT
+    def test_comes_late_for_a_row_in_doubt_or_one_that_waits_to_go_again(self) -> None:
+        assert _settle(Accepted(())).transition.allowed == FROM_NOT_TAKEN
 
 
 class TestUnknown:
