@@ -4,10 +4,12 @@ Runs as a job in batches of contacts; each batch commits its rows, its counters 
 sending may begin with the first. Whoever is left out gets a row too, skipped with the reason.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import msgspec
 
 from core import database
@@ -15,6 +17,7 @@ from core.campaigns import lanes
 from core.campaigns.pacing import period_key
 from core.campaigns.rendering import compile_template
 from core.campaigns.schemas import CampaignSettings
+from core.campaigns.tables import CampaignStatus
 from core.clock import DatabaseClock
 from core.contacts.audience import audience_query
 from core.contacts.zones import PREFIX_DIGITS, zone_of
@@ -22,6 +25,8 @@ from core.errors import InvalidInputError, NotFoundError
 from core.jobs.services import JobContext, job_handler
 
 BATCH_CONTACTS = 20_000
+EVERYBODY = 2**31 - 1
+STARTED = (CampaignStatus.RUNNING, CampaignStatus.PAUSED)
 FOUND_FOR = timedelta(days=30)
 ABSENT_FOR = timedelta(days=1)
 """How long the answer of a number check counts; people join, so an absent number is asked about sooner."""
@@ -35,7 +40,7 @@ SELECT DISTINCT left(c.number, $4) AS prefix, length(c.number) AS digits FROM (
 WHERE c.number <> ''
 """
 
-INSERT = """
+JUDGED = """
 WITH c AS MATERIALIZED (
     SELECT id, number, name, variables, status, blocked_at, type FROM contacts
     WHERE user_id = $2 AND id IN ({audience}) AND id > $3 ORDER BY id LIMIT $4
@@ -71,23 +76,31 @@ WITH c AS MATERIALIZED (
         * (count(*) FILTER (WHERE skip IS NULL) OVER (ORDER BY id)) AS room_after
     FROM single j
 ), final AS (
-    SELECT *, coalesce(skip, CASE WHEN room_after < 0 THEN 'over_plan' END) AS reason FROM counted
-), inserted AS (
+    SELECT *, coalesce(skip, CASE WHEN room_after < 0 THEN 'over_plan' END) AS reason,
+        CASE WHEN $11::text IS NOT NULL THEN
+            coalesce($12::jsonb ->> (length(number) || ':' || left(number, $13::int)), $11::text) END AS zone,
+        CASE WHEN skip IS NULL AND room_after >= 0 AND cardinality($10::bigint[]) > 0 THEN (
+            SELECT v.number_id FROM conversations v WHERE v.contact_id = counted.id
+                AND v.number_id = ANY($10::bigint[])
+            ORDER BY v.last_inbound_at DESC LIMIT 1) END AS sticky_id
+    FROM counted
+)
+"""
+"""Judges every contact of an audience: the plan of a draft asks it too, so that both leave out the same people."""
+
+INSERT = f"""{JUDGED}, inserted AS (
     INSERT INTO message_by_contacts (user_id, campaign_id, message_id, contact_id, position, number_id, state, reason,
         address, provider_address, variables, zone, attempt, failures, requeues, due_at, created_at, updated_at)
-    SELECT $2, $10, m.id, f.id, m.position,
-        CASE WHEN f.reason IS NULL AND cardinality($14::bigint[]) > 0 THEN (
-            SELECT v.number_id FROM conversations v WHERE v.contact_id = f.id AND v.number_id = ANY($14::bigint[])
-            ORDER BY v.last_inbound_at DESC LIMIT 1) END,
+    SELECT $2, $14, m.id, f.id, m.position,
+        f.sticky_id,
         CASE WHEN f.reason IS NULL THEN 'pending' ELSE 'skipped' END,
         coalesce(f.reason, ''), coalesce(f.number, f.known_address, ''),
         CASE WHEN f.reason IS NULL THEN nullif(f.known_address, '') END,
-        CASE WHEN f.reason IS NULL AND cardinality($11::text[]) > 0 THEN (
-            SELECT jsonb_object_agg(n, coalesce(CASE WHEN n = ANY($12::text[]) THEN f.name
-                WHEN n = ANY($13::text[]) THEN f.number ELSE f.variables ->> n END, ''))
-            FROM unnest($11::text[]) n) END,
-        CASE WHEN $15::text IS NOT NULL THEN
-            coalesce($16::jsonb ->> (length(f.number) || ':' || left(f.number, $17::int)), $15::text) END,
+        CASE WHEN f.reason IS NULL AND cardinality($15::text[]) > 0 THEN (
+            SELECT jsonb_object_agg(n, coalesce(CASE WHEN n = ANY($16::text[]) THEN f.name
+                WHEN n = ANY($17::text[]) THEN f.number ELSE f.variables ->> n END, ''))
+            FROM unnest($15::text[]) n) END,
+        f.zone,
         0, 0, 0, CASE WHEN m.position = 1 AND f.reason IS NULL THEN $1::timestamptz END, $1, $1
     FROM final f CROSS JOIN unnest($8::bigint[]) WITH ORDINALITY AS m(id, position)
     ORDER BY m.position, f.id
@@ -182,7 +195,9 @@ async def _fail(campaign_id: int, now: datetime) -> None:
     )
 
 
-async def _read(campaign_id: int, now: datetime) -> _Plan | None:
+async def _read(
+    campaign_id: int, now: datetime, statuses: Sequence[int] = STARTED, first_parameter: int = 18
+) -> _Plan | None:
     row = await database.fetch_row(
         "SELECT k.user_id, k.public_id, k.settings, u.timezone,"
         " (SELECT array_agg(c.number_id) FROM campaign_numbers c WHERE c.campaign_id = k.id) AS number_ids,"
@@ -194,8 +209,9 @@ async def _read(campaign_id: int, now: datetime) -> _Plan | None:
         "  AND m.deleted_at IS NULL) AS message_ids,"
         " (SELECT array_agg(content) FROM messages m WHERE m.campaign_id = k.id AND m.deleted_at IS NULL) AS contents"
         " FROM campaigns k JOIN users u ON u.id = k.user_id LEFT JOIN plans p ON p.id = u.plan_id"
-        " WHERE k.id = $1 AND k.frozen_at IS NULL AND k.status IN (2, 3)",
+        " WHERE k.id = $1 AND k.frozen_at IS NULL AND k.status = ANY($2::smallint[])",
         campaign_id,
+        list(statuses),
     )
     if row is None:
         return None
@@ -212,7 +228,7 @@ async def _read(campaign_id: int, now: datetime) -> _Plan | None:
         "public_id": row["public_id"],
         "labels": msgspec.to_builtins(settings.labels) if settings.labels is not None else None,
     }
-    audience, args = await audience_query(**wanted, first_parameter=18)
+    audience, args = await audience_query(**wanted, first_parameter=first_parameter)
     by_zone = settings.pacing is not None and settings.pacing.window_zone == "recipient"
     number_ids = row["number_ids"] or []
     return _Plan(
@@ -234,23 +250,11 @@ async def _batch(campaign_id: int, plan: _Plan, state: Checkpoint, now: datetime
     areas = await _areas(campaign_id, plan, state) if plan.areas else {}
     row = await database.fetch_row(
         INSERT.format(audience=plan.audience),
-        now,
-        plan.user_id,
-        state.last_id,
-        BATCH_CONTACTS,
-        plan.provider,
-        FOUND_FOR,
-        ABSENT_FOR,
-        plan.message_ids,
-        plan.room - state.included * len(plan.message_ids),
+        *_judged_args(plan, state, BATCH_CONTACTS, areas, now),
         campaign_id,
         plan.names,
         list(NAME_VARIABLES),
         list(NUMBER_VARIABLES),
-        plan.sticky,
-        plan.timezone if plan.areas else None,
-        database.encode_json(areas),
-        PREFIX_DIGITS,
         *plan.audience_args,
     )
     if row is None or row["last_id"] is None:
@@ -270,20 +274,30 @@ async def _batch(campaign_id: int, plan: _Plan, state: Checkpoint, now: datetime
     return contacts
 
 
-async def _areas(campaign_id: int, plan: _Plan, state: Checkpoint) -> dict[str, str]:
-    """Find the zones of the next contacts' numbers, by ``digits:prefix``, and keep them with the campaign."""
-    rows = await database.fetch(
-        AREAS.format(audience=plan.areas),
+def _judged_args(
+    plan: _Plan, state: Checkpoint, limit: int, areas: dict[str, str], now: datetime
+) -> tuple[object, ...]:
+    """Return the arguments of ``JUDGED``, the audience's own left out."""
+    return (
+        now,
         plan.user_id,
         state.last_id,
-        BATCH_CONTACTS,
+        limit,
+        plan.provider,
+        FOUND_FOR,
+        ABSENT_FOR,
+        plan.message_ids,
+        plan.room - state.included * len(plan.message_ids),
+        plan.sticky,
+        plan.timezone if plan.areas else None,
+        database.encode_json(areas),
         PREFIX_DIGITS,
-        *plan.audience_args,
     )
-    areas = {
-        f"{row['digits']}:{row['prefix']}": zone_of(row["prefix"].ljust(row["digits"], "0")) or plan.timezone
-        for row in rows
-    }
+
+
+async def _areas(campaign_id: int, plan: _Plan, state: Checkpoint) -> dict[str, str]:
+    """Find the zones of the next contacts' numbers, by ``digits:prefix``, and keep them with the campaign."""
+    areas = await _zones(plan, state.last_id, BATCH_CONTACTS)
     zones = sorted({*state.zones, plan.timezone, *areas.values()})
     if zones != state.zones:
         state.zones = zones
@@ -291,3 +305,32 @@ async def _areas(campaign_id: int, plan: _Plan, state: Checkpoint) -> dict[str, 
             "UPDATE campaigns SET zones = $2 WHERE id = $1", campaign_id, database.encode_json(zones)
         )
     return areas
+
+
+async def _zones(plan: _Plan, last_id: int, limit: int) -> dict[str, str]:
+    rows = await database.fetch(
+        AREAS.format(audience=plan.areas), plan.user_id, last_id, limit, PREFIX_DIGITS, *plan.audience_args
+    )
+    return {
+        f"{row['digits']}:{row['prefix']}": zone_of(row["prefix"].ljust(row["digits"], "0")) or plan.timezone
+        for row in rows
+    }
+
+
+async def judge(campaign_id: int, now: datetime, tail: str) -> list[asyncpg.Record]:
+    """Judge the audience of a campaign not begun yet as a freeze at ``now`` would, writing nothing.
+
+    ``tail`` is the query over ``final``, which has a row for each contact: ``reason``, ``zone``, ``sticky_id``.
+
+    Raises:
+        InvalidInputError: It names neither audience nor labels.
+        NotFoundError: Its audience is gone.
+    """
+    plan = await _read(campaign_id, now, (CampaignStatus.DRAFT,), first_parameter=14)
+    if plan is None:
+        return []
+    areas = await _zones(plan, 0, EVERYBODY) if plan.areas else {}
+    query = JUDGED.format(audience=plan.audience) + tail
+    return list(
+        await database.fetch(query, *_judged_args(plan, Checkpoint(), EVERYBODY, areas, now), *plan.audience_args)
+    )

@@ -11,9 +11,10 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
-from core.campaigns import explain, queries, resolving
+from core.campaigns import explain, flight_plan, queries, resolving
 from core.campaigns.schemas import (
     Explanation,
+    FlightPlan,
     RecipientRead,
     Report,
     Resolve,
@@ -128,6 +129,17 @@ class CampaignResultController(Controller):
     async def explain_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[Explanation]:
         """Say why nothing is being sent right now, and when the next message is due."""
         return Resource(await explain.explain(current_user(request).id, campaign_id, language_of(request.scope)))
+
+    @get(
+        "/plan",
+        operation_id="PlanCampaign",
+        summary="Show the flight plan",
+        responses=problem_responses(401, 403, 404, 409, 422),
+    )
+    async def plan_campaign(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[FlightPlan]:
+        """Say who is left out and why, and what each number will send on which day, or what remains of it."""
+        user_id = current_user(request).id
+        return Resource(await flight_plan.plan_campaign(user_id, campaign_id, language_of(request.scope)))
 
 
 def _parse_state(given: str | None) -> RecipientState | None:

@@ -1,5 +1,6 @@
 """What the campaign routes take and give."""
 
+import datetime as dt
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -226,6 +227,51 @@ class Blocker(msgspec.Struct, kw_only=True):
     text: str
     number_id: int | None = None
     until: datetime | None = None
+
+
+class PlanReason(msgspec.Struct, kw_only=True):
+    """A rule that makes a number wait, or that keeps it from sending."""
+
+    code: str
+    text: str
+    seconds: int
+    """How long it was waited for, in all."""
+
+
+class PlannedDay(msgspec.Struct, kw_only=True):
+    """What one number sends on one calendar day of the tenant's zone."""
+
+    date: dt.date
+    messages: int
+    begins_at: datetime
+    ends_at: datetime
+
+
+class PlannedNumber(msgspec.Struct, kw_only=True):
+    """One number's share of a campaign; the reasons stand in the order of what they cost."""
+
+    number_id: int
+    messages: int
+    ends_at: datetime | None
+    days: list[PlannedDay]
+    reasons: list[PlanReason]
+
+
+class FlightPlan(msgspec.Struct, kw_only=True):
+    """What a campaign will send, or has left to send."""
+
+    campaign_id: int
+    contacts: int
+    included: int
+    excluded: Annotated[dict[str, int], msgspec.Meta(examples=[{"opted_out": 3, "no_whatsapp": 12}])]
+    """Reason to contacts that get nothing."""
+    messages: int
+    unplanned: int
+    """Messages whose time cannot be told: nobody may send them, or they come later than in 366 days."""
+    begins_at: datetime | None
+    ends_at: datetime | None
+    """Null when nothing is sent, or some of it is unplanned."""
+    numbers: list[PlannedNumber]
 
 
 ResolveAction = Literal["retry", "assume_sent"]

@@ -172,16 +172,22 @@ SELECT l.number_id, l.user_id, l.slot, l.wakes, l.burst, l.failures, l.pause_unt
        u.status = 'active' AND u.deleted_at IS NULL AS tenant_active,
        CASE WHEN u.profile = 'administrator' OR p.unlimited THEN NULL WHEN p.id IS NULL THEN 0
             ELSE p.monthly_messages END AS monthly_messages
-FROM lanes l
+FROM {lanes} l
 JOIN numbers n ON n.id = l.number_id
 JOIN users u ON u.id = l.user_id
 LEFT JOIN plans p ON p.id = u.plan_id
-LEFT JOIN (campaign_numbers c JOIN campaigns k ON k.id = c.campaign_id AND k.status = 2 AND k.deleted_at IS NULL
-           AND k.started_at IS NOT NULL)
+LEFT JOIN (campaign_numbers c JOIN campaigns k ON k.id = c.campaign_id AND k.deleted_at IS NULL AND {campaigns})
     ON c.number_id = l.number_id
 WHERE {which}
 ORDER BY l.number_id, k.id
 """
+
+RUNNING = "k.status = 2 AND k.started_at IS NOT NULL"
+PLANNED = """(SELECT c.number_id, n.user_id, coalesce(l.slot, 0) AS slot, coalesce(l.wakes, 0) AS wakes,
+    coalesce(l.burst, 0) AS burst, coalesce(l.failures, 0) AS failures, l.pause_until, l.open_until
+    FROM campaign_numbers c JOIN numbers n ON n.id = c.number_id LEFT JOIN lanes l ON l.number_id = n.id
+    WHERE c.campaign_id = $1)"""
+"""The lanes of one campaign, whether they are there already or not."""
 
 ROOMS = """
 SELECT c.campaign_id, n.id AS number_id, n.first_connected_at, n.settings AS number_settings
@@ -201,7 +207,9 @@ class LaneSettings(msgspec.Struct, frozen=True):
 async def load(holder: str, number_ids: Sequence[int], now: datetime) -> list[HeldLane]:
     """Read lanes this process holds, with their numbers, running campaigns and counters."""
     rows = await database.fetch(
-        LOAD.format(which="l.number_id = ANY($1::bigint[]) AND l.holder = $2"), number_ids, holder
+        LOAD.format(lanes="lanes", campaigns=RUNNING, which="l.number_id = ANY($1::bigint[]) AND l.holder = $2"),
+        number_ids,
+        holder,
     )
     return await _gather(rows, now)
 
@@ -209,7 +217,14 @@ async def load(holder: str, number_ids: Sequence[int], now: datetime) -> list[He
 async def peek(campaign_id: int, now: datetime) -> list[HeldLane]:
     """Read the lanes of a campaign without holding them, to explain what they do."""
     which = "l.number_id IN (SELECT number_id FROM campaign_numbers WHERE campaign_id = $1)"
-    return await _gather(await database.fetch(LOAD.format(which=which), campaign_id), now)
+    query = LOAD.format(lanes="lanes", campaigns=RUNNING, which=which)
+    return await _gather(await database.fetch(query, campaign_id), now)
+
+
+async def peek_planned(campaign_id: int, now: datetime) -> list[HeldLane]:
+    """Read the lanes that a campaign has or will have, with that campaign alone, whatever its status."""
+    query = LOAD.format(lanes=PLANNED, campaigns="k.id = $1", which="k.id = $1")
+    return await _gather(await database.fetch(query, campaign_id), now)
 
 
 async def _gather(rows: Sequence[asyncpg.Record], now: datetime) -> list[HeldLane]:

@@ -52,6 +52,7 @@ ROUTES = (
     ("GET", "/report"),
     ("GET", "/report.csv"),
     ("GET", "/explain"),
+    ("GET", "/plan"),
 )
 
 
