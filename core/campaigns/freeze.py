@@ -12,6 +12,7 @@ import msgspec
 
 from core import database
 from core.campaigns import lanes
+from core.campaigns.frozen import NAME_VARIABLES, NUMBER_VARIABLES, variables_of
 from core.campaigns.pacing import period_key
 from core.campaigns.rendering import compile_template
 from core.campaigns.schemas import CampaignSettings
@@ -25,9 +26,6 @@ BATCH_CONTACTS = 20_000
 FOUND_FOR = timedelta(days=30)
 ABSENT_FOR = timedelta(days=1)
 """How long the answer of a number check counts; people join, so an absent number is asked about sooner."""
-
-NAME_VARIABLES = ("nome", "name", "nombre")
-NUMBER_VARIABLES = ("numero", "number", "telefone", "phone")
 
 AREAS = """
 SELECT DISTINCT left(c.number, $4) AS prefix, length(c.number) AS digits FROM (
@@ -82,10 +80,7 @@ WITH c AS MATERIALIZED (
         CASE WHEN f.reason IS NULL THEN 'pending' ELSE 'skipped' END,
         coalesce(f.reason, ''), coalesce(f.number, f.known_address, ''),
         CASE WHEN f.reason IS NULL THEN nullif(f.known_address, '') END,
-        CASE WHEN f.reason IS NULL AND cardinality($11::text[]) > 0 THEN (
-            SELECT jsonb_object_agg(n, coalesce(CASE WHEN n = ANY($12::text[]) THEN f.name
-                WHEN n = ANY($13::text[]) THEN f.number ELSE f.variables ->> n END, ''))
-            FROM unnest($11::text[]) n) END,
+        CASE WHEN f.reason IS NULL AND cardinality($11::text[]) > 0 THEN {variables} END,
         CASE WHEN $15::text IS NOT NULL THEN
             coalesce($16::jsonb ->> (length(f.number) || ':' || left(f.number, $17::int)), $15::text) END,
         0, 0, 0, CASE WHEN m.position = 1 AND f.reason IS NULL THEN $1::timestamptz END, $1, $1
@@ -233,7 +228,7 @@ async def _batch(campaign_id: int, plan: _Plan, state: Checkpoint, now: datetime
     """Write the rows of the next contacts and return how many contacts there were."""
     areas = await _areas(campaign_id, plan, state) if plan.areas else {}
     row = await database.fetch_row(
-        INSERT.format(audience=plan.audience),
+        INSERT.format(audience=plan.audience, variables=variables_of("$11", "$12", "$13")),
         now,
         plan.user_id,
         state.last_id,
