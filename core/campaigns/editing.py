@@ -18,7 +18,7 @@ from core.campaigns.drafts import (
 )
 from core.campaigns.failover import release
 from core.campaigns.schemas import CampaignCreate, CampaignSettings, CampaignUpdate
-from core.campaigns.services import STARTABLE, current_time, expect, lock, wake
+from core.campaigns.services import STARTABLE, begin, current_time, expect, lock, wake
 from core.campaigns.tables import CampaignStatus, CampaignType
 from core.errors import ConflictError
 from core.plans.services import ensure_within
@@ -84,7 +84,10 @@ async def update_campaign(user_id: int, campaign_id: int, changes: CampaignUpdat
             scheduled = row["status_reason"] == "scheduled" and draft.schedule_date is not None
             await check_draft(user_id, draft, complete=scheduled)
         await _write(row, draft, changes)
-        if row["status"] == CampaignStatus.RUNNING:
+        if row["status"] == CampaignStatus.RUNNING and row["started_at"] is None:
+            # It waits for a connection, which another number may have.
+            await begin(campaign_id, user_id, await current_time())
+        elif row["status"] == CampaignStatus.RUNNING:
             await wake(campaign_id, await current_time())
 
 

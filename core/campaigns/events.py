@@ -10,6 +10,7 @@ from core.campaigns import lanes
 from core.campaigns.outcomes import ACKNOWLEDGEMENT_TIMER, storable
 from core.campaigns.tables import RecipientState
 from core.campaigns.transitions import FROM_ANY_ATTEMPT, FROM_NOT_TAKEN, FROM_UNSETTLED, Transition, apply
+from core.campaigns.waiting import begin_connected
 from core.clock import DatabaseClock
 from core.numbers.changes import connection_listener
 from core.plugin import MessageInEvent, MessageStatus, MessageStatusEvent
@@ -170,8 +171,9 @@ async def apply_replies(batch: Sequence[StoredEvent]) -> set[int]:
 
 @connection_listener
 async def wake_lanes(number_ids: Collection[int]) -> None:
-    """Look at the lanes of numbers that gained or lost their connection."""
+    """Look at the lanes of numbers that gained or lost their connection, and begin what waited for one."""
     clock = DatabaseClock()
     await clock.sync()
+    await begin_connected(clock.now())
     await lanes.wake_numbers([(number_id, clock.now()) for number_id in number_ids])
     enqueue("campaigns.dispatch", queue=DISPATCH)

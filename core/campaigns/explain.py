@@ -129,6 +129,12 @@ def _starts_at(row: asyncpg.Record) -> datetime | None:
 
 async def _explain_running(row: asyncpg.Record, now: datetime, found: _Found) -> None:
     """Ask for each number of the campaign; one that may send is enough."""
+    if row["status_reason"] == "waiting_for_connection":
+        for number in await database.fetch(
+            "SELECT number_id FROM campaign_numbers WHERE campaign_id = $1 ORDER BY id", row["id"]
+        ):
+            found.add("waiting_for_connection", number_id=number["number_id"])
+        return
     standing = await database.fetch_row(STANDING, row["id"])
     if row["frozen_at"] is None:
         found.add("freezing")

@@ -14,6 +14,7 @@ import msgspec
 
 from core import database
 from core.campaigns import lanes
+from core.campaigns.frozen import NAME_VARIABLES, NUMBER_VARIABLES, variables_of
 from core.campaigns.pacing import period_key
 from core.campaigns.rendering import compile_template
 from core.campaigns.schemas import CampaignSettings
@@ -30,9 +31,6 @@ STARTED = (CampaignStatus.RUNNING, CampaignStatus.PAUSED)
 FOUND_FOR = timedelta(days=30)
 ABSENT_FOR = timedelta(days=1)
 """How long the answer of a number check counts; people join, so an absent number is asked about sooner."""
-
-NAME_VARIABLES = ("nome", "name", "nombre")
-NUMBER_VARIABLES = ("numero", "number", "telefone", "phone")
 
 AREAS = """
 SELECT DISTINCT left(c.number, $4) AS prefix, length(c.number) AS digits FROM (
@@ -96,10 +94,7 @@ INSERT = f"""{JUDGED}, inserted AS (
         CASE WHEN f.reason IS NULL THEN 'pending' ELSE 'skipped' END,
         coalesce(f.reason, ''), coalesce(f.number, f.known_address, ''),
         CASE WHEN f.reason IS NULL THEN nullif(f.known_address, '') END,
-        CASE WHEN f.reason IS NULL AND cardinality($15::text[]) > 0 THEN (
-            SELECT jsonb_object_agg(n, coalesce(CASE WHEN n = ANY($16::text[]) THEN f.name
-                WHEN n = ANY($17::text[]) THEN f.number ELSE f.variables ->> n END, ''))
-            FROM unnest($15::text[]) n) END,
+        CASE WHEN f.reason IS NULL AND cardinality($15::text[]) > 0 THEN {variables_of("$15", "$16", "$17")} END,
         f.zone,
         0, 0, 0, CASE WHEN m.position = 1 AND f.reason IS NULL THEN $1::timestamptz END, $1, $1
     FROM final f CROSS JOIN unnest($8::bigint[]) WITH ORDINALITY AS m(id, position)

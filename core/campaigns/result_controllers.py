@@ -12,9 +12,11 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
 from core.campaigns import explain, flight_plan, queries, resolving
+from core.campaigns.preview import preview
 from core.campaigns.schemas import (
     Explanation,
     FlightPlan,
+    Preview,
     RecipientRead,
     Report,
     Resolve,
@@ -29,6 +31,7 @@ from core.texts import text
 CampaignId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The campaign's id.")]
 RecipientId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The recipient row's id.")]
 MessageIdQuery = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="Only rows of this message.")]
+ContactIdQuery = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="For this contact.")]
 RecipientStateQuery = Annotated[
     str | None,
     QueryParameter(
@@ -96,6 +99,18 @@ class CampaignResultController(Controller):
         user_id = current_user(request).id
         language = language_of(request.scope)
         return Resource(await explain.explain_recipient(user_id, campaign_id, recipient_id, language))
+
+    @get(
+        "/preview",
+        operation_id="PreviewCampaign",
+        summary="Preview the messages",
+        responses=problem_responses(401, 403, 404, 422),
+    )
+    async def preview_campaign(
+        self, request: HttpRequest, campaign_id: CampaignId, contact_id: ContactIdQuery = None
+    ) -> Resource[list[Preview]]:
+        """Show what a contact gets, word for word; without `contact_id`, what a few contacts of the audience get."""
+        return Resource(await preview(current_user(request).id, campaign_id, contact_id))
 
     @get("/report", operation_id="ShowReport", summary="Show the report", responses=problem_responses(401, 403, 404))
     async def get_report(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[Report]:

@@ -212,6 +212,24 @@ class Report(msgspec.Struct, kw_only=True):
     """State to reason to rows, for failed, unknown and skipped rows."""
 
 
+class PreviewedMessage(msgspec.Struct, kw_only=True):
+    """A message as one contact gets it; ``text`` is the caption where there is a file."""
+
+    message_id: int
+    position: int
+    type_message: MessageType
+    text: Annotated[str, msgspec.Meta(examples=["Olá Maria, tudo bem?"])]
+
+
+class Preview(msgspec.Struct, kw_only=True):
+    """Everything that a campaign sends to one contact."""
+
+    contact_id: int
+    contact_name: str
+    number: str
+    messages: list[PreviewedMessage]
+
+
 class Explanation(msgspec.Struct, kw_only=True):
     """Why a campaign is or is not sending at this moment."""
 

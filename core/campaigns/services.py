@@ -44,7 +44,13 @@ async def start_campaign(user_id: int, campaign_id: int) -> None:
 
 
 async def begin(campaign_id: int, user_id: int, now: datetime) -> None:
-    """Set a locked campaign running and have its audience frozen; inside the caller's unit of work."""
+    """Set a locked campaign running and have its audience frozen; inside the caller's unit of work.
+
+    While none of its numbers is connected it waits for one, with ``started_at`` unset and nothing frozen.
+    """
+    if not await _is_connected(campaign_id):
+        await set_status(campaign_id, CampaignStatus.RUNNING, "waiting_for_connection", now)
+        return
     await database.execute(
         "UPDATE campaigns SET status = 2, status_reason = 'freezing', started_at = $2, version = version + 1,"
         " updated_at = $2 WHERE id = $1",
@@ -52,6 +58,15 @@ async def begin(campaign_id: int, user_id: int, now: datetime) -> None:
         now,
     )
     await create_job("campaigns.freeze", user_id=user_id, subject_id=campaign_id, cancelable=False)
+
+
+async def _is_connected(campaign_id: int) -> bool:
+    found = await database.fetch_value(
+        "SELECT EXISTS (SELECT FROM campaign_numbers c JOIN numbers n ON n.id = c.number_id"
+        " WHERE c.campaign_id = $1 AND n.status AND n.deleted_at IS NULL AND n.status_connection)",
+        campaign_id,
+    )
+    return found is True
 
 
 async def pause_campaign(user_id: int, campaign_id: int) -> None:
@@ -72,6 +87,9 @@ async def resume_campaign(user_id: int, campaign_id: int) -> None:
             return
         expect(row, CampaignStatus.PAUSED, verb="resumed")
         now = await current_time()
+        if row["started_at"] is None:
+            await begin(campaign_id, user_id, now)
+            return
         await set_status(campaign_id, CampaignStatus.RUNNING, "sending" if row["frozen_at"] else "freezing", now)
         await wake(campaign_id, now)
 

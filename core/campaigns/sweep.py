@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from core import database, queue
-from core.campaigns import completion, failover, reconcile, skipping
+from core.campaigns import completion, failover, reconcile, skipping, waiting
 from core.campaigns.schemas import FAILOVER_MINUTES
 
 HEAL = """
@@ -29,6 +29,7 @@ async def sweep(now: datetime) -> None:
     await skipping.skip_strays(now)
     await completion.complete_finished(now)
     await failover.fail_over(now, FAILOVER_MINUTES)
+    await waiting.begin_connected(now)
     await database.execute(HEAL, now)
     due = await database.fetch_value(
         "SELECT count(*) FROM (SELECT FROM lanes WHERE due_at <= $1 AND (holder IS NULL OR lease_until < $1)"
@@ -37,9 +38,9 @@ async def sweep(now: datetime) -> None:
     )
     if due:
         await queue.send("campaigns.dispatch", queue=queue.DISPATCH)
-    waiting = await database.fetch_value(
+    doubtful = await database.fetch_value(
         "SELECT EXISTS (SELECT FROM message_by_contacts WHERE state IN ('unknown', 'accepted') AND lease_until < $1)",
         now,
     )
-    if waiting:
+    if doubtful:
         await queue.send("campaigns.reconcile", queue=queue.EVENTS)

@@ -49,6 +49,7 @@ ROUTES = (
     ("GET", "/recipients"),
     ("POST", "/recipients/1/resolve"),
     ("GET", "/recipients/1/explain"),
+    ("GET", "/preview"),
     ("GET", "/report"),
     ("GET", "/report.csv"),
     ("GET", "/explain"),
