@@ -36,6 +36,10 @@ WHERE campaign_id = $1 AND position = 1 AND state = 'skipped' GROUP BY reason
 """
 
 
+_at_once = asyncio.Semaphore(2)
+"""A plan of a million messages takes half a minute of a core: a few of them must not take all of the process."""
+
+
 class _Audience(msgspec.Struct):
     """Whom a plan is about."""
 
@@ -63,7 +67,8 @@ async def plan_campaign(user_id: int, campaign_id: int, language: str = ENGLISH)
     clock = DatabaseClock()
     await clock.sync()
     now = clock.now()
-    if row["status"] == CampaignStatus.DRAFT:
+    # Also one that was started and waits for its number's connection has nothing frozen yet.
+    if row["status"] == CampaignStatus.DRAFT or row["started_at"] is None:
         begin, audience = await _before_start(user_id, row, now)
     elif row["frozen_at"] is None:
         raise ConflictError(
@@ -108,7 +113,8 @@ async def _after_start(campaign_id: int, now: datetime) -> _Audience:
 
 
 async def _simulate(campaign_id: int, begin: datetime, audience: _Audience, language: str) -> FlightPlan:
-    held = await turns.peek_planned(campaign_id, begin)
+    # A lane whose campaign cannot be read has none; the log says why.
+    held = [lane for lane in await turns.peek_planned(campaign_id, begin) if lane.campaigns]
     routes = await senders.senders([lane.number_id for lane in held])
     typing = frozenset(
         lane.number_id
@@ -119,8 +125,10 @@ async def _simulate(campaign_id: int, begin: datetime, audience: _Audience, lang
     )
     awaited = {lane.number_id: _as_if_connected(lane, audience.zones) for lane in held}
     # In a thread, so that a long campaign keeps no other request waiting; nothing else holds these lanes.
-    simulation = Simulation(held, await _steps(campaign_id), typing, random.Random(campaign_id))  # noqa: S311 - pacing
-    outcome = await asyncio.to_thread(simulation.run, begin, audience.rows)
+    steps = await _steps(campaign_id) if held else []
+    simulation = Simulation(held, steps, typing, random.Random(campaign_id))  # noqa: S311 - pacing
+    async with _at_once:
+        outcome = await asyncio.to_thread(simulation.run, begin, audience.rows)
     missing = {
         number_id: [
             code for code, applies in (("number_disconnected", away), ("no_route", number_id not in routes)) if applies

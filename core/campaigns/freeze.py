@@ -321,7 +321,7 @@ async def judge(campaign_id: int, now: datetime, tail: str) -> list[asyncpg.Reco
         InvalidInputError: It names neither audience nor labels.
         NotFoundError: Its audience is gone.
     """
-    plan = await _read(campaign_id, now, (CampaignStatus.DRAFT,), first_parameter=14)
+    plan = await _read(campaign_id, now, (CampaignStatus.DRAFT, *STARTED), first_parameter=14)
     if plan is None:
         return []
     areas = await _zones(plan, 0, EVERYBODY) if plan.areas else {}

@@ -8,7 +8,7 @@ import heapq
 import random
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import msgspec
 
@@ -210,7 +210,7 @@ class Simulation:
 
     def _weigh(self, now: datetime, lane: HeldLane, turn: CampaignTurn) -> None:
         """Share the work by the room of the numbers' day, which grows with their warm-up."""
-        today = now.astimezone(UTC).date()
+        today = now.astimezone(turn.state.zone).date()
         if self._weighed.get(lane.number_id) == today:
             return
         self._weighed[lane.number_id] = today

@@ -93,6 +93,18 @@ class TestDays:
         assert plan.messages == 3
         assert plan.numbers[0].reasons[0].code == "number_disconnected"
 
+    async def test_of_one_that_waits_for_its_connection_is_all_of_it(self, user: Member) -> None:
+        made = await make_campaign(user, contacts=3)
+        await database.execute("UPDATE numbers SET status_connection = false WHERE id = $1", made.number_ids[0])
+        await services.start_campaign(user.id, made.id)
+        assert (await plan_campaign(user.id, made.id)).messages == 3
+
+    async def test_of_a_campaign_that_cannot_be_read_is_nothing(self, user: Member) -> None:
+        made = await running(user, contacts=2)
+        await database.execute("UPDATE messages SET content = '{{ nome | gone }}' WHERE campaign_id = $1", made.id)
+        planned = await plan_campaign(user.id, made.id)
+        assert (planned.numbers, planned.messages, planned.unplanned) == ([], 0, 2)
+
     async def test_of_a_running_one_is_what_remains(self, user: Member) -> None:
         made = await running(user, contacts=3)
         first = (await recipients(made.id))[0]["id"]
