@@ -217,6 +217,40 @@ def check() -> int:
     return 0 if asyncio.run(run()) else 1
 
 
+@app.command
+def rehearse(
+    campaign: Annotated[int, Parameter(help="The campaign's id.")],
+    /,
+    *,
+    faults: Annotated[float, Parameter(help="Percentage of sends that fail, as on a bad day.")] = 0.0,
+    json: Annotated[bool, Parameter(help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Send a copy of a campaign to a simulator on a virtual clock, and print the flight plan beside what happened."""
+    import msgspec
+    import uvloop
+    from rich.console import Console
+
+    from core.config import load_config
+    from core.embedded.session import servers_for
+    from core.rehearsal import Rehearsal, telling
+    from core.rehearsal import rehearse as run_rehearsal
+
+    if not 0 <= faults <= 100:  # noqa: PLR2004 - per cent
+        raise OperatorError(f"--faults {faults:g}: give a percentage from 0 to 100.")
+    console = Console(highlight=False, soft_wrap=True)
+    progress = Console(stderr=True, highlight=False)
+
+    async def run() -> Rehearsal:
+        async with servers_for(load_config()) as config:
+            return await run_rehearsal(config, campaign, faults=faults / 100, tell=progress.print)
+
+    rehearsal = uvloop.run(run())
+    if json:
+        print(msgspec.json.encode(rehearsal).decode())
+    else:
+        telling.tell(console, rehearsal)
+
+
 @config_app.command
 def example() -> None:
     """Print a platform.toml with every setting and its default."""

@@ -1,6 +1,13 @@
-"""Time as a value: one clock, the database's, carried between readings by the machine's steady timer."""
+"""Time as a value: one clock, the database's, carried between readings by the machine's steady timer.
 
+A rehearsal puts a virtual one in its place: everything that asks here for the time or waits here goes by that.
+"""
+
+import asyncio
 import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -10,10 +17,25 @@ LONG_TRIP_SECONDS = 1.0
 
 
 class Clock(Protocol):
-    """Tells the present moment, aware and in UTC."""
+    """Tells the present moment, aware and in UTC, and waits by it."""
+
+    async def sync(self) -> None:
+        """Make the next readings right."""
+        ...
 
     def now(self) -> datetime:
         """Return the present moment."""
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Let a short while pass in which others may act."""
+        ...
+
+    async def wait(self, event: asyncio.Event, until: datetime, *, look_every: timedelta, idle: bool) -> None:
+        """Wait for ``event``, at the longest until ``until``, and no longer than ``look_every`` of the real time.
+
+        ``idle`` says that nothing is on its way to set the event.
+        """
         ...
 
 
@@ -51,3 +73,86 @@ class DatabaseClock:
     def now(self) -> datetime:
         """Return the present moment by the database's clock."""
         return self._read_at + timedelta(seconds=_steady_seconds() - self._steady)
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep."""
+        await asyncio.sleep(seconds)
+
+    async def wait(self, event: asyncio.Event, until: datetime, *, look_every: timedelta, idle: bool) -> None:
+        """Wait for ``event``, until ``until`` or for ``look_every``."""
+        del idle  # the real time passes by itself
+        longest = min(until - self.now(), look_every)
+        try:
+            async with asyncio.timeout(max(longest.total_seconds(), 0.001)):
+                await event.wait()
+        except TimeoutError:
+            return
+
+
+class VirtualClock:
+    """Time that stands still while anything is on its way, and leaps to whatever comes next once nothing is.
+
+    ``round_work`` is done every ``ROUND`` of its time, for what a scheduler would do beside.
+    """
+
+    ROUND = timedelta(minutes=1)
+
+    def __init__(self, begin: datetime, round_work: Callable[[datetime], Awaitable[None]]) -> None:
+        self._now = begin
+        self._round_work = round_work
+        self._round_at = begin + self.ROUND
+
+    async def sync(self) -> None:
+        """Nothing to read: this clock is right."""
+
+    def now(self) -> datetime:
+        """Return the present moment."""
+        return self._now
+
+    async def pause(self, seconds: float) -> None:
+        """Let others act; this clock does not count the work of a machine."""
+        del seconds
+        await asyncio.sleep(0)
+
+    async def wait(self, event: asyncio.Event, until: datetime, *, look_every: timedelta, idle: bool) -> None:
+        """Wait for ``event`` while something is on its way to set it, else leap towards ``until``."""
+        if event.is_set():
+            return
+        if not idle:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(event.wait(), look_every.total_seconds())
+        elif until < self._round_at:
+            self._now = max(self._now, until)
+        else:
+            await self.leap(self._round_at)
+
+    async def leap(self, moment: datetime) -> None:
+        """Go on to ``moment``, unless it is over, and do the work of a round there."""
+        self._now = max(self._now, moment)
+        self._round_at = self._now + self.ROUND
+        await self._round_work(self._now)
+
+
+_virtual: ContextVar[VirtualClock | None] = ContextVar("virtual_clock", default=None)
+
+
+def new_clock() -> Clock:
+    """Return a clock that is not synced yet: the database's, or the virtual one of a rehearsal."""
+    return _virtual.get() or DatabaseClock()
+
+
+async def synced_clock() -> Clock:
+    """Return a clock that is right."""
+    clock = new_clock()
+    await clock.sync()
+    return clock
+
+
+@contextmanager
+def virtual_time(clock: VirtualClock) -> Iterator[None]:
+    """Let everything in the block, and the tasks it begins, go by ``clock``."""
+    token = _virtual.set(clock)
+    try:
+        yield
+    finally:
+        _virtual.reset(token)

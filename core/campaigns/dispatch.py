@@ -7,7 +7,7 @@ and ends when nothing is due soon.
 import asyncio
 import random
 import secrets
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import structlog
@@ -22,14 +22,14 @@ from core.campaigns.sending import KINDS, LEASE_MARGIN, send
 from core.campaigns.skipping import skip
 from core.campaigns.turns import LONGEST_REACH, CampaignTurn, HeldLane, Typing
 from core.campaigns.wants import build_want, choose, seeded
-from core.clock import DatabaseClock
+from core.clock import new_clock
 from core.numbers import senders
 from core.numbers.senders import SenderRoute
 from core.plugin import Outcome, Retryable, Unknown
 
 LANE_LEASE = timedelta(seconds=15)
-EXTEND_SECONDS = 5.0
-REFRESH_SECONDS = 1.0
+EXTEND = timedelta(seconds=5)
+REFRESH = timedelta(seconds=1)
 HOLD = timedelta(seconds=60)
 """A lane that is due later than this is given back."""
 KNOWN_AGAIN = timedelta(minutes=5)
@@ -37,6 +37,7 @@ KNOWN_AGAIN = timedelta(minutes=5)
 TRY_AGAIN = timedelta(seconds=30)
 """After a failure that is ours or the plugin's."""
 LOOK_AGAIN = timedelta(milliseconds=50)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MAX_LANES = 10_000
 RUN_SECONDS = 600.0
 """A run ends after this long and is started again, so that no queue message lives for ever."""
@@ -61,7 +62,7 @@ class Dispatcher:
         self._batch = max(1, slots // 4)
         """Free slots worth a claim while others are busy."""
         self._stopping = stopping
-        self._clock = DatabaseClock()
+        self._clock = new_clock()
         self._holder = secrets.token_hex(12)
         self._lanes: dict[int, HeldLane] = {}
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -72,12 +73,12 @@ class Dispatcher:
         self._breakers = ServerBreakers()
         self._recorder = Recorder(self._clock, shard, self._breakers, self._changed.set)
         self._acquire_limit = 1
-        self._extended = 0.0
-        self._refreshed = 0.0
+        self._extend_at = LONG_AGO
+        self._refresh_at = LONG_AGO
 
     def nudge(self) -> None:
         """Look at once: something became due."""
-        self._refreshed = 0.0
+        self._refresh_at = LONG_AGO
         self._changed.set()
 
     async def run(self) -> bool:
@@ -90,7 +91,7 @@ class Dispatcher:
             while not self._stopping.is_set() and loop.time() - begun < RUN_SECONDS:
                 self._changed.clear()
                 now = self._clock.now()
-                await self._keep_lanes(now, loop.time())
+                await self._keep_lanes(now)
                 await self._claim_due(now)
                 await self._release_idle(now)
                 if not self._lanes and not self._in_flight:
@@ -111,22 +112,18 @@ class Dispatcher:
         """Sleep until a slot or a result comes free, a lane is due, or a second has passed."""
         now = self._clock.now()
         moments = [lane.wake_at(now) for lane in self._lanes.values() if not (lane.paced and lane.in_flight)]
-        until = min((moment for moment in moments if moment is not None and moment > now), default=None)
-        seconds = REFRESH_SECONDS if until is None else min(REFRESH_SECONDS, (until - now).total_seconds())
-        try:
-            async with asyncio.timeout(max(seconds, 0.001)):
-                await self._changed.wait()
-        except TimeoutError:
-            return
+        until = min((moment for moment in moments if moment is not None and moment > now), default=now + REFRESH)
+        idle = not self._in_flight and self._recorder.idle
+        await self._clock.wait(self._changed, until, look_every=REFRESH, idle=idle)
 
-    async def _keep_lanes(self, now: datetime, ticks: float) -> None:
+    async def _keep_lanes(self, now: datetime) -> None:
         """Renew leases, notice what was lost or woken, and take more lanes while slots are free."""
-        if ticks - self._extended >= EXTEND_SECONDS and self._lanes:
-            self._extended = ticks
+        if now >= self._extend_at and self._lanes:
+            self._extend_at = now + EXTEND
             await lanes.extend(self._holder, now + LANE_LEASE)
             await self._clock.sync()
-        if ticks - self._refreshed >= REFRESH_SECONDS:
-            self._refreshed = ticks
+        if now >= self._refresh_at:
+            self._refresh_at = now + REFRESH
             await self._refresh(now)
             self._acquire_limit = max(self._acquire_limit, 1)
         free = self._slots - len(self._in_flight)

@@ -11,7 +11,7 @@ from core.campaigns.outcomes import ACKNOWLEDGEMENT_TIMER, storable
 from core.campaigns.tables import RecipientState
 from core.campaigns.transitions import FROM_ANY_ATTEMPT, FROM_NOT_TAKEN, FROM_UNSETTLED, Transition, apply
 from core.campaigns.waiting import begin_connected
-from core.clock import DatabaseClock
+from core.clock import synced_clock
 from core.numbers.changes import connection_listener
 from core.plugin import MessageInEvent, MessageStatus, MessageStatusEvent
 from core.queue import DISPATCH, enqueue
@@ -49,8 +49,7 @@ async def apply_statuses(batch: Sequence[StoredEvent]) -> set[int]:
     for stored, event in wanted:
         if stored.id in found:
             _merge(furthest, *found[stored.id], event)
-    clock = DatabaseClock()
-    await clock.sync()
+    clock = await synced_clock()
     transitions = [_transition(recipient_id, match, clock.now()) for recipient_id, match in furthest.items()]
     if transitions:
         changed = await apply(clock.now(), transitions, shard=SHARD)
@@ -163,8 +162,7 @@ async def apply_replies(batch: Sequence[StoredEvent]) -> set[int]:
     )
     if restricted:
         # To whoever wrote, a restricted number may write back.
-        clock = DatabaseClock()
-        await clock.sync()
+        clock = await synced_clock()
         await lanes.wake_numbers([(row["number_id"], clock.now()) for row in restricted])
     return {stored.id for stored, _ in wanted}
 
@@ -172,8 +170,7 @@ async def apply_replies(batch: Sequence[StoredEvent]) -> set[int]:
 @connection_listener
 async def wake_lanes(number_ids: Collection[int]) -> None:
     """Look at the lanes of numbers that gained or lost their connection, and begin what waited for one."""
-    clock = DatabaseClock()
-    await clock.sync()
+    clock = await synced_clock()
     await begin_connected(clock.now())
     await lanes.wake_numbers([(number_id, clock.now()) for number_id in number_ids])
     enqueue("campaigns.dispatch", queue=DISPATCH)

@@ -26,7 +26,7 @@ from core.campaigns.schemas import Blocker, Explanation
 from core.campaigns.tables import CampaignStatus, RecipientState
 from core.campaigns.turns import CampaignTurn, HeldLane
 from core.campaigns.wants import seeded
-from core.clock import DatabaseClock
+from core.clock import synced_clock
 from core.errors import NotFoundError
 from core.heartbeat import worker_lives
 from core.numbers import senders
@@ -85,8 +85,7 @@ async def explain(user_id: int, campaign_id: int, language: str = ENGLISH) -> Ex
     if row["status"] != CampaignStatus.RUNNING:
         found.add(row["status_reason"], until=_starts_at(row))
         return found.explanation()
-    clock = DatabaseClock()
-    await clock.sync()
+    clock = await synced_clock()
     await _explain_running(row, clock.now(), found)
     return found.explanation()
 
@@ -104,8 +103,7 @@ async def explain_recipient(user_id: int, campaign_id: int, recipient_id: int, l
     elif campaign["status"] != CampaignStatus.RUNNING:
         found.add(campaign["status_reason"], until=_starts_at(campaign))
     else:
-        clock = DatabaseClock()
-        await clock.sync()
+        clock = await synced_clock()
         await _explain_pending(row, clock.now(), found)
     return found.explanation()
 

@@ -17,7 +17,7 @@ from core.campaigns.schemas import FlightPlan, PlannedDay, PlannedNumber, PlanRe
 from core.campaigns.simulation import Outcome, Simulation, StepPlan, Waiting
 from core.campaigns.tables import CampaignStatus
 from core.campaigns.turns import HeldLane
-from core.clock import DatabaseClock
+from core.clock import synced_clock
 from core.errors import ConflictError, NotFoundError
 from core.numbers import senders
 from core.texts import ENGLISH, blocker_text
@@ -64,8 +64,7 @@ async def plan_campaign(user_id: int, campaign_id: int, language: str = ENGLISH)
     if row is None:
         raise NotFoundError("campaign", campaign_id)
     services.expect(row, *services.OPEN, verb="planned")
-    clock = DatabaseClock()
-    await clock.sync()
+    clock = await synced_clock()
     now = clock.now()
     # Also one that was started and waits for its number's connection has nothing frozen yet.
     if row["status"] == CampaignStatus.DRAFT or row["started_at"] is None:

@@ -19,7 +19,7 @@ from core.campaigns.pacing import period_key
 from core.campaigns.rendering import compile_template
 from core.campaigns.schemas import CampaignSettings
 from core.campaigns.tables import CampaignStatus
-from core.clock import DatabaseClock
+from core.clock import synced_clock
 from core.contacts.audience import audience_query
 from core.contacts.zones import PREFIX_DIGITS, zone_of
 from core.errors import InvalidInputError, NotFoundError
@@ -141,8 +141,7 @@ class _Plan(msgspec.Struct, frozen=True):
 async def freeze(context: JobContext) -> None:
     """Write every recipient row of the campaign ``context.subject_id``, then mark it frozen and wake its lanes."""
     campaign_id = context.subject_id
-    clock = DatabaseClock()
-    await clock.sync()
+    clock = await synced_clock()
     try:
         plan = await _read(campaign_id, clock.now())
     except (NotFoundError, InvalidInputError):

@@ -12,7 +12,7 @@ from core.campaigns.outcomes import ACKNOWLEDGEMENT_TIMER, ID_LENGTH, storable
 from core.campaigns.sending import build_message
 from core.campaigns.tables import MessageType, RecipientState
 from core.campaigns.transitions import Transition, apply, mask
-from core.clock import DatabaseClock
+from core.clock import Clock, synced_clock
 from core.media.delivery import described
 from core.numbers import senders
 from core.numbers.senders import SenderRoute
@@ -78,8 +78,7 @@ async def expire_leases(now: datetime, grace_seconds: float = 60.0) -> int:
 
 async def reconcile_due() -> int:
     """Look up a batch of rows that are due for it; return how many there were."""
-    clock = DatabaseClock()
-    await clock.sync()
+    clock = await synced_clock()
     doubts = await _take(clock.now())
     routes = await senders.senders(sorted({doubt.number_id for doubt in doubts}))
     at_once = asyncio.Semaphore(AT_ONCE)
@@ -92,7 +91,7 @@ async def reconcile_due() -> int:
     return len(doubts)
 
 
-async def _look_up(doubt: Doubt, route: SenderRoute | None, clock: DatabaseClock) -> None:
+async def _look_up(doubt: Doubt, route: SenderRoute | None, clock: Clock) -> None:
     finding = CannotTell("number_gone") if route is None else await _ask(doubt, route)
     transition = judge(doubt, finding, clock.now(), route.sender.capabilities if route else Capabilities())
     changed = await apply(clock.now(), [transition], shard=SHARD)

@@ -53,6 +53,7 @@ class Recorder:
         self._shard = shard
         self._on_recorded = on_recorded
         self._waiting: list[Result] = []
+        self._unwritten = 0
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ending = False
@@ -61,8 +62,14 @@ class Recorder:
         """Begin to write."""
         self._task = asyncio.create_task(self._run())
 
+    @property
+    def idle(self) -> bool:
+        """Whether every result is written."""
+        return self._unwritten == 0
+
     def add(self, result: Result) -> None:
         """Take one result."""
+        self._unwritten += 1
         self._waiting.append(result)
         self._arrived.set()
 
@@ -77,7 +84,7 @@ class Recorder:
         while self._waiting or not self._ending:
             await self._arrived.wait()
             if len(self._waiting) < FLUSH_ROWS and not self._ending:
-                await asyncio.sleep(FLUSH_SECONDS)
+                await self._clock.pause(FLUSH_SECONDS)
             self._arrived.clear()
             batch, self._waiting = self._waiting, []
             if batch:
@@ -102,6 +109,7 @@ class Recorder:
             break
         for result in batch:
             result.lane.in_flight -= 1
+        self._unwritten -= len(batch)
         self._on_recorded()
 
     async def _write(self, batch: list[Result]) -> None:

@@ -9,7 +9,7 @@ from core.audit.services import record
 from core.campaigns import lanes
 from core.campaigns.drafts import check_draft, load_draft, localize
 from core.campaigns.tables import CampaignStatus
-from core.clock import DatabaseClock
+from core.clock import synced_clock
 from core.errors import ConflictError, NotFoundError
 from core.jobs.services import create_job
 from core.plans.services import ensure_feature
@@ -152,6 +152,5 @@ async def set_status(campaign_id: int, status: CampaignStatus, reason: str, now:
 
 async def current_time() -> datetime:
     """Return the database's time."""
-    clock = DatabaseClock()
-    await clock.sync()
+    clock = await synced_clock()
     return clock.now()

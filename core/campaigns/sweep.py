@@ -25,12 +25,21 @@ async def sweep(now: datetime) -> None:
 
     What needs the database alone comes first: a Redis that is away must not hold it up.
     """
+    await repair(now)
+    await _hint(now)
+
+
+async def repair(now: datetime) -> None:
+    """Write down what became of the campaigns by ``now``, whoever should have noticed it before."""
     await reconcile.expire_leases(now)
     await skipping.skip_strays(now)
     await completion.complete_finished(now)
     await failover.fail_over(now, FAILOVER_MINUTES)
     await waiting.begin_connected(now)
     await database.execute(HEAL, now)
+
+
+async def _hint(now: datetime) -> None:
     due = await database.fetch_value(
         "SELECT count(*) FROM (SELECT FROM lanes WHERE due_at <= $1 AND (holder IS NULL OR lease_until < $1)"
         " LIMIT 100) d",

@@ -78,6 +78,7 @@ from core.plugin.payments import (
 from core.plugin.registry import PluginInfo
 from core.plugin.secret import Secret
 from core.plugin.settings import Settings
+from core.plugin.stage import Stage
 from core.plugin.transport import Client, build_client, decode, never_written, retry_after
 from core.plugin.version import API_VERSION
 from core.plugin.webhooks import (
@@ -158,6 +159,7 @@ __all__ = (
     "Settings",
     "SignIn",
     "Snapshot",
+    "Stage",
     "SubscriptionStatus",
     "Typing",
     "UnavailableError",

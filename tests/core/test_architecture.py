@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NO_DOMAINS = {"dashboard", "embedded", "plugin", "reader", "scaffold", "translations"}
+NO_DOMAINS = {"rehearsal", "dashboard", "embedded", "plugin", "reader", "scaffold", "translations"}
 SOURCES = sorted(
     path
     for folder in ("core", "plugins")

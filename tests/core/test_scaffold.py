@@ -55,6 +55,16 @@ async def test_its_simulator_answers() -> None:
     assert (refused.status_code, sent.json(), found.json()) == (401, {"id": "1", "status": "sent"}, sent.json())
 
 
+@pytest.mark.usefixtures("written")
+async def test_its_stage_deals_out_faults() -> None:
+    stage = importlib.import_module("plugins.new_chat.simulator").create_stage({"one": "1555"}, faults=1.0, seed=1)
+    key = {"Authorization": f"Bearer {stage.credentials.api_key.reveal()}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=stage.app), base_url="http://stage") as client:
+        busy = await client.post("/messages", json={"id": "1", "text": "hello"}, headers=key)
+
+    assert (busy.status_code, busy.headers["Retry-After"]) == (429, "1")
+
+
 @pytest.mark.slow
 def test_it_passes_its_checks_and_the_contract(tmp_path: Path) -> None:
     create_plugin("new_chat", tmp_path / "plugins", tmp_path / "tests" / "plugins")

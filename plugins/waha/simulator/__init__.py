@@ -6,5 +6,6 @@ a phone, and what goes wrong, is ordered under ``/simulator``; the page at ``/``
 
 from plugins.waha.simulator.app import DEFAULT_PORT, create, create_simulator
 from plugins.waha.simulator.options import Options
+from plugins.waha.simulator.stage import create_stage
 
-__all__ = ("DEFAULT_PORT", "Options", "create", "create_simulator")
+__all__ = ("DEFAULT_PORT", "Options", "create", "create_simulator", "create_stage")

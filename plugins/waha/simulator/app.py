@@ -1,10 +1,10 @@
 """The simulator as an ASGI application."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from plugins.waha.simulator.control import Control
-from plugins.waha.simulator.faults import Faults, unauthorized
+from plugins.waha.simulator.faults import Fault, Faults, unauthorized
 from plugins.waha.simulator.http import (
     ASGIApp,
     Hung,
@@ -23,7 +23,7 @@ from plugins.waha.simulator.lifecycle import Lifecycle
 from plugins.waha.simulator.lookups import Lookups
 from plugins.waha.simulator.options import Options, parse_options
 from plugins.waha.simulator.sending import Sending
-from plugins.waha.simulator.state import State
+from plugins.waha.simulator.state import Session, State
 from plugins.waha.simulator.webhooks import Webhooks
 
 DEFAULT_PORT = 3000
@@ -34,10 +34,12 @@ BODY_BYTES = 50 * 2**20
 class Simulator:
     """One simulated WAHA server; made anew with each start of its lifespan."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, sessions: Iterable[Session] = (), orders: Iterable[Fault] = ()) -> None:
         self._options = options
         self._state = State(options)
+        self._state.sessions.update((session.name, session) for session in sessions)
         faults = Faults(self._state)
+        faults.orders.extend(orders)
         self._webhooks = Webhooks(self._state, faults)
         lifecycle = Lifecycle(self._state, self._webhooks)
         sending = Sending(self._state, faults, self._webhooks)
