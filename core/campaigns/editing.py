@@ -120,7 +120,10 @@ async def _store(user_id: int, draft: CampaignCreate) -> int:
 
 
 async def _write(row: asyncpg.Record, draft: CampaignCreate, changes: CampaignUpdate) -> None:
-    keeps_schedule = row["status_reason"] == "scheduled" and draft.schedule_date is None
+    reason = row["status_reason"]
+    is_unscheduled = reason == "scheduled" and draft.schedule_date is None
+    touched = (changes.messages, changes.settings, changes.public_id)
+    may_be_mended = reason == "too_uniform" and any(change is not msgspec.UNSET for change in touched)
     await database.execute(
         "UPDATE campaigns SET name = $2, number_id = $3, public_id = $4, schedule_date = $5, settings = $6,"
         " status_reason = $7, version = version + 1, updated_at = now() WHERE id = $1",
@@ -130,7 +133,7 @@ async def _write(row: asyncpg.Record, draft: CampaignCreate, changes: CampaignUp
         draft.public_id,
         await localize(row["user_id"], draft),
         database.encode_json(await _with_pacing(row["user_id"], draft)),
-        "draft" if keeps_schedule else row["status_reason"],
+        "draft" if is_unscheduled or may_be_mended else reason,
     )
     if changes.number_ids is not msgspec.UNSET:
         await store_numbers(row["id"], draft.number_ids)
