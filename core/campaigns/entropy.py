@@ -25,9 +25,10 @@ ENTROPY = "campaigns.entropy"
 AT_WORK = (JobStatus.WAITING, JobStatus.RUNNING)
 
 FROZEN = """
-WITH rows AS (SELECT contact_id, variables FROM message_by_contacts WHERE message_id = $1 AND state <> 'skipped')
-SELECT contact_id, variables, (SELECT count(*) FROM rows) AS contacts
-FROM rows ORDER BY hashint8extended(contact_id, 0) LIMIT $2
+SELECT contact_id, variables,
+    (SELECT count(*) FROM message_by_contacts WHERE message_id = $1 AND state <> 'skipped') AS contacts
+FROM message_by_contacts WHERE message_id = $1 AND state <> 'skipped'
+ORDER BY hashint8extended(contact_id, 0) LIMIT $2
 """
 """A contact whose first message was sent counts for all of them, whatever became of the later ones."""
 
