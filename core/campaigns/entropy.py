@@ -9,10 +9,10 @@ import msgspec
 from core import database
 from core.campaigns.defaults import entropy_limit
 from core.campaigns.drafts import check_draft, load_draft
-from core.campaigns.entropy_schemas import Entropy, EntropyLimit, EntropyRead, Measuring
+from core.campaigns.entropy_schemas import Entropy, EntropyLimit, EntropyRead, Measuring, MessageEntropy
 from core.campaigns.freeze import FREEZE
 from core.campaigns.judging import sample_audience
-from core.campaigns.renderings import SAMPLE, Sample, judge_by, measure, read_sample
+from core.campaigns.renderings import SAMPLE, Sample, gather, judge_by, measure, read_sample
 from core.campaigns.schemas import CampaignSettings
 from core.campaigns.services import OPEN, current_time, expect, lock
 from core.campaigns.turns import Step, load_steps
@@ -31,6 +31,13 @@ FROM message_by_contacts WHERE message_id = $1 AND state <> 'skipped'
 ORDER BY hashint8extended(contact_id, 0) LIMIT $2
 """
 """A contact whose first message was sent counts for all of them, whatever became of the later ones."""
+
+
+class Checkpoint(msgspec.Struct):
+    """The messages of a campaign's ``version`` that were measured already."""
+
+    version: int = 0
+    messages: list[MessageEntropy] = msgspec.field(default_factory=list)
 
 
 async def request_measurement(user_id: int, campaign_id: int) -> JobRead:
@@ -84,21 +91,22 @@ async def read_measurement(user_id: int, campaign_id: int) -> EntropyRead:
 
 @job_handler(ENTROPY)
 async def measure_campaign(context: JobContext) -> dict[str, object]:
-    """Measure the campaign ``context.subject_id`` as it stands; what changes meanwhile is for the next measurement.
+    """Measure the campaign ``context.subject_id`` as it stands, one message after the other.
 
-    A successor begins anew: all of it takes seconds, and the counts of ten thousand texts are no small checkpoint.
+    What changes meanwhile is for the next measurement; a successor that finds another version begins anew.
     """
     row = await _campaign(context.user_id, context.subject_id)
     await _check_measurable(row)
     steps = list((await load_steps(row["id"])).values())
     now = await current_time()
     sample = await _sample(row, steps, now)
-    total = len(steps) * len(sample.recipients)
-
-    async def go_on(rendered: int) -> None:
-        await context.checkpoint({}, rendered, total)
-
-    found = await measure((row["id"], row["version"]), steps, sample, await _limit(row), now, go_on)
+    state = msgspec.convert(context.state, Checkpoint)
+    if state.version != row["version"]:
+        state = Checkpoint(row["version"])
+    for step in steps[len(state.messages) :]:
+        state.messages.append(await measure(step, sample))
+        await context.checkpoint(msgspec.to_builtins(state), len(state.messages), len(steps))
+    found = gather((row["id"], row["version"]), sample, state.messages, await _limit(row), now)
     return {"entropy": msgspec.to_builtins(found)}
 
 

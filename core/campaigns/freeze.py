@@ -15,7 +15,7 @@ from core.campaigns import lanes
 from core.campaigns.defaults import entropy_limit
 from core.campaigns.frozen import NAME_VARIABLES, NUMBER_VARIABLES, variables_of
 from core.campaigns.judging import JUDGED, STARTED, Place, Plan, find_zones, judged_args, read_plan, sample_audience
-from core.campaigns.renderings import measure
+from core.campaigns.renderings import gather, measure
 from core.campaigns.turns import load_steps
 from core.clock import DatabaseClock
 from core.errors import InvalidInputError, NotFoundError
@@ -115,18 +115,14 @@ async def _if_varied(context: JobContext, state: Checkpoint, plan: Plan, clock: 
     A campaign that changes while it is measured is measured anew. Without a limit this costs one look at it.
     """
     campaign_id = context.subject_id
-
-    async def go_on(_rendered: int) -> None:
-        await context.checkpoint(msgspec.to_builtins(state))
-
     current: Plan | None = plan
     while current is not None:
         limit = current.entropy or await entropy_limit(current.user_id)
         if limit.max_share is None:
             return current
-        steps = list((await load_steps(campaign_id)).values())
         sample = await sample_audience(campaign_id, current.names, clock.now())
-        found = await measure((campaign_id, current.version), steps, sample, limit, clock.now(), go_on)
+        messages = [await measure(step, sample) for step in (await load_steps(campaign_id)).values()]
+        found = gather((campaign_id, current.version), sample, messages, limit, clock.now())
         if not found.too_uniform:
             state.result = {"entropy": msgspec.to_builtins(found)}
             return current

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 
@@ -15,11 +15,9 @@ from core.campaigns.turns import Step
 SAMPLE = 10_000
 """Contacts that are looked at, at most."""
 BATCH = 1_000
-"""Texts that are rendered between two looks at whether to go on."""
+"""Texts that are rendered in one go; a process that ends waits for no more."""
 SHOWN = 200
 """Characters of the most frequent text that are kept."""
-
-Advance = Callable[[int], Awaitable[None]]
 
 
 class Recipient(msgspec.Struct, frozen=True):
@@ -49,22 +47,18 @@ def read_sample(rows: Sequence[Mapping[str, object]]) -> Sample:
     return Sample(msgspec.convert(rows[0]["contacts"], int) if rows else 0, recipients)
 
 
-async def measure(
-    campaign: tuple[int, int], steps: Sequence[Step], sample: Sample, limit: EntropyLimit, now: datetime, go_on: Advance
-) -> Entropy:
-    """Render every step for a sample, by the function and the seeds of the sending, in a thread.
+async def measure(step: Step, sample: Sample) -> MessageEntropy:
+    """Render a step for a sample, by the function and the seeds of the sending, in a thread; judged by no limit."""
+    counts: Counter[bytes] = Counter()
+    for begin in range(0, len(sample.recipients), BATCH):
+        await asyncio.to_thread(_count, step, sample.recipients[begin : begin + BATCH], counts)
+    return await asyncio.to_thread(_summarize, step, sample, counts)
 
-    ``campaign`` is its id and version; ``go_on`` is told after each batch how many texts were rendered so far, and
-    ends the measurement by raising.
-    """
-    found = []
-    for place, step in enumerate(steps):
-        counts: Counter[bytes] = Counter()
-        for begin in range(0, len(sample.recipients), BATCH):
-            batch = sample.recipients[begin : begin + BATCH]
-            await asyncio.to_thread(_count, step, batch, counts)
-            await go_on(place * len(sample.recipients) + begin + len(batch))
-        found.append(await asyncio.to_thread(_summarize, step, sample, counts))
+
+def gather(
+    campaign: tuple[int, int], sample: Sample, messages: Sequence[MessageEntropy], limit: EntropyLimit, now: datetime
+) -> Entropy:
+    """Put what was measured of a campaign, given by its id and version, together and judge it."""
     campaign_id, version = campaign
     measured = Entropy(
         campaign_id=campaign_id,
@@ -73,7 +67,7 @@ async def measure(
         sampled=len(sample.recipients),
         max_share=None,
         too_uniform=False,
-        messages=found,
+        messages=list(messages),
         computed_at=now,
     )
     return judge_by(limit, measured)

@@ -11,7 +11,7 @@ from core import database
 from core.campaigns import editing, freeze, scheduling, services
 from core.campaigns.defaults import set_entropy_limit
 from core.campaigns.entropy import read_measurement, request_measurement
-from core.campaigns.entropy_schemas import Entropy, EntropyLimit, EntropyRead
+from core.campaigns.entropy_schemas import Entropy, EntropyLimit, EntropyRead, MessageEntropy
 from core.campaigns.explain import explain
 from core.campaigns.preview import preview
 from core.campaigns.renderings import measure
@@ -231,6 +231,26 @@ class TestRequested:
         await cancel_job(user.id, first.id)
         assert (await request_measurement(user.id, made.id)).id != first.id
 
+    async def test_a_successor_goes_on_after_the_messages_that_are_done(self, user: Member) -> None:
+        made = await make_campaign(user, messages=(ALIKE, "Oi {{ nome }}"))
+        found = await _measure(made)
+        done = msgspec.structs.replace(found.messages[0], most_frequent_text="As it was measured")
+        for version, shown in ((1, "As it was measured"), (2, ALIKE)):
+            job = await request_measurement(user.id, made.id)
+            checkpoint = {"version": version, "messages": [msgspec.to_builtins(done)]}
+            await database.execute(
+                "UPDATE jobs SET checkpoint = $2 WHERE id = $1", job.id, database.encode_json(checkpoint)
+            )
+            await run_jobs(made.id)
+            result = (await read_measurement(user.id, made.id)).result
+            assert result is not None
+            assert [message.most_frequent_text for message in result.messages] == [
+                shown,
+                found.messages[1].most_frequent_text,
+            ]
+            job = await get_job(user.id, job.id)
+            assert (job.done, job.total) == (2, 2)
+
     async def test_a_campaign_deleted_meanwhile_fails_its_job(self, user: Member) -> None:
         made = await make_campaign(user)
         job = await request_measurement(user.id, made.id)
@@ -441,7 +461,7 @@ class TestMeanwhile:
         """Let something happen once, between the measurement and what follows from it."""
         left = [happens]
 
-        async def measured(*args: Any) -> Entropy:
+        async def measured(*args: Any) -> MessageEntropy:
             found = await measure(*args)
             if left:
                 await left.pop()()

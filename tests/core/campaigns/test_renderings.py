@@ -5,31 +5,24 @@ import pytest
 
 from core.campaigns.entropy_schemas import Entropy, EntropyLimit
 from core.campaigns.rendering import compile_template
-from core.campaigns.renderings import Recipient, Sample, judge_by, measure, read_sample
+from core.campaigns.renderings import Recipient, Sample, gather, judge_by, measure, read_sample
 from core.campaigns.tables import MessageType
 from core.campaigns.turns import Step
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-class _EndedError(Exception):
-    """What ends a measurement."""
-
-
 def _step(content: str, position: int = 1) -> Step:
     return Step(position, position, compile_template(content), MessageType.TEXT, None)
-
-
-async def _nothing(_rendered: int) -> None:
-    """Go on."""
 
 
 async def _measured(contents: list[str], names: list[str], share: float | None = None) -> Entropy:
     """Measure messages for contacts of these names."""
     recipients = [Recipient(place, {"nome": name}) for place, name in enumerate(names)]
     steps = [_step(content, place) for place, content in enumerate(contents, start=1)]
-    limit = EntropyLimit(max_share=share)
-    return await measure((7, 3), steps, Sample(len(names), recipients), limit, NOW, _nothing)
+    sample = Sample(len(names), recipients)
+    messages = [await measure(step, sample) for step in steps]
+    return gather((7, 3), sample, messages, EntropyLimit(max_share=share), NOW)
 
 
 async def test_the_most_frequent_text_is_named_with_its_share() -> None:
@@ -73,24 +66,10 @@ async def test_uniform_is_what_lies_above_the_limit(share: float | None, expecte
     assert judge_by(EntropyLimit(), found).too_uniform is False
 
 
-async def test_says_after_each_batch_how_far_it_is() -> None:
-    recipients = [Recipient(place, {}) for place in range(1_200)]
-    heard: list[int] = []
-
-    async def go_on(rendered: int) -> None:
-        heard.append(rendered)
-
-    steps = [_step("a"), _step("b", 2)]
-    await measure((7, 3), steps, Sample(1_200, recipients), EntropyLimit(), NOW, go_on)
-    assert heard == [1_000, 1_200, 2_200, 2_400]
-
-
-async def test_ends_when_it_is_told_to() -> None:
-    async def go_on(_rendered: int) -> None:
-        raise _EndedError
-
-    with pytest.raises(_EndedError):
-        await measure((7, 3), [_step("a")], Sample(1, [Recipient(1, {})]), EntropyLimit(), NOW, go_on)
+async def test_what_is_more_than_one_batch_is_counted_together() -> None:
+    found = await _measured(["{{ nome }}"], ["Ana", "Bia", "Caio"] * 801)
+    (message,) = found.messages
+    assert (found.sampled, message.texts, message.distinct, message.most_frequent_count) == (2_403, 2_403, 3, 801)
 
 
 @pytest.mark.parametrize(
