@@ -4,7 +4,8 @@ import msgspec
 from litestar import Controller, get, patch
 from litestar.params import JSONBody
 
-from core.campaigns.defaults import default_pacing, set_default_pacing
+from core.campaigns.defaults import default_pacing, entropy_limit, set_default_pacing, set_entropy_limit
+from core.campaigns.entropy_schemas import EntropyLimit
 from core.campaigns.pacing import Pacing
 from core.contacts.opt_out_settings import OptOut, opt_out_of, set_opt_out
 from core.pagination import Resource
@@ -18,6 +19,8 @@ class ConfigurationsRead(msgspec.Struct, frozen=True, kw_only=True):
 
     pacing: Pacing
     """What standard, simplified and campaigns by labels get when they bring no pacing of their own."""
+    entropy: EntropyLimit
+    """How uniform the texts of a campaign without a limit of its own may be for it to start."""
     opt_out: OptOut
     """How people stop one's messages by writing back."""
 
@@ -26,6 +29,7 @@ class ConfigurationsUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     """Changes of a tenant's settings; what is absent stays, and null goes back to the platform's own."""
 
     pacing: Pacing | msgspec.UnsetType | None = msgspec.UNSET
+    entropy: EntropyLimit | msgspec.UnsetType | None = msgspec.UNSET
     opt_out: OptOut | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -53,12 +57,20 @@ class ConfigurationController(Controller):
         user_id = current_user(request).id
         if data.pacing is not msgspec.UNSET:
             await set_default_pacing(user_id, data.pacing)
+        if data.entropy is not msgspec.UNSET:
+            await set_entropy_limit(user_id, data.entropy)
         if data.opt_out is not msgspec.UNSET:
             await set_opt_out(user_id, data.opt_out)
         return await self._read(user_id)
 
     async def _read(self, user_id: int) -> Resource[ConfigurationsRead]:
-        return Resource(ConfigurationsRead(pacing=await default_pacing(user_id), opt_out=await opt_out_of(user_id)))
+        return Resource(
+            ConfigurationsRead(
+                pacing=await default_pacing(user_id),
+                entropy=await entropy_limit(user_id),
+                opt_out=await opt_out_of(user_id),
+            )
+        )
 
 
 CONTROLLERS: tuple[type[Controller], ...] = (ConfigurationController,)

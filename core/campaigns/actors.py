@@ -4,11 +4,11 @@ import dramatiq
 import structlog
 
 from core import queue
-from core.campaigns import events, freeze, reconcile, resolving
+from core.campaigns import entropy, events, freeze, reconcile, resolving
 from core.campaigns.dispatch import Dispatcher
 from core.runtime import runtime
 
-__all__ = ("dispatch", "events", "freeze", "reconcile_rows", "resolving")
+__all__ = ("dispatch", "entropy", "events", "freeze", "reconcile_rows", "resolving")
 
 NEVER_MS = 24 * 3_600_000
 """A dispatch ends by itself; the limit is only there because Dramatiq wants one."""

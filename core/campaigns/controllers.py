@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from core.campaigns import editing, queries, resolving, services
+from core.campaigns.entropy_controllers import CampaignEntropyController
 from core.campaigns.result_controllers import CampaignResultController
 from core.campaigns.schemas import (
     CampaignCreate,
@@ -230,4 +231,4 @@ class CampaignController(Controller):
         return versioned(await queries.get_campaign(user_id, campaign_id))
 
 
-CONTROLLERS = (CampaignController, CampaignResultController)
+CONTROLLERS = (CampaignController, CampaignResultController, CampaignEntropyController)

@@ -1,13 +1,16 @@
-"""The pacing that a tenant's campaigns get when they do not bring their own."""
+"""What holds for a tenant's campaigns that do not bring their own: the pacing, and how uniform texts may be."""
 
 import msgspec
 
+from core import database
 from core.campaigns.drafts import pacing_problems
+from core.campaigns.entropy_schemas import EntropyLimit
 from core.campaigns.pacing import DEFAULT_PACING, Pacing
 from core.errors import InvalidInputError
 from core.settings.services import get_configuration, put_configuration, remove_configuration
 
 KEY = "pacing"
+ENTROPY_KEY = "entropy"
 
 
 async def default_pacing(user_id: int) -> Pacing:
@@ -31,3 +34,17 @@ async def set_default_pacing(user_id: int, pacing: Pacing | None) -> None:
     if errors:
         raise InvalidInputError(errors)
     await put_configuration(user_id, KEY, msgspec.json.encode(pacing).decode())
+
+
+async def entropy_limit(user_id: int) -> EntropyLimit:
+    """Return how uniform the tenant lets texts be; without a limit unless they set one."""
+    stored = await get_configuration(user_id, ENTROPY_KEY)
+    return EntropyLimit() if stored is None else msgspec.json.decode(stored, type=EntropyLimit)
+
+
+async def set_entropy_limit(user_id: int, limit: EntropyLimit | None) -> None:
+    """Set the limit for every start from now on of campaigns without one of their own; ``None`` takes it away."""
+    if limit is None:
+        await remove_configuration(user_id, ENTROPY_KEY)
+    else:
+        await put_configuration(user_id, ENTROPY_KEY, database.encode_json(limit))

@@ -13,7 +13,7 @@ from core.campaigns.attachments import check_files, file_problems, store_files
 from core.campaigns.pacing import Pacing
 from core.campaigns.rendering import TemplateError, compile_template, unknown_variables
 from core.campaigns.schemas import CampaignCreate, CampaignUpdate, LabelFilter, MessageCreate
-from core.campaigns.tables import CampaignType
+from core.campaigns.tables import CampaignType, MessageType
 from core.campaigns.windows import Holidays, public_holidays
 from core.contacts.variables import usable_names
 from core.errors import InvalidInputError
@@ -57,6 +57,10 @@ def _message_problems(draft: CampaignCreate) -> Iterator[tuple[str, str]]:
             yield f"messages.{place}.{field}", problem
     if draft.type is CampaignType.SIMPLIFIED and len(draft.messages) > 1:
         yield "messages", text("simplified_message")
+    if draft.type is CampaignType.SIMPLIFIED:
+        for place, message in enumerate(draft.messages):
+            if message.type_message is not MessageType.TEXT:
+                yield f"messages.{place}.type_message", text("simplified_text")
     if draft.type is CampaignType.BY_LABELS and draft.public_id is not None:
         yield "public_id", text("by_labels_audience")
     if draft.type is not CampaignType.BY_LABELS and draft.settings.labels is not None:
@@ -223,6 +227,21 @@ async def load_draft(row: asyncpg.Record, changes: CampaignUpdate | None = None)
     return msgspec.convert({"type": row["type"], **stored, **changed}, CampaignCreate, from_attributes=True)
 
 
+async def fill_in(user_id: int, draft: CampaignCreate) -> CampaignCreate:
+    """Choose a number for a simplified draft without one: of those in use one that is connected, and the oldest.
+
+    A tenant without any gets the draft back as it was.
+    """
+    if draft.type is not CampaignType.SIMPLIFIED or draft.number_ids:
+        return draft
+    found = await database.fetch_value(
+        "SELECT id FROM numbers WHERE user_id = $1 AND status AND deleted_at IS NULL"
+        " ORDER BY status_connection DESC, id LIMIT 1",
+        user_id,
+    )
+    return msgspec.structs.replace(draft, number_ids=(found,)) if isinstance(found, int) else draft
+
+
 async def replace_contents(campaign_id: int, messages: Sequence[MessageCreate]) -> None:
     """Change the messages of a campaign that has begun in place, so that its rows go on pointing at them."""
     await database.execute(
@@ -239,12 +258,15 @@ async def replace_contents(campaign_id: int, messages: Sequence[MessageCreate]) 
 
 
 async def store_numbers(campaign_id: int, number_ids: Sequence[int]) -> None:
-    """Replace the numbers of a campaign, in their order and each once."""
+    """Replace the numbers of a campaign, in their order and each once; the first also stands in its row."""
     await database.execute("DELETE FROM campaign_numbers WHERE campaign_id = $1", campaign_id)
     await database.execute(
         "INSERT INTO campaign_numbers (campaign_id, number_id) SELECT $1, unnest($2::bigint[])",
         campaign_id,
         list(dict.fromkeys(number_ids)),
+    )
+    await database.execute(
+        "UPDATE campaigns SET number_id = $2 WHERE id = $1", campaign_id, next(iter(number_ids), None)
     )
 
 

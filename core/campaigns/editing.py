@@ -10,6 +10,7 @@ from core.campaigns.drafts import (
     check_draft,
     check_numbers_taken_out,
     check_running_change,
+    fill_in,
     load_draft,
     localize,
     replace_contents,
@@ -37,6 +38,7 @@ async def create_campaign(user_id: int, draft: CampaignCreate) -> int:
     await check_addresses(draft.messages)
     async with database.unit_of_work():
         await ensure_within(user_id, "campaigns")
+        draft = await fill_in(user_id, draft)
         await check_draft(user_id, draft)
         return await _store(user_id, draft)
 
@@ -75,7 +77,9 @@ async def update_campaign(user_id: int, campaign_id: int, changes: CampaignUpdat
         row = await lock(user_id, campaign_id)
         expect(row, *STARTABLE, *BEGUN, verb="changed")
         before = await load_draft(row)
-        draft = await load_draft(row, changes)
+        draft = await fill_in(user_id, await load_draft(row, changes))
+        if draft.number_ids != before.number_ids:
+            changes = msgspec.structs.replace(changes, number_ids=draft.number_ids)
         if row["status"] in BEGUN:
             await check_draft(user_id, draft, complete=True)
             check_running_change(before, draft)
@@ -102,10 +106,9 @@ async def delete_campaign(user_id: int, campaign_id: int) -> None:
 
 async def _store(user_id: int, draft: CampaignCreate) -> int:
     campaign_id = await database.fetch_value(
-        "INSERT INTO campaigns (user_id, number_id, public_id, name, type, status, status_reason, schedule_date,"
-        " settings) VALUES ($1, $2, $3, $4, $5, $6, 'draft', $7, $8) RETURNING id",
+        "INSERT INTO campaigns (user_id, public_id, name, type, status, status_reason, schedule_date, settings)"
+        " VALUES ($1, $2, $3, $4, $5, 'draft', $6, $7) RETURNING id",
         user_id,
-        draft.number_ids[0] if draft.number_ids else None,
         draft.public_id,
         draft.name,
         draft.type,
@@ -120,17 +123,19 @@ async def _store(user_id: int, draft: CampaignCreate) -> int:
 
 
 async def _write(row: asyncpg.Record, draft: CampaignCreate, changes: CampaignUpdate) -> None:
-    keeps_schedule = row["status_reason"] == "scheduled" and draft.schedule_date is None
+    reason = row["status_reason"]
+    is_unscheduled = reason == "scheduled" and draft.schedule_date is None
+    touched = (changes.messages, changes.settings, changes.public_id)
+    may_be_mended = reason == "too_uniform" and any(change is not msgspec.UNSET for change in touched)
     await database.execute(
-        "UPDATE campaigns SET name = $2, number_id = $3, public_id = $4, schedule_date = $5, settings = $6,"
-        " status_reason = $7, version = version + 1, updated_at = now() WHERE id = $1",
+        "UPDATE campaigns SET name = $2, public_id = $3, schedule_date = $4, settings = $5, status_reason = $6,"
+        " version = version + 1, updated_at = now() WHERE id = $1",
         row["id"],
         draft.name,
-        draft.number_ids[0] if draft.number_ids else None,
         draft.public_id,
         await localize(row["user_id"], draft),
         database.encode_json(await _with_pacing(row["user_id"], draft)),
-        "draft" if keeps_schedule else row["status_reason"],
+        "draft" if is_unscheduled or may_be_mended else reason,
     )
     if changes.number_ids is not msgspec.UNSET:
         await store_numbers(row["id"], draft.number_ids)

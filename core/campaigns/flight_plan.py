@@ -12,7 +12,7 @@ import msgspec
 from core import database
 from core.campaigns import presence, services, turns
 from core.campaigns.drafts import check_draft, load_draft, localize
-from core.campaigns.freeze import judge
+from core.campaigns.judging import judge
 from core.campaigns.schemas import FlightPlan, PlannedDay, PlannedNumber, PlanReason
 from core.campaigns.simulation import Outcome, Simulation, StepPlan, Waiting
 from core.campaigns.tables import CampaignStatus

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from core.campaigns.entropy_schemas import EntropyLimit
 from core.campaigns.pacing import Pacing
 from core.campaigns.rendering import MAX_TEMPLATE_LENGTH
 from core.campaigns.tables import CampaignStatus, CampaignType, MessageType, RecipientState
@@ -76,6 +77,8 @@ class CampaignSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True,
     """After so long without its number, what was never tried goes to the campaign's other numbers; null: never."""
     schedule: Schedule = Schedule()
     labels: LabelFilter | None = None
+    entropy: EntropyLimit | None = None
+    """How uniform its texts may be for it to start; null: as the account says."""
 
 
 class CampaignCreate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

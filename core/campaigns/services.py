@@ -7,7 +7,7 @@ import asyncpg
 from core import database
 from core.audit.services import record
 from core.campaigns import lanes
-from core.campaigns.drafts import check_draft, load_draft, localize
+from core.campaigns.drafts import check_draft, fill_in, load_draft, localize, store_numbers
 from core.campaigns.tables import CampaignStatus
 from core.clock import synced_clock
 from core.errors import ConflictError, NotFoundError
@@ -31,8 +31,11 @@ async def start_campaign(user_id: int, campaign_id: int) -> None:
         if row["status"] == CampaignStatus.RUNNING or row["status_reason"] == "scheduled":
             return
         expect(row, *STARTABLE, verb="started")
-        draft = await load_draft(row)
+        stored = await load_draft(row)
+        draft = await fill_in(user_id, stored)
         await check_draft(user_id, draft, complete=True)
+        if draft.number_ids != stored.number_ids:
+            await store_numbers(campaign_id, draft.number_ids)
         now = await current_time()
         starts_at = await localize(user_id, draft)
         if starts_at is not None and starts_at > now:

@@ -1,7 +1,7 @@
 """Jobs: making, reading and cancelling them, and what their handlers work with."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -176,6 +176,30 @@ async def list_jobs(user_id: int, query: PageQuery, kind: str | None, status: st
     )
     total = await database.fetch_value(f"SELECT count(*) FROM jobs WHERE {where}", user_id, kind, status)
     return [read_job(row) for row in rows], total if isinstance(total, int) else 0
+
+
+async def latest_job(
+    user_id: int,
+    kind: str,
+    subject_id: int,
+    *,
+    statuses: Collection[JobStatus] = tuple(JobStatus),
+    params: Mapping[str, Any] | None = None,
+) -> JobRead | None:
+    """Return the tenant's newest job of a kind about a row, of those in one of ``statuses`` and with ``params``.
+
+    Other parameters than the named ones may be anything.
+    """
+    row = await database.fetch_row(
+        f"SELECT {COLUMNS} FROM jobs WHERE kind = $1 AND subject_id = $2 AND user_id = $3 AND status = ANY($4::text[])"
+        " AND params @> $5::jsonb ORDER BY id DESC LIMIT 1",
+        kind,
+        subject_id,
+        user_id,
+        list(statuses),
+        database.encode_json(params or {}),
+    )
+    return None if row is None else read_job(row)
 
 
 async def cancel_job(user_id: int, job_id: int) -> JobRead:

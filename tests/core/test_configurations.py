@@ -47,6 +47,9 @@ async def test_what_is_set_is_in_force_until_it_is_taken_back(api: ClientOf, use
         ({"opt_out": {"words": ["x" * 61]}}, {"opt_out.words.0"}),
         ({"opt_out": {"words": ["ab"] * 51}}, {"opt_out.words"}),
         ({"opt_out": {"confirmation": "x" * 1001}}, {"opt_out.confirmation"}),
+        ({"entropy": {"max_share": 0}}, {"entropy.max_share"}),
+        ({"entropy": {"max_share": 1.5}}, {"entropy.max_share"}),
+        ({"entropy": {"surprise": 1}}, {"entropy.surprise"}),
         ({"surprise": 1}, {"surprise"}),
     ],
 )
@@ -69,6 +72,16 @@ async def test_opt_out_words_are_ones_own(api: ClientOf, user: Member, other_use
         ours = {"words": list(DEFAULT_WORDS), "confirmation": ""}
         assert (await stranger.get(PATH)).json()["data"]["opt_out"] == ours
         assert (await client.patch(PATH, json={"opt_out": None})).json()["data"]["opt_out"] == ours
+
+
+async def test_the_limit_of_uniform_texts_is_ones_own(api: ClientOf, user: Member, other_user: Member) -> None:
+    async with api(user) as client, api(other_user) as stranger:
+        for wanted in ({"max_share": 0.2}, {"max_share": None}, {"max_share": 1.0}):
+            answer = await client.patch(PATH, json={"entropy": wanted})
+            assert answer.json()["data"]["entropy"] == wanted
+            assert (await client.patch(PATH, json={})).json()["data"]["entropy"] == wanted
+        assert (await stranger.get(PATH)).json()["data"]["entropy"] == {"max_share": None}
+        assert (await client.patch(PATH, json={"entropy": None})).json()["data"]["entropy"] == {"max_share": None}
 
 
 async def test_need_a_sign_in(client: httpx.AsyncClient) -> None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from core import database
-from core.campaigns import editing, freeze, lanes, resolving, services, turns
+from core.campaigns import editing, entropy, freeze, lanes, resolving, services, turns
 from core.campaigns.claims import Claimed, ClaimResult, Want, claim
 from core.campaigns.pacing import Pacing, day_start, next_period
 from core.campaigns.schemas import CampaignCreate, CampaignSettings, MessageCreate
@@ -29,7 +29,7 @@ from tests.factories import Member
 HOLDER = "test-holder"
 UNPACED = Pacing()
 
-HANDLERS = (freeze.freeze, resolving.retry, resolving.resolve)
+HANDLERS = (entropy.measure_campaign, freeze.freeze, resolving.retry, resolving.resolve)
 """Registered by their import, as in a worker."""
 
 _phones = itertools.count(10_000_000)

@@ -54,6 +54,8 @@ ROUTES = (
     ("GET", "/report.csv"),
     ("GET", "/explain"),
     ("GET", "/plan"),
+    ("POST", "/entropy"),
+    ("GET", "/entropy"),
 )
 
 

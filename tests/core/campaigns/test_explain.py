@@ -454,7 +454,7 @@ class TestTexts:
         reasons = {
             "draft", "scheduled", "freezing", "paused_by_user", "canceled_by_user", "completed",
             "completed_with_unknown", "needs_attention", "audience_gone", "database_restored", "missed_date",
-            "missed_date_skipped",
+            "missed_date_skipped", "too_uniform",
         }  # fmt: skip
         assert all(any(reason in text for text in written) for reason in reasons)
         assert reasons <= catalog("en")["blockers"].keys()

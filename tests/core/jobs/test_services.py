@@ -19,7 +19,9 @@ from core.jobs.services import (
     find_handler,
     get_job,
     job_handler,
+    latest_job,
 )
+from core.jobs.tables import JobStatus
 from tests.conftest import ClientOf
 from tests.factories import Member
 
@@ -174,3 +176,22 @@ class TestRoutes:
 
         assert [answer.status_code for answer in answers] == [404, 404]
         assert (await get_job(other_user.id, job_id)).status == "waiting"
+
+
+async def test_the_latest_job_about_a_row_is_the_newest_that_was_asked_for(user: Member, other_user: Member) -> None:
+    first = await _make(user, subject_id=7, params={"version": 1, "more": 2})
+    second = await _make(user, subject_id=7, params={"version": 2})
+    await _make(user, subject_id=8)
+    await _make(user, "tests.other", subject_id=7)
+    await _make(other_user, subject_id=7)
+
+    async def latest(**wanted: Any) -> int | None:
+        job = await latest_job(user.id, "tests.none", 7, **wanted)
+        return None if job is None else job.id
+
+    assert await latest() == second
+    assert await latest(params={"version": 1}) == first
+    assert await latest(params={"version": 3}) is None
+    await cancel_job(user.id, second)
+    assert (await latest(), await latest(statuses=(JobStatus.WAITING,))) == (second, first)
+    assert await latest(statuses=(JobStatus.DONE, JobStatus.FAILED)) is None

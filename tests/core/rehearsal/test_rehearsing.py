@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from core import database
-from core.campaigns.freeze import judge
+from core.campaigns.judging import judge
 from core.campaigns.pacing import Pacing
 from core.campaigns.windows import Window
 from core.config import OVERRIDES, PlatformConfig
