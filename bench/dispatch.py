@@ -128,9 +128,12 @@ async def _new(statement: str, *args: object) -> int:
 
 
 async def run_platform(
-    tenant: Tenant, number_ids: Sequence[int] = (), *, messages: int = PLATFORM_MESSAGES, wakes: int = 1
+    tenant: Tenant, number_ids: Sequence[int] = (), *, messages: int = PLATFORM_MESSAGES, settle_seconds: float = 0.0
 ) -> float:
-    """Send one frozen campaign; messages per second from the first claim to the last record, by the database."""
+    """Send one frozen campaign; messages per second from the first claim to the last record, by the database.
+
+    What is recorded within ``settle_seconds`` of the first claim does not count, nor does that time.
+    """
     campaign_id = await _new(
         "INSERT INTO campaigns (user_id, name, type, status, started_at, frozen_at, total) VALUES"
         " ($1, 'Bench', 3, 2, now(), now(), $2) RETURNING id",
@@ -160,17 +163,19 @@ async def run_platform(
     clock = DatabaseClock()
     await clock.sync()
     await lanes.wake(campaign_id, clock.now())
-    for _ in range(wakes):
-        await send("campaigns.dispatch", queue=DISPATCH)
+    await send("campaigns.dispatch", queue=DISPATCH)
     while await database.fetch_value(  # noqa: ASYNC110 - another process works
         "SELECT EXISTS (SELECT FROM message_by_contacts WHERE campaign_id = $1 AND state IN ('pending', 'leased'))",
         campaign_id,
     ):
         await asyncio.sleep(0.5)
     rate = await database.fetch_value(
-        "SELECT count(*) / extract(epoch FROM max(updated_at) - min(claimed_at)) FROM message_by_contacts"
-        " WHERE campaign_id = $1 AND state = 'accepted'",
+        "SELECT count(*) FILTER (WHERE m.updated_at > f.at) / extract(epoch FROM max(m.updated_at) - f.at)"
+        " FROM message_by_contacts m CROSS JOIN (SELECT min(claimed_at) + make_interval(secs => $2) AS at"
+        " FROM message_by_contacts WHERE campaign_id = $1) f"
+        " WHERE m.campaign_id = $1 AND m.state = 'accepted' GROUP BY f.at",
         campaign_id,
+        settle_seconds,
     )
     await database.execute("UPDATE campaigns SET status = 4 WHERE id = $1", campaign_id)
     await database.execute(

@@ -11,10 +11,9 @@ from bench.dispatch import Tenant, make_number, make_tenant, run_platform, sink,
 
 PAIRS = 3
 NUMBERS = 4
-MESSAGES = 2_000
-WARM_UP = 600
-WAKES = 64
-"""Queue messages, so that each process gets one."""
+MESSAGES = 5_000
+SETTLE_SECONDS = 5.0
+"""By then each process has taken up its share, so that the pair compares sending and not starting."""
 SLOTS = 16
 LATENCY_SECONDS = 0.05
 
@@ -51,9 +50,7 @@ async def _run(tenant: Tenant, number_ids: list[int], workers: int) -> float:
     with contextlib.ExitStack() as stack:
         for _ in range(workers):
             stack.enter_context(worker_process())
-        # Both have taken up their work by then, so that the pair compares sending and not starting.
-        await run_platform(tenant, number_ids, messages=WARM_UP, wakes=WAKES)
-        return await run_platform(tenant, number_ids, messages=MESSAGES, wakes=WAKES)
+        return await run_platform(tenant, number_ids, messages=MESSAGES, settle_seconds=SETTLE_SECONDS)
 
 
 def ratio(pairs: list[tuple[float, float]]) -> float:

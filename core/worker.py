@@ -18,6 +18,7 @@ import uvloop
 from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
 
 from core import queue
+from core.campaigns.dispatching import keep_dispatching
 from core.campaigns.restored import pause_after_restore
 from core.config import PlatformConfig
 from core.heartbeat import keep_beating
@@ -39,7 +40,7 @@ LOOP_SECONDS = 5.0
 
 _log = structlog.get_logger(__name__)
 _beats: list[asyncio.Task[None]] = []
-"""Keeps the heartbeat's task from being collected."""
+"""What the process does beside its messages; kept, so that no task is collected."""
 
 
 async def _start(config: PlatformConfig) -> None:
@@ -47,10 +48,13 @@ async def _start(config: PlatformConfig) -> None:
     _beats.append(asyncio.create_task(keep_beating(runtime().redis, runtime().stopping)))
     # Messages left in the queue may come before the scheduler has looked at the database.
     await pause_after_restore()
+    _beats.append(asyncio.create_task(keep_dispatching()))
 
 
 async def _stop() -> None:
-    await asyncio.gather(*_beats)
+    _, unfinished = await asyncio.wait(_beats, timeout=LANDING_SECONDS)
+    for task in unfinished:
+        task.cancel()
     await stop_process()
 
 

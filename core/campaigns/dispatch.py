@@ -23,11 +23,15 @@ from core.campaigns.skipping import skip
 from core.campaigns.turns import LONGEST_REACH, CampaignTurn, HeldLane, Typing
 from core.campaigns.wants import build_want, choose, seeded
 from core.clock import new_clock
+from core.heartbeat import anybody_idle
 from core.numbers import senders
 from core.numbers.senders import SenderRoute
 from core.plugin import Outcome, Retryable, Unknown
+from core.runtime import runtime
 
 LANE_LEASE = timedelta(seconds=15)
+PATIENCE = timedelta(seconds=2)
+"""How long a process leaves lanes that it gave away to whoever has nothing to do."""
 EXTEND = timedelta(seconds=5)
 REFRESH = timedelta(seconds=1)
 HOLD = timedelta(seconds=60)
@@ -75,6 +79,7 @@ class Dispatcher:
         self._acquire_limit = 1
         self._extend_at = LONG_AGO
         self._refresh_at = LONG_AGO
+        self._leave_until = LONG_AGO
 
     def nudge(self) -> None:
         """Look at once: something became due."""
@@ -127,11 +132,13 @@ class Dispatcher:
             await self._refresh(now)
             self._acquire_limit = max(self._acquire_limit, 1)
         free = self._slots - len(self._in_flight)
+        unpaced_due = now - PATIENCE if now < self._leave_until else now
         while free > 0 and self._acquire_limit and len(self._lanes) < MAX_LANES:
-            taken = await lanes.acquire(now, self._holder, now + LANE_LEASE, self._acquire_limit)
+            limit = self._acquire_limit
+            taken = await lanes.acquire(now, self._holder, now + LANE_LEASE, limit, unpaced_due=unpaced_due)
             await self._load(taken, now)
             # Doubling spreads a few busy lanes over the processes and still gathers thousands of paced ones fast.
-            self._acquire_limit = self._acquire_limit * 2 if len(taken) == self._acquire_limit else 0
+            self._acquire_limit = 2 * limit if len(taken) == limit else 0
             if any(not turn.state.pacing.paced for number in taken for turn in self._turns(number)):
                 break
 
@@ -150,7 +157,20 @@ class Dispatcher:
         woken = [number for number, lane in self._lanes.items() if lane.wakes != held[number]]
         await self._load(woken, now)
         await self._breakers.refresh({lane.server_id for lane in self._lanes.values()})
+        await self._share(now)
         self._acquire_limit = 1
+
+    async def _share(self, now: datetime) -> None:
+        """Give half of the busy lanes away while another process is idle; what is in the air from them comes home here.
+
+        One lane without pauses can use every slot, so a process that came first would have all the work.
+        """
+        busy = [lane for lane in self._lanes.values() if not lane.paced and lane.is_due(now)]
+        if len(busy) > 1 and await anybody_idle(runtime().redis):
+            self._leave_until = now + PATIENCE
+            for lane in busy[(len(busy) + 1) // 2 :]:
+                if await lanes.release(self._holder, lane, now, lane.wait_reason):
+                    del self._lanes[lane.number_id]
 
     async def _load(self, number_ids: list[int], now: datetime) -> None:
         if not number_ids:

@@ -9,7 +9,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from core import database
-from core.campaigns import breakers, turns
+from core.campaigns import breakers, lanes, turns
 from core.campaigns.pacing import (
     POSTPONED,
     Decision,
@@ -145,7 +145,7 @@ async def _explain_running(row: asyncpg.Record, now: datetime, found: _Found) ->
             waiting = True
             await _explain_lane(lane, row["id"], following, places, now, found)
     if waiting and found.sending:
-        await _explain_platform(found)
+        await _explain_platform(held, now, found)
     if not found.reasons and not found.sending:
         found.add(_reason_without_due_rows(standing, has_lanes=bool(held)))
     found.sending = found.sending or (standing is not None and standing["leased"])
@@ -198,17 +198,17 @@ async def _explain_pending(row: asyncpg.Record, now: datetime, found: _Found) ->
         found.add("no_number")
     if found.sending:
         found.moments.append(now)
-        await _explain_platform(found)
+        await _explain_platform(held, now, found)
 
 
-async def _explain_platform(found: _Found) -> None:
+async def _explain_platform(held: list[HeldLane], now: datetime, found: _Found) -> None:
     """Nothing stands in the way of the campaign; see whether anybody is there to send it."""
     try:
         async with asyncio.timeout(REDIS_SECONDS):
             alive = await worker_lives(runtime().redis)
     except (RedisError, OSError, TimeoutError):
         found.add("redis_down")
-        found.sending = False
+        found.sending = await lanes.any_held([lane.number_id for lane in held], now)
         return
     if not alive:
         found.add("no_worker")

@@ -13,8 +13,18 @@ import msgspec
 from core import database
 from core.campaigns import lanes
 from core.campaigns.defaults import entropy_limit
-from core.campaigns.frozen import NAME_VARIABLES, NUMBER_VARIABLES, variables_of
-from core.campaigns.judging import JUDGED, STARTED, Place, Plan, find_zones, judged_args, read_plan, sample_audience
+from core.campaigns.frozen import variables_of
+from core.campaigns.judging import (
+    JUDGED,
+    STARTED,
+    Place,
+    Plan,
+    find_zones,
+    judged_args,
+    read_plan,
+    sample_audience,
+    used_room,
+)
 from core.campaigns.renderings import gather, measure
 from core.campaigns.turns import load_steps
 from core.clock import Clock, synced_clock
@@ -32,19 +42,15 @@ INSERT = f"""{JUDGED}, inserted AS (
         CASE WHEN f.reason IS NULL THEN 'pending' ELSE 'skipped' END,
         coalesce(f.reason, ''), coalesce(f.number, f.known_address, ''),
         CASE WHEN f.reason IS NULL THEN nullif(f.known_address, '') END,
-        CASE WHEN f.reason IS NULL AND cardinality($15::text[]) > 0 THEN {variables_of("$15", "$16", "$17")} END,
+        CASE WHEN f.reason IS NULL THEN {{variables}} END,
         f.zone,
         0, 0, 0, CASE WHEN m.position = 1 AND f.reason IS NULL THEN $1::timestamptz END, $1, $1
     FROM final f CROSS JOIN unnest($8::bigint[]) WITH ORDINALITY AS m(id, position)
     ORDER BY m.position, f.id
-    ON CONFLICT (message_id, contact_id) DO NOTHING
-    RETURNING state
 )
-SELECT (SELECT max(id) FROM c) AS last_id, (SELECT count(*) FROM c) AS contacts,
-       (SELECT count(*) FROM inserted) AS rows, (SELECT count(*) FROM inserted WHERE state = 'skipped') AS skipped,
-       (SELECT count(*) FROM final WHERE reason IS NULL) AS included
+SELECT max(id) AS last_id, count(*) AS contacts, count(*) FILTER (WHERE reason IS NULL) AS included FROM final
 """
-OWN_PARAMETERS = 4
+OWN_PARAMETERS = 2
 """Of ``INSERT``, after those of ``JUDGED``."""
 
 REFUSE = """
@@ -158,29 +164,30 @@ async def _fail(campaign_id: int, now: datetime) -> None:
 async def _batch(campaign_id: int, plan: Plan, state: Checkpoint, now: datetime) -> int:
     """Write the rows of the next contacts and return how many contacts there were."""
     areas = await _areas(campaign_id, plan, state) if plan.areas else {}
+    used = used_room(plan, state, BATCH_CONTACTS)
     row = await database.fetch_row(
-        INSERT.format(audience=plan.audience),
+        INSERT.format(audience=plan.audience, used=used, variables=variables_of(plan.names, "$15")),
         *judged_args(plan, state, BATCH_CONTACTS, areas, now),
         campaign_id,
         plan.names,
-        list(NAME_VARIABLES),
-        list(NUMBER_VARIABLES),
         *plan.audience_args,
     )
     if row is None or row["last_id"] is None:
         return 0
+    contacts: int = row["contacts"]
+    messages = len(plan.message_ids)
+    skipped = (contacts - row["included"]) * messages
     state.last_id = row["last_id"]
-    state.contacts += row["contacts"]
-    state.rows += row["rows"]
+    state.contacts += contacts
+    state.rows += contacts * messages
     state.included += row["included"]
-    if row["skipped"]:
+    if skipped:
         await database.execute(
             "INSERT INTO campaign_counters AS k (campaign_id, shard, skipped) VALUES ($1, 0, $2)"
             " ON CONFLICT (campaign_id, shard) DO UPDATE SET skipped = k.skipped + excluded.skipped",
             campaign_id,
-            row["skipped"],
+            skipped,
         )
-    contacts: int = row["contacts"]
     return contacts
 
 

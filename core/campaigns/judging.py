@@ -10,13 +10,13 @@ import msgspec
 
 from core import database
 from core.campaigns.entropy_schemas import EntropyLimit
-from core.campaigns.frozen import NAME_VARIABLES, NUMBER_VARIABLES, variables_of
+from core.campaigns.frozen import variables_of
 from core.campaigns.pacing import period_key
 from core.campaigns.rendering import compile_template
 from core.campaigns.renderings import SAMPLE, Sample, read_sample
 from core.campaigns.schemas import CampaignSettings
 from core.campaigns.tables import CampaignStatus
-from core.contacts.audience import audience_query
+from core.contacts.audience import audience_conditions
 from core.contacts.zones import PREFIX_DIGITS, zone_of
 
 EVERYBODY = 2**31 - 1
@@ -26,15 +26,15 @@ ABSENT_FOR = timedelta(days=1)
 """How long the answer of a number check counts; people join, so an absent number is asked about sooner."""
 
 AREAS = """
-SELECT DISTINCT left(c.number, $4) AS prefix, length(c.number) AS digits FROM (
-    SELECT number FROM contacts WHERE user_id = $1 AND id IN ({audience}) AND id > $2 ORDER BY id LIMIT $3) c
-WHERE c.number <> ''
+SELECT DISTINCT left(n.number, $4) AS prefix, length(n.number) AS digits FROM (
+    SELECT c.number FROM contacts c WHERE c.user_id = $1 AND {audience} ORDER BY c.id LIMIT $3) n
+WHERE n.number <> ''
 """
 
 JUDGED = """
 WITH c AS MATERIALIZED (
-    SELECT id, number, name, variables, status, blocked_at, type FROM contacts
-    WHERE user_id = $2 AND id IN ({audience}) AND id > $3 ORDER BY id LIMIT $4
+    SELECT c.id, c.number, c.name, c.variables, c.status, c.blocked_at, c.type FROM contacts c
+    WHERE c.user_id = $2 AND {audience} ORDER BY c.id LIMIT $4
 ), resolved AS (
     SELECT c.*, CASE WHEN c.type = 2 THEN g.address WHEN a.found THEN a.address END AS known_address,
         NOT a.found AS absent, b.id IS NOT NULL AS is_blocked
@@ -53,19 +53,20 @@ WITH c AS MATERIALIZED (
         WHEN absent THEN 'no_whatsapp'
     END AS refused
     FROM resolved r
+), repeated AS (
+    SELECT id FROM (
+        SELECT id, row_number() OVER (PARTITION BY known_address ORDER BY id) AS place
+        FROM judged WHERE known_address <> '' AND refused IS NULL) p WHERE place > 1
 ), single AS (
     SELECT j.*, CASE WHEN refused IS NOT NULL THEN refused
-        WHEN known_address <> '' AND (
-            row_number() OVER (PARTITION BY known_address, refused IS NULL ORDER BY id) > 1
-            OR EXISTS (SELECT FROM message_by_contacts d
-                       WHERE d.message_id = ($8::bigint[])[1] AND d.provider_address = j.known_address)
-        ) THEN 'duplicate_address'
-    END AS skip
-    FROM judged j
+        WHEN p.id IS NOT NULL OR t.taken THEN 'duplicate_address' END AS skip
+    FROM judged j LEFT JOIN repeated p ON p.id = j.id
+    -- With a limit, so that each known address is looked up by the index: else all rows before would be read.
+    LEFT JOIN LATERAL (
+        SELECT true AS taken FROM message_by_contacts d WHERE j.known_address <> ''
+            AND d.message_id = ($8::bigint[])[1] AND d.provider_address = j.known_address LIMIT 1) t ON true
 ), counted AS (
-    SELECT j.*, $9::bigint - cardinality($8::bigint[])
-        * (count(*) FILTER (WHERE skip IS NULL) OVER (ORDER BY id)) AS room_after
-    FROM single j
+    SELECT j.*, $9::bigint {used} AS room_after FROM single j
 ), final AS (
     SELECT *, coalesce(skip, CASE WHEN room_after < 0 THEN 'over_plan' END) AS reason,
         CASE WHEN $11::text IS NOT NULL THEN
@@ -79,12 +80,13 @@ WITH c AS MATERIALIZED (
 """
 """Judges every contact of an audience: the plan of a draft asks it too, so that both leave out the same people."""
 JUDGED_PARAMETERS = 13
+USED = "- cardinality($8::bigint[]) * (count(*) FILTER (WHERE skip IS NULL) OVER (ORDER BY id))"
+"""What is gone of the room in a plan after a contact; where there is room for all of them nobody counts."""
 
-SAMPLED = f"""
+SAMPLED = """
 , included AS (SELECT id, name, number, variables FROM final WHERE reason IS NULL)
-SELECT f.id AS contact_id, {variables_of("$14", "$15", "$16")} AS variables,
-    (SELECT count(*) FROM included) AS contacts
-FROM (SELECT * FROM included ORDER BY hashint8extended(id, 0) LIMIT $17) f ORDER BY hashint8extended(f.id, 0)
+SELECT f.id AS contact_id, {variables} AS variables, (SELECT count(*) FROM included) AS contacts
+FROM (SELECT * FROM included ORDER BY hashint8extended(id, 0) LIMIT $15) f ORDER BY hashint8extended(f.id, 0)
 """
 
 
@@ -155,7 +157,7 @@ async def read_plan(campaign_id: int, now: datetime, statuses: Sequence[int], *,
         "public_id": row["public_id"],
         "labels": msgspec.to_builtins(settings.labels) if settings.labels is not None else None,
     }
-    audience, args = await audience_query(**wanted, first_parameter=JUDGED_PARAMETERS + own + 1)
+    audience, args = await audience_conditions(**wanted, first_parameter=JUDGED_PARAMETERS + own + 1, after="$3")
     by_zone = settings.pacing is not None and settings.pacing.window_zone == "recipient"
     number_ids = row["number_ids"] or []
     return Plan(
@@ -169,9 +171,14 @@ async def read_plan(campaign_id: int, now: datetime, statuses: Sequence[int], *,
         names=names,
         room=room,
         sticky=number_ids if settings.sticky and len(number_ids) > 1 else [],
-        areas=(await audience_query(**wanted, first_parameter=5))[0] if by_zone else "",
+        areas=(await audience_conditions(**wanted, first_parameter=5, after="$2"))[0] if by_zone else "",
         timezone=row["timezone"],
     )
+
+
+def used_room(plan: Plan, place: Place, limit: int) -> str:
+    """Return what ``JUDGED`` takes off the room for the next ``limit`` contacts; nothing where all of them fit."""
+    return USED if plan.room < (place.included + limit) * len(plan.message_ids) else ""
 
 
 def judged_args(plan: Plan, place: Place, limit: int, areas: Mapping[str, str], now: datetime) -> tuple[object, ...]:
@@ -206,8 +213,8 @@ async def find_zones(plan: Plan, last_id: int, limit: int) -> dict[str, str]:
 
 async def sample_audience(campaign_id: int, names: Sequence[str], now: datetime) -> Sample:
     """Judge an audience as ``judge`` does; return some of whom a freeze would include, with the variables ``names``."""
-    args = (list(names), list(NAME_VARIABLES), list(NUMBER_VARIABLES), SAMPLE)
-    return read_sample(await judge(campaign_id, now, SAMPLED, args))
+    tail = SAMPLED.format(variables=variables_of(names, "$14"))
+    return read_sample(await judge(campaign_id, now, tail, (list(names), SAMPLE)))
 
 
 async def judge(campaign_id: int, now: datetime, tail: str, args: Sequence[object] = ()) -> list[asyncpg.Record]:
@@ -224,6 +231,7 @@ async def judge(campaign_id: int, now: datetime, tail: str, args: Sequence[objec
     if plan is None:
         return []
     areas = await find_zones(plan, 0, EVERYBODY) if plan.areas else {}
-    query = JUDGED.format(audience=plan.audience) + tail
-    judged = judged_args(plan, Place(), EVERYBODY, areas, now)
+    place = Place()
+    query = JUDGED.format(audience=plan.audience, used=used_room(plan, place, EVERYBODY)) + tail
+    judged = judged_args(plan, place, EVERYBODY, areas, now)
     return list(await database.fetch(query, *judged, *args, *plan.audience_args))

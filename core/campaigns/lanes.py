@@ -7,18 +7,43 @@ from core import database
 from core.campaigns.turns import HeldLane
 
 
-async def acquire(now: datetime, holder: str, lease_until: datetime, limit: int) -> list[int]:
-    """Take up to ``limit`` lanes that are due and held by nobody; return their numbers."""
+async def acquire(
+    now: datetime, holder: str, lease_until: datetime, limit: int, *, unpaced_due: datetime | None = None
+) -> list[int]:
+    """Take up to ``limit`` lanes that are due and held by nobody; return their numbers.
+
+    With ``unpaced_due``, lanes without pauses only if they were due by then.
+    """
     rows = await database.fetch(
         "UPDATE lanes SET holder = $2, lease_until = $3 WHERE number_id IN ("
         " SELECT number_id FROM lanes WHERE due_at <= $1 AND (holder IS NULL OR lease_until < $1)"
+        " AND (pause_until IS NOT NULL OR due_at <= $5)"
         " ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED) RETURNING number_id",
         now,
         holder,
         lease_until,
         limit,
+        unpaced_due or now,
     )
     return [row["number_id"] for row in rows]
+
+
+async def any_due(now: datetime) -> bool:
+    """Whether a lane is due that nobody holds."""
+    found = await database.fetch_value(
+        "SELECT EXISTS (SELECT FROM lanes WHERE due_at <= $1 AND (holder IS NULL OR lease_until < $1))", now
+    )
+    return found is True
+
+
+async def any_held(number_ids: Sequence[int], now: datetime) -> bool:
+    """Whether a process holds the lane of one of the numbers."""
+    found = await database.fetch_value(
+        "SELECT EXISTS (SELECT FROM lanes WHERE number_id = ANY($1::bigint[]) AND lease_until >= $2)",
+        list(number_ids),
+        now,
+    )
+    return found is True
 
 
 async def extend(holder: str, lease_until: datetime) -> None:

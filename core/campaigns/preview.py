@@ -6,18 +6,18 @@ import asyncpg
 import msgspec
 
 from core import database
-from core.campaigns.frozen import NAME_VARIABLES, NUMBER_VARIABLES, variables_of
+from core.campaigns.frozen import variables_of
 from core.campaigns.schemas import CampaignSettings, Preview, PreviewedMessage
 from core.campaigns.sending import message_text
 from core.campaigns.turns import Step, load_steps
-from core.contacts.audience import audience_query
+from core.contacts.audience import audience_conditions
 from core.errors import InvalidInputError, NotFoundError
 
 SAMPLE = 3
 """Contacts that are shown when none is named."""
 
-CONTACTS = f"""
-SELECT f.id, f.name, f.number, {variables_of("$3", "$4", "$5")} AS variables
+CONTACTS = """
+SELECT f.id, f.name, f.number, {variables} AS variables
 FROM contacts f WHERE f.user_id = $1 AND f.id = ANY($2::bigint[]) AND f.deleted_at IS NULL ORDER BY f.id
 """
 
@@ -46,7 +46,7 @@ async def preview(user_id: int, campaign_id: int, contact_id: int | None = None)
     steps = sorted((await load_steps(campaign_id)).values(), key=lambda step: step.position)
     wanted = [contact_id] if contact_id is not None else await _first(campaign, steps)
     names = sorted(set().union(*(step.template.names for step in steps)))
-    contacts = await database.fetch(CONTACTS, user_id, wanted, names, list(NAME_VARIABLES), list(NUMBER_VARIABLES))
+    contacts = await database.fetch(CONTACTS.format(variables=variables_of(names, "$3")), user_id, wanted, names)
     if contact_id is not None and not contacts:
         raise NotFoundError("contact", contact_id)
     rows = await database.fetch(FROZEN, [step.id for step in steps], wanted)
@@ -67,7 +67,7 @@ async def _first(campaign: asyncpg.Record, steps: Sequence[Step]) -> list[int]:
         return [row["id"] for row in rows]
     labels = msgspec.json.decode(campaign["settings"], type=CampaignSettings).labels
     try:
-        audience, args = await audience_query(
+        audience, args = await audience_conditions(
             user_id=campaign["user_id"],
             public_id=campaign["public_id"],
             labels=msgspec.to_builtins(labels) if labels is not None else None,
@@ -76,7 +76,7 @@ async def _first(campaign: asyncpg.Record, steps: Sequence[Step]) -> list[int]:
     except (InvalidInputError, NotFoundError):
         # A draft may be without its audience still.
         return []
-    rows = await database.fetch(f"SELECT id FROM ({audience}) a ORDER BY id LIMIT $1", SAMPLE, *args)
+    rows = await database.fetch(f"SELECT c.id FROM contacts c WHERE {audience} ORDER BY c.id LIMIT $1", SAMPLE, *args)
     return [row["id"] for row in rows]
 
 

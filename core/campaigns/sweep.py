@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from core import database, queue
-from core.campaigns import completion, failover, reconcile, skipping, waiting
+from core.campaigns import completion, failover, lanes, reconcile, skipping, waiting
 from core.campaigns.schemas import FAILOVER_MINUTES
 
 HEAL = """
@@ -40,12 +40,7 @@ async def repair(now: datetime) -> None:
 
 
 async def _hint(now: datetime) -> None:
-    due = await database.fetch_value(
-        "SELECT count(*) FROM (SELECT FROM lanes WHERE due_at <= $1 AND (holder IS NULL OR lease_until < $1)"
-        " LIMIT 100) d",
-        now,
-    )
-    if due:
+    if await lanes.any_due(now):
         await queue.send("campaigns.dispatch", queue=queue.DISPATCH)
     doubtful = await database.fetch_value(
         "SELECT EXISTS (SELECT FROM message_by_contacts WHERE state IN ('unknown', 'accepted') AND lease_until < $1)",

@@ -1,4 +1,4 @@
-"""An audience as a query: the ids of the contacts that belong to it at this moment."""
+"""An audience as a condition: the contacts that belong to it at this moment."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,54 +13,63 @@ from core.errors import InvalidInputError, NotFoundError
 from core.texts import text
 
 
-async def audience_query(
+async def audience_conditions(
     *,
     user_id: int,
     public_id: int | None = None,
     labels: LabelFilter | Mapping[str, Any] | None = None,
     first_parameter: int = 1,
+    after: str = "",
 ) -> tuple[str, list[object]]:
-    """Return a ``SELECT`` of contact ids and its arguments, numbered from ``first_parameter``.
+    """Return the condition on ``contacts c`` for an audience and its arguments, numbered from ``first_parameter``.
 
-    It gives the tenant's contacts that are not deleted, each once and in no order: those of the audience, those the
-    labels describe, or with both those that are in both. Blocked and inactive ones are among them.
+    It holds for the tenant's contacts that are not deleted: those of the audience, those the labels describe, or with
+    both those that are in both. Blocked and inactive ones are among them. ``after`` is a parameter such as ``$3``: only
+    contacts with a greater id then, found without a look at those before.
 
     Raises:
         NotFoundError: The tenant has no such audience.
         InvalidInputError: The labels name nothing, or one that does not exist; or neither of the two is given.
     """
     parameters = Parameters(first_parameter)
-    conditions: list[str] = []
+    conditions: list[str] = [f"c.id > {after}"] if after else []
     if public_id is not None:
-        conditions.append(await public_conditions(user_id, public_id, parameters))
+        conditions.append(await public_conditions(user_id, public_id, parameters, after=after))
     if labels is not None:
         wanted = labels if isinstance(labels, LabelFilter) else _labels(labels)
         if not wanted.ids:
             raise InvalidInputError({"labels": [text("one_label")]})
         await ensure_labels(user_id, wanted.ids, "labels")
         conditions += [LIVE.format(user=parameters.bind(user_id)), *label_conditions(wanted, parameters)]
-    if not conditions:
+    if public_id is None and labels is None:
         raise InvalidInputError({"public_id": [text("audience_or_labels")]})
-    return f"SELECT c.id FROM contacts c WHERE {' AND '.join(conditions)}", parameters.values
+    return " AND ".join(conditions), parameters.values
 
 
-async def public_conditions(user_id: int, public_id: int, parameters: Parameters) -> str:
+async def public_conditions(user_id: int, public_id: int, parameters: Parameters, *, after: str = "") -> str:
     """Return the condition on ``contacts c`` for the live contacts of an audience; ``NotFoundError`` without it."""
     row = await database.fetch_row(
         "SELECT type, filters FROM publics WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL", public_id, user_id
     )
     if row is None:
         raise NotFoundError("audience", public_id)
-    return membership_conditions(user_id, public_id, row["type"], row["filters"], parameters)
+    if row["type"] == PublicType.DYNAMIC:
+        return membership_conditions(user_id, public_id, row["type"], row["filters"], parameters)
+    return _members(user_id, public_id, parameters, after)
 
 
 def membership_conditions(user_id: int, public_id: int, kind: int, filters: str, parameters: Parameters) -> str:
     """Return the condition on ``contacts c`` for an audience whose row is known already."""
     if kind == PublicType.DYNAMIC:
         return contact_conditions(msgspec.json.decode(filters, type=ContactFilter), user_id, parameters)
+    return _members(user_id, public_id, parameters)
+
+
+def _members(user_id: int, public_id: int, parameters: Parameters, after: str = "") -> str:
     live = LIVE.format(user=parameters.bind(user_id))
     members = f"SELECT m.contact_id FROM public_by_contacts m WHERE m.public_id = {parameters.bind(public_id)}"
-    return f"{live} AND c.id IN ({members})"
+    # PostgreSQL does not carry an inequality over to the other side of a join.
+    return f"{live} AND c.id IN ({members}{f' AND m.contact_id > {after}' if after else ''})"
 
 
 def _labels(written: Mapping[str, Any]) -> LabelFilter:

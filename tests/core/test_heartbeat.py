@@ -3,18 +3,30 @@ from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from core.heartbeat import KEY, LIFETIME_SECONDS, beat, keep_beating, worker_lives
+from core.heartbeat import (
+    IDLE_KEY,
+    IDLE_SECONDS,
+    KEY,
+    LIFETIME_SECONDS,
+    anybody_idle,
+    beat,
+    keep_beating,
+    say_idle,
+    worker_lives,
+)
 from core.runtime import Runtime
 
 
 @pytest.fixture
 async def redis(runtime: Runtime) -> AsyncIterator[Redis]:
     """The run's Redis, in which no worker has said anything."""
-    await runtime.redis.delete(KEY)
+    await runtime.redis.delete(KEY, IDLE_KEY)
     yield runtime.redis
-    await runtime.redis.delete(KEY)
+    await runtime.redis.delete(KEY, IDLE_KEY)
 
 
 async def test_nobody_lives_who_said_nothing(redis: Redis) -> None:
@@ -46,7 +58,7 @@ async def test_a_redis_that_is_away_ends_nothing() -> None:
 
     stopping = asyncio.Event()
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
-        away = Redis(host="127.0.0.1", port=server.sockets[0].getsockname()[1])
+        away = Redis(host="127.0.0.1", port=server.sockets[0].getsockname()[1], retry=Retry(NoBackoff(), 0))
         task = asyncio.create_task(keep_beating(away, stopping))
         async with asyncio.timeout(5):
             await refused.wait()
@@ -54,4 +66,16 @@ async def test_a_redis_that_is_away_ends_nothing() -> None:
             await task
         with pytest.raises(RedisError):
             await worker_lives(away)
+        await say_idle(away)
+        assert await anybody_idle(away) is False
         await away.aclose()
+
+
+async def test_nobody_is_idle_who_said_nothing(redis: Redis) -> None:
+    assert await anybody_idle(redis) is False
+
+
+async def test_an_idle_worker_counts_for_a_moment(redis: Redis) -> None:
+    await say_idle(redis)
+    assert await anybody_idle(redis) is True
+    assert 0 < await redis.ttl(IDLE_KEY) <= IDLE_SECONDS

@@ -11,8 +11,10 @@ from core import database
 from core.campaigns import services
 from core.campaigns.dispatch import Dispatcher
 from core.campaigns.pacing import Pacing
+from core.heartbeat import say_idle
 from core.numbers import senders
 from core.plugin import Capabilities
+from core.runtime import Runtime
 from tests.core.campaigns.making import (
     Made,
     add_campaign,
@@ -135,6 +137,25 @@ class TestUnpaced:
         await _drain(slots=9)
         _each_once(sink, made)
         assert len({post.instance for post in sink.posts}) == 3
+
+    async def test_gives_half_of_the_work_to_a_process_that_is_idle(
+        self, campaign: Make, sink: Sink, runtime: Runtime
+    ) -> None:
+        sink.delay = 0.05
+        made = await campaign(contacts=200, numbers=4)
+
+        async def held_by(*counts: int) -> bool:
+            rows = await database.fetch("SELECT count(*) AS lanes FROM lanes WHERE holder <> '' GROUP BY holder")
+            return sorted(row["lanes"] for row in rows) == list(counts)
+
+        async with _Running(4) as first:
+            await first.until(lambda: held_by(4))
+            await say_idle(runtime.redis)
+            await first.until(lambda: held_by(2))
+            async with _Running(4) as second:
+                await second.until(lambda: held_by(2, 2))
+                await second.until(lambda: _all_in(made, "sent"), seconds=20)
+        _each_once(sink, made)
 
     async def test_many_campaigns_of_many_tenants(
         self, sink: Sink, sink_url: str, user: Member, other_user: Member

@@ -24,6 +24,7 @@ from core.texts import catalog
 from tests.core.campaigns.making import (
     Made,
     claim_all,
+    hold,
     insert,
     make_campaign,
     now,
@@ -226,12 +227,15 @@ class TestPlatform:
         found = await _explain(made)
         assert (await _codes(made), found.sending) == (["no_worker"], False)
 
-    async def test_redis_away(self, user: Member, runtime: Runtime) -> None:
+    @pytest.mark.parametrize("held", [False, True])
+    async def test_redis_away(self, user: Member, runtime: Runtime, *, held: bool) -> None:
         made = await running(user)
+        if held:
+            await hold(made, await now())
         before, runtime.redis = runtime.redis, Redis(host="127.0.0.1", port=9)
         try:
             found = await _explain(made)
-            assert (await _codes(made), found.sending) == (["redis_down"], False)
+            assert (await _codes(made), found.sending) == (["redis_down"], held)
         finally:
             await runtime.redis.aclose()
             runtime.redis = before

@@ -54,6 +54,34 @@ class TestAcquire:
         await lanes.extend("alive", moment + timedelta(seconds=60))
         assert await lanes.acquire(moment + timedelta(seconds=30), HOLDER, moment, 5) == []
 
+    async def test_leaves_a_lane_without_pauses_to_others_for_a_while(self, user: Member) -> None:
+        made = await running(user, numbers=2)
+        moment = await now()
+        unpaced, paced = made.number_ids
+        await database.execute("UPDATE lanes SET due_at = $1", moment)
+        await database.execute("UPDATE lanes SET pause_until = $2 WHERE number_id = $1", paced, moment)
+        a_while = moment - timedelta(seconds=2)
+        assert await lanes.acquire(moment, HOLDER, moment, 5, unpaced_due=a_while) == [paced]
+        assert await lanes.acquire(moment, HOLDER, moment, 5, unpaced_due=moment) == [unpaced]
+
+
+class TestAnybody:
+    async def test_a_due_lane_is_seen_until_it_is_held(self, user: Member) -> None:
+        made = await running(user)
+        moment = await now()
+        until = moment + timedelta(seconds=15)
+        assert (await lanes.any_due(moment), await lanes.any_held(made.number_ids, moment)) == (True, False)
+        await lanes.acquire(moment, HOLDER, until, 5)
+        assert (await lanes.any_due(moment), await lanes.any_held(made.number_ids, moment)) == (False, True)
+        later = until + timedelta(seconds=1)
+        assert (await lanes.any_due(later), await lanes.any_held(made.number_ids, later)) == (True, False)
+
+    async def test_a_lane_due_later_is_not_due(self, user: Member) -> None:
+        await running(user)
+        moment = await now()
+        await database.execute("UPDATE lanes SET due_at = $1", moment + timedelta(seconds=1))
+        assert await lanes.any_due(moment) is False
+
 
 class TestRelease:
     async def test_leaves_its_next_time_and_pause(self, user: Member) -> None:
