@@ -72,13 +72,13 @@ def sink(latency_seconds: float = 0.0) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def worker_process() -> Iterator[None]:
+def worker_process() -> Iterator[subprocess.Popen[bytes]]:
     """Run one worker process of the platform."""
     with subprocess.Popen(
         [sys.executable, "-m", "core.cli", "worker"], env=os.environ | {"RECADO_LOG_LEVEL": "warning"}
     ) as process:
         try:
-            yield
+            yield process
         finally:
             process.send_signal(signal.SIGTERM)
 

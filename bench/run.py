@@ -1,6 +1,6 @@
 """``make bench``: measures every side in one run on servers of its own, and prints ratios as ``name=value``.
 
-``python -m bench.run NAME ...`` (``make bench only=NAME``) runs some of them: dispatch, workers, scale.
+``python -m bench.run NAME ...`` (``make bench only=NAME``) runs some of them: dispatch, workers, lanes, scale.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import dispatch, scale, workers
+from bench import dispatch, lanes, scale, workers
 from core.config import PlatformConfig, load_config
 from core.embedded import embedded_servers
 from core.migrate import migrate
@@ -23,7 +23,10 @@ GOALS = {
     "dispatch_vs_naive": (">=", 2.0),
     "dispatch_vs_httpx": (">=", 5.0),
     "two_workers": (">=", 1.8),
+    "lane_lateness_p99_ms": ("<=", 500.0),
+    "lane_rss_mb": ("<=", 300.0),
     "freeze_vs_bare": ("<=", 1.5),
+    "worker_rss_1m_vs_1k": ("<=", 1.1),
     "start_1m_vs_1k": ("<=", 1.5),
     "pause_1m_vs_1k": ("<=", 1.5),
     "progress_1m_vs_1k": ("<=", 1.5),
@@ -76,6 +79,16 @@ async def measure_workers(_: PlatformConfig) -> Ratios:
     return {"two_workers": workers.ratio(pairs)}
 
 
+async def measure_lanes(_: PlatformConfig) -> Ratios:
+    """Print how late two thousand paced numbers send."""
+    found = await lanes.measure()
+    print(
+        f"2,000 numbers, {found.messages_per_second:.0f} messages per second: late by {found.late_median_ms:.0f} ms"
+        f" (median), {found.late_p99_ms:.0f} ms (99th percentile)."
+    )
+    return {"lane_lateness_p99_ms": found.late_p99_ms, "lane_rss_mb": found.rss_mb}
+
+
 async def measure_scale(_: PlatformConfig) -> Ratios:
     """Print what a million recipients cost."""
     found = await scale.measure()
@@ -85,13 +98,19 @@ async def measure_scale(_: PlatformConfig) -> Ratios:
     print(f"{'call':>20} {'million':>9} {'thousand':>9}   milliseconds")
     for name, (million, thousand) in found.calls.items():
         print(f"{name:>20} {million * 1000:9.2f} {thousand * 1000:9.2f}", flush=True)
+    print(f"A worker's memory: {found.peaks_mb[0]:.0f} MB and {found.peaks_mb[1]:.0f} MB.")
     ratios = {name: million / thousand for name, (million, thousand) in found.calls.items()}
-    return {"freeze_vs_bare": statistics.median(freeze / bare for freeze, bare in found.freezes), **ratios}
+    return {
+        "freeze_vs_bare": statistics.median(freeze / bare for freeze, bare in found.freezes),
+        "worker_rss_1m_vs_1k": found.peaks_mb[0] / found.peaks_mb[1],
+        **ratios,
+    }
 
 
 BENCHES: dict[str, Callable[[PlatformConfig], Awaitable[Ratios]]] = {
     "dispatch": measure_dispatch,
     "workers": measure_workers,
+    "lanes": measure_lanes,
     "scale": measure_scale,
 }
 

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from bench.dispatch import Tenant, make_tenant
+from bench.dispatch import Tenant, make_tenant, sink, worker_process
+from bench.lanes import peak_mb
 from core import database
 from core.campaigns import editing, freeze, queries, services
 from core.campaigns.schemas import CampaignCreate, CampaignSettings, MessageCreate
@@ -19,6 +20,7 @@ MILLION = 1_000_000
 THOUSAND = 1_000
 ROUNDS = 15
 PAIRS = 5
+SENT = THOUSAND
 HANDLERS = (freeze.freeze,)
 """Registered by their import, as in a worker."""
 BARE = """
@@ -33,12 +35,18 @@ class Scale(msgspec.Struct, frozen=True):
     """Seconds of freeze and bare statement in pairs, and the median seconds of each call: (million, thousand)."""
 
     freezes: list[tuple[float, float]]
+    peaks_mb: tuple[float, float]
+    """Memory of a worker that sends some messages of each campaign."""
     calls: dict[str, tuple[float, float]]
 
 
 async def measure() -> Scale:
-    """Freeze a million recipients, then compare the calls."""
-    tenant = await make_tenant("http://127.0.0.1:9")
+    """Freeze a million recipients, then compare the calls and the workers."""
+    with sink() as sink_url:
+        return await _measure(await make_tenant(sink_url))
+
+
+async def _measure(tenant: Tenant) -> Scale:
     await database.execute(
         "INSERT INTO contacts (user_id, number, name) SELECT $1, (5521900000000 + n)::text, 'Contato ' || n"
         " FROM generate_series(1, $2::int) n",
@@ -66,7 +74,22 @@ async def measure() -> Scale:
         "pause_1m_vs_1k": await _compare(campaigns * ROUNDS, lambda one: _paused(user_id, one)),
         "progress_1m_vs_1k": await _compare(campaigns * ROUNDS, lambda one: queries.get_campaign(user_id, one)),
     }
-    return Scale(freezes, calls)
+    for campaign_id in campaigns:
+        await services.pause_campaign(user_id, campaign_id)
+    return Scale(freezes, (await _peak(user_id, campaigns[0]), await _peak(user_id, campaigns[1])), calls)
+
+
+async def _peak(user_id: int, campaign_id: int) -> float:
+    """Let a worker send ``SENT`` messages of a paused campaign; return its peak memory in megabytes."""
+    await services.resume_campaign(user_id, campaign_id)
+    with worker_process() as process:
+        while await database.fetch_value(  # noqa: ASYNC110 - another process works
+            "SELECT coalesce(sum(accepted), 0) < $2 FROM campaign_counters WHERE campaign_id = $1", campaign_id, SENT
+        ):
+            await asyncio.sleep(0.1)
+        peak = peak_mb(process.pid)
+    await services.pause_campaign(user_id, campaign_id)
+    return peak
 
 
 async def _public(tenant: Tenant, size: int) -> int:
