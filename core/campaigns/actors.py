@@ -3,10 +3,10 @@
 import dramatiq
 
 from core import queue
-from core.campaigns import dispatching, entropy, events, freeze, reconcile, resolving
+from core.campaigns import dispatching, entropy, events, freeze, reconcile, reports, resolving
 from core.runtime import runtime
 
-__all__ = ("dispatch", "entropy", "events", "freeze", "reconcile_rows", "resolving")
+__all__ = ("dispatch", "entropy", "events", "freeze", "reconcile_rows", "reports", "resolving")
 
 NEVER_MS = 24 * 3_600_000
 """A dispatch ends by itself; the limit is only there because Dramatiq wants one."""

@@ -3,7 +3,9 @@
 from datetime import datetime, timedelta
 
 from core import database
+from core.campaigns.reports import REPORT
 from core.campaigns.skipping import skip_waiting
+from core.jobs.services import create_job
 
 ATTENTION_LIFETIME = timedelta(hours=24)
 """With only unknown rows left a campaign waits this long for a person, then completes and states their number."""
@@ -38,6 +40,7 @@ UPDATE campaigns SET status = 4, status_reason = $3, completed_at = $2, progress
 WHERE id = $1 AND status = 2 AND frozen_at IS NOT NULL
   AND NOT EXISTS (SELECT FROM message_by_contacts m WHERE m.campaign_id = $1
                   AND m.state IN ('pending', 'leased', 'accepted'))
+RETURNING user_id
 """
 
 
@@ -55,9 +58,18 @@ async def _complete(campaign_id: int, now: datetime) -> bool:
         if standing is None or standing["active"]:
             return False
         if not standing["unknown"]:
-            return await database.execute(COMPLETE, campaign_id, now, "completed") == 1
+            return await _end(campaign_id, now, "completed")
         if now - standing["last_change"] <= ATTENTION_LIFETIME:
             await database.execute(NEEDS_ATTENTION, campaign_id, now)
             return False
         await skip_waiting(campaign_id, now)
-        return await database.execute(COMPLETE, campaign_id, now, "completed_with_unknown") == 1
+        return await _end(campaign_id, now, "completed_with_unknown")
+
+
+async def _end(campaign_id: int, now: datetime, reason: str) -> bool:
+    """Complete a campaign and have its report made."""
+    user_id = await database.fetch_value(COMPLETE, campaign_id, now, reason)
+    if not isinstance(user_id, int):
+        return False
+    await create_job(REPORT, user_id=user_id, subject_id=campaign_id, cancelable=False)
+    return True

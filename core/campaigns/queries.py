@@ -1,6 +1,6 @@
-"""Reading campaigns: lists, one with everything, its recipients and its report."""
+"""Reading campaigns: lists, and one with everything."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
@@ -12,11 +12,9 @@ from core.campaigns.schemas import (
     CampaignRead,
     CampaignSettings,
     MessageRead,
-    RecipientRead,
-    Report,
     Totals,
 )
-from core.campaigns.tables import CampaignStatus, CampaignType, MessageType, RecipientState
+from core.campaigns.tables import CampaignStatus, CampaignType, MessageType
 from core.errors import NotFoundError
 from core.media.services import find_media
 from core.pagination import PageQuery
@@ -32,13 +30,6 @@ LEFT JOIN LATERAL (
         coalesce(sum(unknown), 0)::bigint AS unknown, coalesce(sum(skipped), 0)::bigint AS skipped
     FROM campaign_counters c WHERE c.campaign_id = k.id
 ) t ON true
-"""
-
-RECIPIENTS = """
-SELECT m.id, m.message_id, m.contact_id, coalesce(c.name, '') AS contact_name, m.address AS number, m.position,
-    m.number_id, m.state, m.reason, m.attempt, m.due_at, m.accepted_at, m.sent_at, m.delivered_at, m.read_at,
-    m.replied_at, m.state = 'unknown' AND m.lease_until IS NULL AS needs_attention
-FROM message_by_contacts m LEFT JOIN contacts c ON c.id = m.contact_id
 """
 
 
@@ -65,7 +56,7 @@ async def list_campaigns(
 
 async def get_campaign(user_id: int, campaign_id: int) -> CampaignRead:
     """Return one campaign with its messages and totals."""
-    row = await _row(user_id, campaign_id)
+    row = await find_campaign(user_id, campaign_id)
     numbers = await database.fetch(
         "SELECT number_id FROM campaign_numbers WHERE campaign_id = $1 ORDER BY id", campaign_id
     )
@@ -99,77 +90,8 @@ async def get_campaign(user_id: int, campaign_id: int) -> CampaignRead:
     )
 
 
-async def list_recipients(
-    user_id: int, campaign_id: int, query: PageQuery, state: RecipientState | None, message_id: int | None
-) -> tuple[list[RecipientRead], int]:
-    """Return one page of a campaign's recipient rows and how many there are."""
-    await _row(user_id, campaign_id)
-    where = (
-        "m.campaign_id = $1 AND ($2::text IS NULL OR m.state = $2) AND ($3::bigint IS NULL OR m.message_id = $3)"
-        " AND ($4::text IS NULL OR strpos(m.address, $4) > 0)"
-    )
-    args = (campaign_id, state, message_id, query.search)
-    order = query.order_by({"id": "m.id"}, "id", "m.id")
-    rows = await database.fetch(
-        f"{RECIPIENTS} WHERE {where} ORDER BY {order} LIMIT $5 OFFSET $6", *args, query.limit, query.offset
-    )
-    total = await database.fetch_value(f"SELECT count(*) FROM message_by_contacts m WHERE {where}", *args)
-    return [read_recipient(row) for row in rows], total if isinstance(total, int) else 0
-
-
-async def get_recipient(user_id: int, campaign_id: int, recipient_id: int) -> RecipientRead:
-    """Return one recipient row."""
-    row = await database.fetch_row(
-        f"{RECIPIENTS} WHERE m.campaign_id = $1 AND m.id = $2 AND m.user_id = $3", campaign_id, recipient_id, user_id
-    )
-    if row is None:
-        raise NotFoundError("recipient", recipient_id)
-    return read_recipient(row)
-
-
-async def stream_recipients(user_id: int, campaign_id: int) -> AsyncIterator[Sequence[RecipientRead]]:
-    """Yield all recipient rows of a campaign in batches, in the order they were frozen."""
-    await _row(user_id, campaign_id)
-    last_id = 0
-    while True:
-        rows = await database.fetch(
-            f"{RECIPIENTS} WHERE m.campaign_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3",
-            campaign_id,
-            last_id,
-            EXPORT_ROWS,
-        )
-        if not rows:
-            return
-        last_id = rows[-1]["id"]
-        yield [read_recipient(row) for row in rows]
-
-
-async def report(user_id: int, campaign_id: int) -> Report:
-    """Sum a campaign up; ``reasons`` are counted from the rows themselves."""
-    row = await _row(user_id, campaign_id)
-    found = await database.fetch(
-        "SELECT state, reason, count(*) AS rows FROM message_by_contacts WHERE campaign_id = $1"
-        " AND state IN ('failed', 'unknown', 'skipped') GROUP BY state, reason ORDER BY state, reason",
-        campaign_id,
-    )
-    reasons: dict[str, dict[str, int]] = {}
-    for line in found:
-        reasons.setdefault(line["state"], {})[line["reason"]] = line["rows"]
-    began, ended = row["started_at"], row["completed_at"]
-    return Report(
-        campaign_id=row["id"],
-        name=row["name"],
-        status=CampaignStatus(row["status"]),
-        status_reason=row["status_reason"],
-        started_at=began,
-        completed_at=ended,
-        seconds=(ended - began).total_seconds() if began and ended else None,
-        totals=_totals(row),
-        reasons=reasons,
-    )
-
-
-async def _row(user_id: int, campaign_id: int) -> asyncpg.Record:
+async def find_campaign(user_id: int, campaign_id: int) -> asyncpg.Record:
+    """Return a tenant's campaign row with the sums of its counters; ``NotFoundError`` for another's."""
     row = await database.fetch_row(
         f"SELECT k.*, t.* FROM campaigns k {TOTALS} WHERE k.id = $1 AND k.user_id = $2 AND k.deleted_at IS NULL",
         campaign_id,
@@ -180,7 +102,8 @@ async def _row(user_id: int, campaign_id: int) -> asyncpg.Record:
     return row
 
 
-def _totals(row: asyncpg.Record) -> Totals:
+def totals_of(row: asyncpg.Record) -> Totals:
+    """Return the totals of a row as ``find_campaign`` reads it."""
     settled = row["accepted"] + row["sent"] + row["failed"] + row["unknown"] + row["skipped"]
     # While the audience is being frozen the total is not known yet, so what is pending cannot be told.
     total = row["total"] if row["frozen_at"] is not None else settled
@@ -205,7 +128,7 @@ def _progress(totals: Totals, status: int) -> int:
 
 
 def _common(row: asyncpg.Record) -> dict[str, Any]:
-    totals = _totals(row)
+    totals = totals_of(row)
     return {
         "id": row["id"],
         "name": row["name"],
@@ -223,14 +146,3 @@ def _common(row: asyncpg.Record) -> dict[str, Any]:
 
 def _listed(row: asyncpg.Record) -> CampaignListed:
     return CampaignListed(**_common(row))
-
-
-def read_recipient(row: asyncpg.Record) -> RecipientRead:
-    """Translate a row into the API's words, with the seed's booleans."""
-    state = RecipientState(row["state"])
-    return RecipientRead(
-        **{**dict(row), "state": state},
-        delivered=row["delivered_at"] is not None,
-        readed=row["read_at"] is not None,
-        error=state is RecipientState.FAILED,
-    )

@@ -18,13 +18,15 @@ RETRIABLE = (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.COMPL
 SHARD = 20
 BATCH = 2_000
 
-FAILED = """
+FAILURE_CLASS = "CASE a.outcome WHEN 'rejected' THEN 'refused' WHEN 'retryable' THEN 'gave_up' ELSE 'network' END"
+"""The class of a failed row, by its last attempt ``a``."""
+
+FAILED = f"""
 SELECT m.id FROM message_by_contacts m
 LEFT JOIN message_attempts a ON a.recipient_id = m.id AND a.attempt = m.attempt
 WHERE m.campaign_id = $1 AND m.id > $2 AND m.state = 'failed'
   AND (cardinality($3::text[]) = 0 OR m.reason = ANY($3))
-  AND (cardinality($4::text[]) = 0 OR CASE a.outcome WHEN 'rejected' THEN 'refused' WHEN 'retryable' THEN 'gave_up'
-       ELSE 'network' END = ANY($4))
+  AND (cardinality($4::text[]) = 0 OR {FAILURE_CLASS} = ANY($4))
 ORDER BY m.id LIMIT $5
 """
 

@@ -7,18 +7,19 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Request, get, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
-from core.campaigns import explain, flight_plan, queries, resolving
+from core.campaigns import explain, flight_plan, queries, recipients, reports, resolving
 from core.campaigns.preview import preview
+from core.campaigns.recipients import RecipientFilter
+from core.campaigns.report_schemas import Report
 from core.campaigns.schemas import (
     Explanation,
     FlightPlan,
     Preview,
     RecipientRead,
-    Report,
     Resolve,
 )
 from core.campaigns.tables import RecipientState
@@ -31,17 +32,77 @@ from core.texts import text
 CampaignId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The campaign's id.")]
 RecipientId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The recipient row's id.")]
 MessageIdQuery = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="Only rows of this message.")]
+NumberIdQuery = Annotated[
+    int | None, QueryParameter(ge=1, le=2**63 - 1, description="Only rows of this sending number.")
+]
 ContactIdQuery = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="For this contact.")]
-RecipientStateQuery = Annotated[
-    str | None,
+StatesQuery = Annotated[
+    list[str] | None,
     QueryParameter(
-        name="state", description="Only rows in this state.", schema_extra={"enum": [*map(str, RecipientState)]}
+        name="state",
+        description="Only rows in this state; given several times, in one of them.",
+        max_items=20,
+        schema_extra={"items": {"type": "string", "enum": [*map(str, RecipientState)]}},
     ),
 ]
-"""A plain text: Litestar keeps the name ``state`` for itself and would name another field in its error."""
+"""Plain texts: Litestar keeps the name ``state`` for itself and would name another field in its error."""
 HttpRequest = Request[Any, Any, Any]
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Receipts(msgspec.Struct, frozen=True):
+    """The filter by what came back."""
+
+    delivered: bool | None
+    readed: bool | None
+    replied: bool | None
+    needs_attention: bool | None
+
+
+def receipts(
+    *,
+    delivered: Annotated[bool | None, QueryParameter(description="Only rows that were delivered, or were not.")] = None,
+    readed: Annotated[bool | None, QueryParameter(description="Only rows read, or those not.")] = None,
+    replied: Annotated[bool | None, QueryParameter(description="Only rows answered, or those not.")] = None,
+    needs_attention: Annotated[
+        bool | None, QueryParameter(description="Only rows a person has to decide about, or all the others.")
+    ] = None,
+) -> Receipts:
+    """Provide the filter by what came back."""
+    return Receipts(delivered, readed, replied, needs_attention)
+
+
+def recipient_filter(
+    *,
+    receipts: NamedDependency[Receipts],
+    states: StatesQuery = None,
+    reason: Annotated[str | None, QueryParameter(max_length=60, description="Only rows with this reason.")] = None,
+    message_id: MessageIdQuery = None,
+    number_id: NumberIdQuery = None,
+    contact_id: Annotated[
+        int | None, QueryParameter(ge=1, le=2**63 - 1, description="Only rows of this contact.")
+    ] = None,
+) -> RecipientFilter:
+    """Provide the filter of recipient rows to handlers; wrong values are 422 and named."""
+    try:
+        chosen = tuple(RecipientState(state) for state in states or () if state)
+    except ValueError:
+        raise InvalidInputError({"state": [text("choice", allowed=", ".join(RecipientState))]}) from None
+    return RecipientFilter(
+        states=chosen,
+        reason=reason or None,
+        message_id=message_id,
+        number_id=number_id,
+        contact_id=contact_id,
+        **msgspec.structs.asdict(receipts),
+    )
+
+
+FILTERS = {
+    "receipts": Provide(receipts, sync_to_thread=False),
+    "recipient_filter": Provide(recipient_filter, sync_to_thread=False),
+}
 
 
 class CampaignResultController(Controller):
@@ -55,6 +116,7 @@ class CampaignResultController(Controller):
         "/recipients",
         operation_id="ListRecipients",
         summary="List the recipients",
+        dependencies=FILTERS,
         responses=problem_responses(401, 403, 404, 422),
     )
     async def list_recipients(
@@ -62,13 +124,11 @@ class CampaignResultController(Controller):
         request: HttpRequest,
         campaign_id: CampaignId,
         page_query: NamedDependency[PageQuery],
-        recipient_state: RecipientStateQuery = None,
-        message_id: MessageIdQuery = None,
+        recipient_filter: NamedDependency[RecipientFilter],
     ) -> Page[RecipientRead]:
         """List one row for each message and contact; ``search`` looks into numbers."""
-        user_id = current_user(request).id
-        state = _parse_state(recipient_state)
-        items, total = await queries.list_recipients(user_id, campaign_id, page_query, state, message_id)
+        wanted = msgspec.structs.replace(recipient_filter, search=page_query.search)
+        items, total = await recipients.list_recipients(current_user(request).id, campaign_id, page_query, wanted)
         return build_page(items, total, page_query, request)
 
     @post(
@@ -84,7 +144,7 @@ class CampaignResultController(Controller):
         """Decide of a message whose outcome stayed unknown: send it again, or assume it was sent."""
         user_id = current_user(request).id
         await resolving.resolve_recipient(user_id, campaign_id, recipient_id, data.action)
-        return Resource(await queries.get_recipient(user_id, campaign_id, recipient_id))
+        return Resource(await recipients.get_recipient(user_id, campaign_id, recipient_id))
 
     @get(
         "/recipients/{recipient_id:int}/explain",
@@ -115,22 +175,24 @@ class CampaignResultController(Controller):
     @get("/report", operation_id="ShowReport", summary="Show the report", responses=problem_responses(401, 403, 404))
     async def get_report(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[Report]:
         """Sum the campaign up."""
-        return Resource(await queries.report(current_user(request).id, campaign_id))
+        return Resource(await reports.report(current_user(request).id, campaign_id))
 
     @get(
         "/report.csv",
         operation_id="DownloadReport",
         summary="Download the report",
+        dependencies=FILTERS,
         media_type="text/csv",
-        responses=problem_responses(401, 403, 404),
+        responses=problem_responses(401, 403, 404, 422),
     )
-    async def download_report(self, request: HttpRequest, campaign_id: CampaignId) -> Stream:
-        """Download every recipient row as CSV (UTF-8)."""
-        user_id = current_user(request).id
-        await queries.report(user_id, campaign_id)
+    async def download_report(
+        self, request: HttpRequest, campaign_id: CampaignId, recipient_filter: NamedDependency[RecipientFilter]
+    ) -> Stream:
+        """Download the recipient rows as CSV (UTF-8), all of them or those of a filter."""
+        await queries.find_campaign(current_user(request).id, campaign_id)
         name = f"campaign-{campaign_id}.csv"
         return Stream(
-            _csv_lines(user_id, campaign_id),
+            _csv_lines(campaign_id, recipient_filter),
             media_type="text/csv",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
@@ -157,17 +219,10 @@ class CampaignResultController(Controller):
         return Resource(await flight_plan.plan_campaign(user_id, campaign_id, language_of(request.scope)))
 
 
-def _parse_state(given: str | None) -> RecipientState | None:
-    try:
-        return RecipientState(given) if given else None
-    except ValueError:
-        raise InvalidInputError({"state": [text("choice", allowed=", ".join(RecipientState))]}) from None
-
-
-async def _csv_lines(user_id: int, campaign_id: int) -> AsyncIterator[str]:
+async def _csv_lines(campaign_id: int, wanted: RecipientFilter) -> AsyncIterator[str]:
     names = RecipientRead.__struct_fields__
     yield ",".join(names) + "\r\n"
-    async for rows in queries.stream_recipients(user_id, campaign_id):
+    async for rows in recipients.stream_recipients(campaign_id, wanted):
         buffer = io.StringIO()
         writer = csv.writer(buffer)
         for row in rows:

@@ -200,21 +200,6 @@ class RecipientRead(msgspec.Struct, kw_only=True):
     replied_at: datetime | None
 
 
-class Report(msgspec.Struct, kw_only=True):
-    """What became of a campaign."""
-
-    campaign_id: int
-    name: str
-    status: CampaignStatus
-    status_reason: str
-    started_at: datetime | None
-    completed_at: datetime | None
-    seconds: float | None
-    totals: Totals
-    reasons: dict[str, dict[str, int]]
-    """State to reason to rows, for failed, unknown and skipped rows."""
-
-
 class PreviewedMessage(msgspec.Struct, kw_only=True):
     """A message as one contact gets it; ``text`` is the caption where there is a file."""
 

@@ -225,6 +225,16 @@ class CampaignCounter(Table, tablename="campaign_counters"):
     skipped = BigInt(default=0)
 
 
+class CampaignReport(Table, tablename="campaign_reports"):
+    """The report of a completed campaign as it was counted for one ``version`` of it."""
+
+    id = BigSerial(primary_key=True)
+    campaign_id = BigInt(unique=True)
+    version = Integer()
+    body = JSONB()
+    made_at = Timestamptz()
+
+
 class SendCounter(Table, tablename="send_counters"):
     """Messages counted against one cap: plan, campaign, number or contact, in one period of the tenant's zone."""
 
