@@ -21,11 +21,12 @@ WHERE k.status = 2 AND k.frozen_at IS NOT NULL
 """
 
 STANDING = """
-SELECT u.unknown, u.last_change,
+SELECT u.unknown, u.left_to_people, u.last_change,
     EXISTS (SELECT FROM message_by_contacts WHERE campaign_id = $1 AND state IN ('leased', 'accepted'))
     OR EXISTS (SELECT FROM message_by_contacts WHERE campaign_id = $1 AND state = 'pending' AND due_at IS NOT NULL)
     AS active
-FROM (SELECT count(*) AS unknown, max(updated_at) AS last_change FROM message_by_contacts
+FROM (SELECT count(*) AS unknown, count(*) FILTER (WHERE lease_until IS NULL) AS left_to_people,
+          max(updated_at) AS last_change FROM message_by_contacts
       WHERE campaign_id = $1 AND state = 'unknown') u
 """
 
@@ -59,6 +60,9 @@ async def _complete(campaign_id: int, now: datetime) -> bool:
             return False
         if not standing["unknown"]:
             return await _end(campaign_id, now, "completed")
+        if not standing["left_to_people"]:
+            # All of them will be looked up; nobody has to decide yet.
+            return False
         if now - standing["last_change"] <= ATTENTION_LIFETIME:
             await database.execute(NEEDS_ATTENTION, campaign_id, now)
             return False

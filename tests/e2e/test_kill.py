@@ -25,7 +25,9 @@ SELECT k.status, k.status_reason,
     (SELECT coalesce(sum(accepted + sent + failed + skipped + unknown), 0)::int FROM campaign_counters c
      WHERE c.campaign_id = k.id) AS settled,
     k.status = 4 AND EXISTS (SELECT FROM message_by_contacts m WHERE m.campaign_id = k.id
-                             AND m.state IN ('pending', 'leased', 'accepted')) AS completed_too_early
+                             AND m.state IN ('pending', 'leased', 'accepted')) AS completed_too_early,
+    EXISTS (SELECT FROM message_by_contacts m WHERE m.campaign_id = k.id AND m.state = 'unknown'
+            AND m.lease_until IS NOT NULL) AS looking_up
 FROM campaigns k WHERE k.id = $1
 """
 
@@ -149,7 +151,8 @@ async def _crash(servers: EmbeddedServers) -> None:
 
 
 def _is_over(row: Any) -> bool:
-    return bool(row["status"] == 4 or row["status_reason"] == "needs_attention")
+    """Whether nothing changes any more: what is in doubt was looked up, and waits for a person."""
+    return bool((row["status"] == 4 or row["status_reason"] == "needs_attention") and not row["looking_up"])
 
 
 async def _until(campaign_id: int, fits: Any, what: str, seconds: float) -> Any:

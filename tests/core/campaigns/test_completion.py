@@ -145,6 +145,15 @@ class TestUnknown:
         assert await standing(made.id) == (4, "completed_with_unknown")
         assert await counters(made.id) == {"unknown": 3}
 
+    async def test_need_none_while_all_of_them_will_be_looked_up(self, user: Member) -> None:
+        made, rows, moment = await _leased(user)
+        await settle_rows(rows, moment, **UNKNOWN, look_at=moment + timedelta(seconds=30))
+        await complete_finished(moment)
+        assert await standing(made.id) == (2, "sending")
+        await database.execute("UPDATE message_by_contacts SET lease_until = NULL WHERE id = $1", rows[0].id)
+        await complete_finished(moment)
+        assert await standing(made.id) == (2, "needs_attention")
+
     async def test_steps_that_wait_for_one_need_attention_too(self, user: Member) -> None:
         made, rows, moment = await _leased(user, contacts=2, messages=("a", "b", "c"))
         await settle_rows(rows[:1], moment, **UNKNOWN)
