@@ -1,5 +1,6 @@
 """The two envelopes of every answer, ``{"data": ...}`` and the page of a list, and the parameters of a list."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Generic, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode
@@ -51,6 +52,28 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     meta: Meta
 
 
+class ScrollLinks(msgspec.Struct, frozen=True):
+    """Addresses of other parts of a scrolled list, relative to the host."""
+
+    first: str
+    next: str | None
+
+
+class ScrollMeta(msgspec.Struct, frozen=True):
+    """Where a part stands in a scrolled list, which is not counted."""
+
+    per_page: int
+    next_cursor: str | None
+
+
+class Scroll(msgspec.Struct, Generic[T], frozen=True):
+    """One part of a list that is read by cursor."""
+
+    data: Sequence[T]
+    links: ScrollLinks
+    meta: ScrollMeta
+
+
 class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which page of a list is asked for, in which order, and what it should contain."""
 
@@ -100,6 +123,50 @@ def page_query(
 ) -> PageQuery:
     """Provide ``page_query: PageQuery`` to handlers; wrong values are 422 and named."""
     return PageQuery(page=page, per_page=per_page, sort=sort or None, search=(search or "").strip() or None)
+
+
+Cursor = Annotated[
+    str | None, QueryParameter(max_length=200, description="Read the list by cursor instead of page; empty to begin.")
+]
+P = TypeVar("P", bound=msgspec.Struct)
+
+
+class RowPlace(msgspec.Struct, frozen=True, array_like=True):
+    """The place of a row in a list in the order of ids."""
+
+    id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+def write_cursor(place: msgspec.Struct) -> str:
+    """Write the place of a row in its list down as an opaque text."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, kind: type[P]) -> P | None:
+    """Return the place that ``write_cursor`` wrote down; ``None`` for the beginning of the list.
+
+    Raises:
+        InvalidInputError: It is no cursor of this list.
+    """
+    if not cursor:
+        return None
+    try:
+        plain = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(plain, type=kind)
+    except (ValueError, msgspec.MsgspecError):
+        raise InvalidInputError({"cursor": [text("cursor")]}) from None
+
+
+def build_scroll(items: Sequence[T], per_page: int, following: str | None, request: AnyRequest) -> Scroll[T]:
+    """Put one part of a scrolled list into its envelope; ``following`` is the cursor of the next."""
+    raw_query = request.scope["query_string"].decode("latin-1")
+    others = [(key, value) for key, value in parse_qsl(raw_query) if key != "cursor"]
+
+    def link(cursor: str) -> str:
+        return f"{quote(request.scope['path'])}?{urlencode([*others, ('cursor', cursor)])}"
+
+    links = ScrollLinks(link(""), None if following is None else link(following))
+    return Scroll(items, links, ScrollMeta(per_page, following))
 
 
 def build_page(items: Sequence[T], total: int, query: PageQuery, request: AnyRequest) -> Page[T]:

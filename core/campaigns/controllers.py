@@ -19,6 +19,7 @@ from core.campaigns.schemas import (
     Retry,
 )
 from core.campaigns.tables import CampaignStatus
+from core.campaigns.timeline_controllers import ContactTimelineController
 from core.campaigns.versions import expecting
 from core.idempotency.middleware import IDEMPOTENT
 from core.pagination import Page, PageQuery, Resource, build_page
@@ -231,4 +232,4 @@ class CampaignController(Controller):
         return versioned(await queries.get_campaign(user_id, campaign_id))
 
 
-CONTROLLERS = (CampaignController, CampaignResultController, CampaignEntropyController)
+CONTROLLERS = (CampaignController, CampaignResultController, CampaignEntropyController, ContactTimelineController)

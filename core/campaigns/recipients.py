@@ -9,8 +9,9 @@ from core import database
 from core.campaigns.queries import find_campaign, totals_of
 from core.campaigns.schemas import RecipientRead
 from core.campaigns.tables import RecipientState
-from core.errors import NotFoundError
-from core.pagination import PageQuery
+from core.errors import InvalidInputError, NotFoundError
+from core.pagination import PageQuery, RowPlace, read_cursor, write_cursor
+from core.texts import text
 
 EXPORT_ROWS = 2_000
 SORTS = {"id": "m.id"}
@@ -83,6 +84,29 @@ async def list_recipients(
         f"{RECIPIENTS} WHERE {WHERE} ORDER BY {order} LIMIT $12 OFFSET $13", *args, query.limit, query.offset
     )
     return [read_recipient(row) for row in rows], await _total(campaign, wanted, args)
+
+
+async def scroll_recipients(
+    user_id: int, campaign_id: int, query: PageQuery, wanted: RecipientFilter, cursor: str
+) -> tuple[list[RecipientRead], str | None]:
+    """Return the rows after ``cursor`` (empty: the first) by their ids, and the cursor of those that follow.
+
+    Raises:
+        NotFoundError: The tenant has no such campaign.
+        InvalidInputError: The cursor is none of this list, or another order is asked for.
+    """
+    if query.sort not in {None, "id"}:
+        raise InvalidInputError({"sort": [text("cursor_order", order="id")]})
+    place = read_cursor(cursor, RowPlace)
+    await find_campaign(user_id, campaign_id)
+    rows = await database.fetch(
+        f"{RECIPIENTS} WHERE {WHERE} AND m.id > $12 ORDER BY m.id LIMIT $13",
+        *wanted.args(campaign_id),
+        place.id if place is not None else 0,
+        query.limit + 1,
+    )
+    found = [read_recipient(row) for row in rows[: query.limit]]
+    return found, write_cursor(RowPlace(found[-1].id)) if len(rows) > query.limit else None
 
 
 async def _total(campaign: asyncpg.Record, wanted: RecipientFilter, args: Sequence[object]) -> int:

@@ -24,7 +24,7 @@ from core.campaigns.schemas import (
 )
 from core.campaigns.tables import RecipientState
 from core.errors import InvalidInputError
-from core.pagination import Page, PageQuery, Resource, build_page
+from core.pagination import Cursor, Page, PageQuery, Resource, Scroll, build_page, build_scroll
 from core.problems import language_of, problem_responses
 from core.security import current_user, requires_user
 from core.texts import text
@@ -125,11 +125,19 @@ class CampaignResultController(Controller):
         campaign_id: CampaignId,
         page_query: NamedDependency[PageQuery],
         recipient_filter: NamedDependency[RecipientFilter],
-    ) -> Page[RecipientRead]:
-        """List one row for each message and contact; ``search`` looks into numbers."""
+        cursor: Cursor = None,
+    ) -> Page[RecipientRead] | Scroll[RecipientRead]:
+        """List one row for each message and contact; `search` looks into numbers.
+
+        With `cursor` the list is not counted: follow `meta.next_cursor` until it is null.
+        """
         wanted = msgspec.structs.replace(recipient_filter, search=page_query.search)
-        items, total = await recipients.list_recipients(current_user(request).id, campaign_id, page_query, wanted)
-        return build_page(items, total, page_query, request)
+        user_id = current_user(request).id
+        if cursor is None:
+            items, total = await recipients.list_recipients(user_id, campaign_id, page_query, wanted)
+            return build_page(items, total, page_query, request)
+        items, following = await recipients.scroll_recipients(user_id, campaign_id, page_query, wanted, cursor)
+        return build_scroll(items, page_query.per_page, following, request)
 
     @post(
         "/recipients/{recipient_id:int}/resolve",

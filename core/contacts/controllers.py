@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Annotated, Literal
-from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
@@ -20,15 +19,12 @@ from core.contacts.schemas import (
     Affected,
     ContactCreate,
     ContactRead,
-    ContactScroll,
     ContactUpdate,
     LabelSelection,
-    ScrollLinks,
-    ScrollMeta,
     Selection,
 )
 from core.errors import InvalidInputError
-from core.pagination import Page, PageQuery, Resource, build_page
+from core.pagination import Cursor, Page, PageQuery, Resource, Scroll, build_page, build_scroll
 from core.problems import problem_responses
 from core.request import AnyRequest
 from core.security import current_user, requires_user
@@ -84,11 +80,8 @@ class ContactController(Controller):
         page_query: NamedDependency[PageQuery],
         contact_filter: NamedDependency[ContactFilter],
         public_id: Annotated[Id | None, QueryParameter(description="Contacts of this audience.")] = None,
-        cursor: Annotated[
-            str | None,
-            QueryParameter(max_length=40, description="Read the list by cursor instead of page; empty to begin."),
-        ] = None,
-    ) -> Page[ContactRead] | ContactScroll:
+        cursor: Cursor = None,
+    ) -> Page[ContactRead] | Scroll[ContactRead]:
         """List the tenant's contacts, the newest first.
 
         `search` finds parts of number or name; sorts by id, name, number, status, created_at, updated_at and
@@ -100,7 +93,7 @@ class ContactController(Controller):
             contacts, total = await queries.list_contacts(user.id, page_query, wanted, public_id)
             return build_page(contacts, total, page_query, request)
         contacts, following = await queries.scroll_contacts(user.id, page_query, wanted, public_id, cursor)
-        return _scroll(request, contacts, page_query.per_page, following)
+        return build_scroll(contacts, page_query.per_page, following, request)
 
     @get(
         "/variables",
@@ -174,17 +167,6 @@ class ContactController(Controller):
     async def label_contacts(self, request: AnyRequest, data: JSONBody[LabelSelection]) -> Resource[Affected]:
         """Put labels on many contacts and take others off; tells how many that changed."""
         return Resource(Affected(await bulk.label_contacts(current_user(request).id, data)))
-
-
-def _scroll(request: AnyRequest, contacts: queries.Contacts, per_page: int, following: str | None) -> ContactScroll:
-    raw_query = request.scope["query_string"].decode("latin-1")
-    others = [(key, value) for key, value in parse_qsl(raw_query) if key != "cursor"]
-
-    def link(cursor: str) -> str:
-        return f"{request.url.path}?{urlencode([*others, ('cursor', cursor)])}"
-
-    links = ScrollLinks(link(""), None if following is None else link(following))
-    return ContactScroll(contacts, links, ScrollMeta(per_page, following))
 
 
 CONTROLLERS: tuple[type[Controller], ...] = (

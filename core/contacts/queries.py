@@ -10,7 +10,7 @@ from core.contacts.audience import public_conditions
 from core.contacts.filters import BLOCKED, LIVE, ContactFilter, Parameters, contact_conditions
 from core.contacts.schemas import ContactRead, Selection
 from core.errors import InvalidInputError, NotFoundError
-from core.pagination import PageQuery
+from core.pagination import PageQuery, RowPlace, read_cursor, write_cursor
 from core.texts import text
 
 Contacts = Sequence[ContactRead]
@@ -63,18 +63,18 @@ async def scroll_contacts(
 ) -> tuple[Contacts, str | None]:
     """Return the contacts after ``cursor`` (empty: the first), newest first, and the cursor of those that follow."""
     if query.sort not in {None, "-id"}:
-        raise InvalidInputError({"sort": [text("cursor_order")]})
-    before = _position(cursor)
+        raise InvalidInputError({"sort": [text("cursor_order", order="-id")]})
+    before = read_cursor(cursor, RowPlace)
     parameters = Parameters()
     where = await _conditions(user_id, wanted, public_id, parameters)
     if before is not None:
-        where += f" AND c.id < {parameters.bind(before)}"
+        where += f" AND c.id < {parameters.bind(before.id)}"
     rows = await database.fetch(
         f"SELECT {COLUMNS} FROM contacts c WHERE {where} ORDER BY c.id DESC LIMIT {parameters.bind(query.limit + 1)}",
         *parameters.values,
     )
     found = [_read(row) for row in rows[: query.limit]]
-    return found, str(found[-1].id) if len(rows) > query.limit else None
+    return found, write_cursor(RowPlace(found[-1].id)) if len(rows) > query.limit else None
 
 
 async def selected_contacts(user_id: int, selection: Selection, first_parameter: int) -> tuple[str, list[object]]:
@@ -102,14 +102,6 @@ async def _conditions(user_id: int, wanted: ContactFilter, public_id: int | None
     if public_id is not None:
         where += f" AND {await public_conditions(user_id, public_id, parameters)}"
     return where
-
-
-def _position(cursor: str) -> int | None:
-    if not cursor:
-        return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < len(str(2**63))):
-        raise InvalidInputError({"cursor": [text("cursor")]})
-    return int(cursor)
 
 
 def _read(row: Mapping[str, Any]) -> ContactRead:

@@ -1,6 +1,5 @@
 """What the API takes and shows of contacts, labels, audiences and the block list."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -90,28 +89,6 @@ class ContactRead(_Shown, frozen=True, kw_only=True):
     blocked: bool
     """It is on the block list or opted out."""
     last_inbound_at: datetime | None
-
-
-class ScrollLinks(msgspec.Struct, frozen=True):
-    """Addresses of other parts of a scrolled list, relative to the host."""
-
-    first: str
-    next: str | None
-
-
-class ScrollMeta(msgspec.Struct, frozen=True):
-    """Where a part stands in a scrolled list, which is not counted."""
-
-    per_page: int
-    next_cursor: str | None
-
-
-class ContactScroll(msgspec.Struct, frozen=True):
-    """One part of a list that is read by cursor."""
-
-    data: Sequence[ContactRead]
-    links: ScrollLinks
-    meta: ScrollMeta
 
 
 class Selection(_Input, frozen=True, kw_only=True):

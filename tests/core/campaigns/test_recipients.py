@@ -84,6 +84,29 @@ class TestIds:
         assert await count(message_id=made.message_ids[0] + 1) == 0
 
 
+class TestScroll:
+    async def test_gives_every_row_once(self, tenant: httpx.AsyncClient, made: Made) -> None:
+        link: str | None = f"/api/campaigns/{made.id}/recipients?per_page=4&cursor="
+        found: list[str] = []
+        while link is not None:
+            answer = (await tenant.get(link)).json()
+            found += [row["number"] for row in answer["data"]]
+            link = answer["links"]["next"]
+        assert found == made.phones
+
+    async def test_keeps_the_filter(self, tenant: httpx.AsyncClient, made: Made) -> None:
+        answer = await tenant.get(f"/api/campaigns/{made.id}/recipients?per_page=1&state=unknown&cursor=")
+        following = answer.json()["links"]["next"]
+        assert [row["number"] for row in (await tenant.get(following)).json()["data"]] == [made.phones[4]]
+
+    @pytest.mark.parametrize(("query", "field"), [("cursor=x", "cursor"), ("cursor=&sort=-id", "sort")])
+    async def test_refuses_what_does_not_fit(
+        self, tenant: httpx.AsyncClient, made: Made, query: str, field: str
+    ) -> None:
+        answer = await tenant.get(f"/api/campaigns/{made.id}/recipients?{query}")
+        assert (answer.status_code, [*answer.json()["errors"]]) == (422, [field])
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         ("query", "field"),

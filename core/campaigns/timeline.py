@@ -1,0 +1,95 @@
+"""The timeline of a contact: all that is written down with a time, over all campaigns, the latest first."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+import msgspec
+
+from core import database
+from core.errors import NotFoundError
+from core.pagination import read_cursor, write_cursor
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Kind = Literal[
+    "created", "blocked", "opted_out", "wrote", "sent", "delivered", "readed", "replied", "failed", "skipped", "unknown"
+]
+
+
+class TimelineEntry(msgspec.Struct, kw_only=True):
+    """One thing that happened; what belongs to a message alone is null elsewhere."""
+
+    at: datetime
+    kind: Annotated[Kind, msgspec.Meta(examples=["delivered"])]
+    reason: Annotated[str, msgspec.Meta(examples=["no_whatsapp"])]
+    """Why a message failed, was skipped or stayed in doubt, or why the number was blocked; else empty."""
+    number_id: int | None
+    """One's own number that sent, or was written to."""
+    campaign_id: int | None
+    campaign_name: str | None
+    message_id: int | None
+    position: int | None
+    recipient_id: int | None
+
+
+class _Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where a part ended: no two entries share both."""
+
+    microseconds: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    """Since 1970."""
+    key: Annotated[str, msgspec.Meta(max_length=30, pattern="^[a-z][0-9]*$")]
+
+
+# By each of the tenant's messages: a row is found by message and contact, and no other index leads to it.
+TIMELINE = """
+WITH contact AS (
+    SELECT id, number, created_at, blocked_at FROM contacts WHERE id = $2 AND user_id = $1 AND deleted_at IS NULL
+), own AS MATERIALIZED (
+    SELECT r.*, k.name FROM campaigns k JOIN messages g ON g.campaign_id = k.id CROSS JOIN LATERAL (
+        SELECT * FROM message_by_contacts m WHERE m.message_id = g.id AND m.contact_id = $2 LIMIT 1) r
+    WHERE k.user_id = $1
+), entry AS (
+    SELECT e.at, e.kind, CASE WHEN e.kind IN ('failed', 'skipped', 'unknown') THEN o.reason ELSE '' END AS reason,
+        o.number_id, o.campaign_id, o.name AS campaign_name, o.message_id, o.position, o.id AS recipient_id,
+        'm' || lpad(o.id::text, 19, '0') || e.rank AS key
+    FROM own o CROSS JOIN LATERAL (VALUES
+        (1, 'sent', coalesce(o.accepted_at, o.sent_at)), (2, 'delivered', o.delivered_at), (3, 'readed', o.read_at),
+        (4, 'replied', o.replied_at), (5, o.state, CASE WHEN o.state IN ('failed', 'skipped', 'unknown')
+            THEN o.updated_at END)) AS e(rank, kind, at)
+    WHERE e.at IS NOT NULL
+    UNION ALL SELECT created_at, 'created', '', NULL, NULL, NULL, NULL, NULL, NULL, 'c' FROM contact
+    UNION ALL SELECT blocked_at, 'opted_out', '', NULL, NULL, NULL, NULL, NULL, NULL, 'o' FROM contact
+        WHERE blocked_at IS NOT NULL
+    UNION ALL SELECT b.created_at, 'blocked', b.reason, NULL, NULL, NULL, NULL, NULL, NULL, 'b'
+        FROM contact JOIN block_contacts b ON b.user_id = $1 AND b.number = contact.number
+    UNION ALL SELECT v.last_inbound_at, 'wrote', '', v.number_id, NULL, NULL, NULL, NULL, NULL,
+        'w' || lpad(v.number_id::text, 19, '0') FROM contact JOIN conversations v ON v.contact_id = contact.id
+)
+SELECT * FROM entry WHERE $3::timestamptz IS NULL OR (at, key COLLATE "C") < ($3, $4::text)
+ORDER BY at DESC, key COLLATE "C" DESC LIMIT $5
+"""
+
+
+async def read_timeline(
+    user_id: int, contact_id: int, *, limit: int, cursor: str = ""
+) -> tuple[list[TimelineEntry], str | None]:
+    """Return up to ``limit`` entries of a contact's timeline after ``cursor``, and the cursor of those that follow.
+
+    Raises:
+        NotFoundError: The tenant has no such contact.
+        InvalidInputError: The cursor is none of this list.
+    """
+    place = read_cursor(cursor, _Place)
+    found = await database.fetch_value(
+        "SELECT true FROM contacts WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL", contact_id, user_id
+    )
+    if found is None:
+        raise NotFoundError("contact", contact_id)
+    before = EPOCH + timedelta(microseconds=place.microseconds) if place is not None else None
+    rows = await database.fetch(TIMELINE, user_id, contact_id, before, place.key if place else "", limit + 1)
+    shown = rows[:limit]
+    entries = [TimelineEntry(**{name: row[name] for name in TimelineEntry.__struct_fields__}) for row in shown]
+    if len(rows) <= limit:
+        return entries, None
+    last = shown[-1]
+    return entries, write_cursor(_Place((last["at"] - EPOCH) // timedelta(microseconds=1), last["key"]))
