@@ -8,17 +8,20 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
 from core import database
+from core.campaigns import editing, services
 from core.campaigns.judging import judge
 from core.campaigns.pacing import Pacing
+from core.campaigns.schemas import CampaignUpdate
 from core.campaigns.windows import Window
 from core.config import OVERRIDES, PlatformConfig
 from core.runtime import Runtime
-from tests.core.campaigns.making import Made, make_campaign, now, start
+from tests.core.campaigns.making import Made, make_campaign, now, recipients, running, start
 from tests.factories import Member
 
 ROOT = Path(__file__).parents[3]
@@ -89,24 +92,70 @@ class TestRehearsal:
         assert await database.fetch_value(ROWS) == before
         assert await database.fetch_value("SELECT status FROM campaigns WHERE id = $1", made.id) == 1
 
+    @pytest.mark.slow
     async def test_tells_it_in_tables(self, user: Member, rehearse: Rehearse) -> None:
         made = await _on_waha(await make_campaign(user, contacts=2))
         printed = await rehearse(made.id)
         assert f"Campaign {made.id}: completed (completed)" in printed, printed
         assert "Planned end:" in printed
 
+    @pytest.mark.slow
     async def test_a_campaign_that_is_not_there(self, rehearse: Rehearse) -> None:
         assert await rehearse(2**40) == f"recado: There is no campaign {2**40}."
 
+    @pytest.mark.slow
     async def test_a_draft_that_lacks_something(self, user: Member, rehearse: Rehearse) -> None:
         made = await _on_waha(await make_campaign(user))
         await database.execute("UPDATE campaigns SET public_id = NULL WHERE id = $1", made.id)
         told = await rehearse(made.id)
         assert told.startswith(f"recado: Campaign {made.id} cannot be rehearsed: ")
 
+    @pytest.mark.slow
     async def test_a_provider_without_a_simulator(self, user: Member, rehearse: Rehearse) -> None:
         made = await make_campaign(user)
         assert "No messaging provider named 'sink' is registered" in await rehearse(made.id)
+
+
+@pytest.mark.slow
+class TestWhatHasBegun:
+    async def test_goes_on_from_where_it_stands(self, user: Member, rehearse: Rehearse) -> None:
+        made = await _on_waha(await running(user, contacts=4))
+        first = (await recipients(made.id))[0]["id"]
+        await database.execute("UPDATE message_by_contacts SET state = 'sent' WHERE id = $1", first)
+        await database.execute("INSERT INTO campaign_counters (campaign_id, shard, sent) VALUES ($1, 0, 1)", made.id)
+        found = await rehearse(made.id, "--json")
+        assert (found["plan"]["messages"], [day["messages"] for day in found["happened"]["days"]]) == (3, [3])
+        assert found["happened"]["states"] == {"sent": 4}
+
+    async def test_one_that_is_over_is_refused(self, user: Member, rehearse: Rehearse) -> None:
+        made = await _on_waha(await make_campaign(user))
+        await services.cancel_campaign(user.id, made.id)
+        assert "cannot be rehearsed: " in await rehearse(made.id)
+
+    async def test_one_without_a_connection_is_rehearsed_as_if_it_had_one(
+        self, user: Member, rehearse: Rehearse
+    ) -> None:
+        made = await _on_waha(await make_campaign(user, contacts=2))
+        await database.execute("UPDATE numbers SET status_connection = false WHERE id = $1", made.number_ids[0])
+        assert (await rehearse(made.id, "--json"))["happened"]["states"] == {"sent": 2}
+
+
+@pytest.mark.slow
+class TestRotation:
+    async def test_numbers_share_the_work_by_their_room(self, user: Member, rehearse: Rehearse) -> None:
+        pacing = Pacing(delay_min=30, delay_max=60)
+        made = await _on_waha(await make_campaign(user, contacts=350, numbers=3, pacing=pacing))
+        for number_id, room in zip(made.number_ids, (400, 200, 100), strict=True):
+            limits = f'{{"per_day": {room}}}'
+            await database.execute("UPDATE numbers SET settings = $2 WHERE id = $1", number_id, limits)
+        zone = ZoneInfo(str(await database.fetch_value("SELECT timezone FROM users WHERE id = $1", user.id)))
+        morning = (await now()).astimezone(zone).replace(hour=8, minute=0) + timedelta(days=1)
+        await editing.update_campaign(user.id, made.id, CampaignUpdate(schedule_date=morning))
+        found = await rehearse(made.id, "--json")
+        sent = {day["number_id"]: day["messages"] for day in found["happened"]["days"]}
+        assert sum(sent.values()) == 350
+        shares = [sent[number_id] / 350 for number_id in made.number_ids]
+        assert [abs(share - wanted / 7) <= 0.05 for share, wanted in zip(shares, (4, 2, 1), strict=True)] == [True] * 3
 
 
 @pytest.mark.slow
