@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.table import Table
 
+from core.campaigns.tables import CampaignStatus
 from core.rehearsal.rehearsing import Rehearsal
+from core.texts import ENGLISH, blocker_text
 
 
 def tell(console: Console, rehearsal: Rehearsal) -> None:
@@ -22,6 +24,8 @@ def tell(console: Console, rehearsal: Rehearsal) -> None:
     console.print(outcomes)
     standing = rehearsal.happened.standing
     console.print(f"Campaign {rehearsal.plan.campaign_id}: {standing.status.name.lower()} ({standing.reason})")
+    if standing.status is not CampaignStatus.COMPLETED:
+        console.print(blocker_text(standing.reason, ENGLISH))
     console.print(f"Begins:         {_moment(rehearsal.begins_at, zone)}")
     console.print(f"Planned end:    {_moment(rehearsal.plan.ends_at, zone)}")
     console.print(f"Rehearsed end:  {_moment(rehearsal.happened.ends_at, zone)}")
