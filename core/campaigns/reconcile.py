@@ -46,6 +46,12 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
     provider_id: str | None
     claimed_at: datetime
 
+    @property
+    def answered_ids(self) -> list[str]:
+        """The ids that the service itself named: our own is written down with the claim, before any answer."""
+        answered = self.state is RecipientState.ACCEPTED or self.provider_id != self.client_id
+        return [self.provider_id] if self.provider_id and answered else []
+
 
 async def expire_leases(now: datetime, grace_seconds: float = 60.0) -> int:
     """Turn rows whose lease ended into *unknown*, to be looked up after their provider's grace; return how many."""
@@ -129,8 +135,7 @@ async def _ask(doubt: Doubt, route: SenderRoute) -> Finding:
     try:
         prepared = route.provider.prepare(message, route.sender, doubt.client_id)
         prepared = msgspec.structs.replace(prepared, attempted_at=doubt.claimed_at)
-        ids = [doubt.provider_id] if doubt.provider_id else []
-        return await route.provider.reconcile(prepared, route.sender, ids)
+        return await route.provider.reconcile(prepared, route.sender, doubt.answered_ids)
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         _log.exception("reconcile_raised", provider=route.provider.name, recipient_id=doubt.id)
         return CannotTell(f"exception_{type(error).__name__}"[:60])

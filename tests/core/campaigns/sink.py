@@ -177,6 +177,8 @@ class SinkProvider:
     def reset(self) -> None:
         """Work as a sound plugin does."""
         self.raises: dict[str, Exception] = {}
+        self.looked_up: list[tuple[str, ...]] = []
+        """The ids that each look-up was given."""
         self.unknown_grace_seconds = 0.0
 
     async def capabilities(self, server: Server) -> Capabilities:
@@ -221,7 +223,7 @@ class SinkProvider:
                 return Unknown(ordered.code, ordered.sender_stopped)
 
     async def reconcile(self, prepared: Prepared, sender: Sender, ids: Sequence[str]) -> Finding:
-        del ids
+        self.looked_up.append(tuple(ids))
         self._trip("reconcile")
         if prepared.attempted_at is None:
             return CannotTell("no_attempt")

@@ -198,6 +198,21 @@ class TestLookUp:
         assert (await lane_row(row.number_id))["wakes"] == lane["wakes"] + 1
         assert len((await claim_all(made, await now())).claimed) == 1
 
+    async def test_names_no_id_that_the_service_has_not_named(
+        self, user: Member, sink_url: str, provider: SinkProvider
+    ) -> None:
+        await _doubtful(user, url=sink_url)
+        await reconcile_due()
+        assert provider.looked_up == [()]
+
+    async def test_names_the_id_of_an_answer(self, user: Member, sink_url: str, provider: SinkProvider) -> None:
+        _, rows = await _leased(user, url=sink_url)
+        moment = await now()
+        accepted = {"allowed": FROM_LEASED, "state": RecipientState.ACCEPTED, "provider_id": rows[0].client_id}
+        await settle_rows(rows, moment, **accepted, look_at=moment - timedelta(seconds=1))
+        await reconcile_due()
+        assert provider.looked_up == [(rows[0].client_id,)]
+
     async def test_but_only_once(self, user: Member, sink_url: str) -> None:
         made, _ = await _doubtful(user, url=sink_url)
         await reconcile_due()
