@@ -67,7 +67,7 @@ class Curve(msgspec.Struct, kw_only=True):
     """The course of the campaign; hours or days in which nothing happened are left out."""
 
     interval: Literal["hour", "day"]
-    """Days once it lasts longer than two weeks."""
+    """Days once there would be more than 336 hours."""
     timezone: str
     points: list[CurvePoint]
 

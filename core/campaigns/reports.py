@@ -6,7 +6,8 @@ as the campaign's version and counters are what they were: receipts that come la
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -32,8 +33,8 @@ from core.campaigns.tables import CampaignStatus, RecipientState
 from core.jobs.services import JobContext, job_handler
 
 REPORT = "campaigns.report"
-HOURLY_FOR = timedelta(days=14)
-"""A longer campaign is told by the day: an hourly curve of a year would be 8,760 points."""
+MOST_HOURS = 14 * 24
+"""More hours than that are told by the day: an hourly curve of a year would be 8,760 points."""
 REASONED = (RecipientState.FAILED, RecipientState.UNKNOWN, RecipientState.SKIPPED)
 
 SPLIT = """
@@ -49,10 +50,11 @@ WHERE m.campaign_id = $1 AND m.state = 'failed' GROUP BY 1, 2
 """
 
 CURVE = """
-SELECT date_trunc($2, e.at AT TIME ZONE $3) AS hour, e.kind, count(*) AS rows FROM message_by_contacts m
-CROSS JOIN LATERAL (VALUES ('sent', coalesce(m.accepted_at, m.sent_at)), ('delivered', m.delivered_at),
-    ('readed', m.read_at), ('replied', m.replied_at), ('failed', CASE WHEN m.state = 'failed' THEN m.updated_at END)
-) AS e(kind, at)
+SELECT date_trunc('hour', e.at, $2) AS hour, e.kind, count(*) AS rows FROM message_by_contacts m
+CROSS JOIN LATERAL (VALUES
+    ('sent', CASE WHEN m.state IN ('accepted', 'sent') THEN coalesce(m.accepted_at, m.sent_at) END),
+    ('delivered', m.delivered_at), ('readed', m.read_at), ('replied', m.replied_at),
+    ('failed', CASE WHEN m.state = 'failed' THEN m.updated_at END)) AS e(kind, at)
 WHERE m.campaign_id = $1 AND e.at IS NOT NULL GROUP BY 1, 2
 """
 
@@ -78,17 +80,25 @@ async def report(user_id: int, campaign_id: int) -> Report:
         NotFoundError: The tenant has no such campaign.
     """
     row = await find_campaign(user_id, campaign_id)
+    timezone = str(await database.fetch_value("SELECT timezone FROM users WHERE id = $1", user_id))
     if row["status"] != CampaignStatus.COMPLETED:
-        return await _make(row)
-    kept = await database.fetch_value(
-        "SELECT body FROM campaign_reports WHERE campaign_id = $1 AND version = $2", campaign_id, row["version"]
-    )
-    found = msgspec.json.decode(kept, type=Report) if isinstance(kept, str) else None
-    if found is not None and found.totals == totals_of(row):
-        return found
-    made = await _make(row)
+        return await _make(row, timezone)
+    kept = await _kept(row)
+    if kept is not None and kept.totals == totals_of(row) and kept.curve.timezone == timezone:
+        return kept
+    made = await _make(row, timezone)
     await database.execute(KEEP, campaign_id, row["version"], database.encode_json(made), await current_time())
     return made
+
+
+async def _kept(row: asyncpg.Record) -> Report | None:
+    """Return what was kept of a campaign's present version; one of an earlier release may not say all of it."""
+    body = await database.fetch_value(
+        "SELECT body FROM campaign_reports WHERE campaign_id = $1 AND version = $2", row["id"], row["version"]
+    )
+    with suppress(msgspec.ValidationError):
+        return msgspec.json.decode(body, type=Report) if isinstance(body, str) else None
+    return None
 
 
 @job_handler(REPORT)
@@ -98,7 +108,7 @@ async def keep_report(context: JobContext) -> None:
         await report(context.user_id, context.subject_id)
 
 
-async def _make(row: asyncpg.Record) -> Report:
+async def _make(row: asyncpg.Record, timezone: str) -> Report:
     campaign_id, began, ended = row["id"], row["started_at"], row["completed_at"]
     split = await database.fetch(SPLIT, campaign_id)
     totals = totals_of(row)
@@ -117,7 +127,7 @@ async def _make(row: asyncpg.Record) -> Report:
         messages=_by_message(split),
         numbers=await _by_number(split),
         errors=await _errors(campaign_id, split),
-        curve=await _curve(row),
+        curve=await _curve(campaign_id, timezone),
         time_to_delivered=delivered,
         time_to_readed=readed,
     )
@@ -206,17 +216,18 @@ async def _errors(campaign_id: int, split: Sequence[asyncpg.Record]) -> list[Err
     return sorted(errors, key=lambda error: (-error.messages, error.error_class, error.reason))
 
 
-async def _curve(row: asyncpg.Record) -> Curve:
-    timezone = str(await database.fetch_value("SELECT timezone FROM users WHERE id = $1", row["user_id"]))
-    began: datetime | None = row["started_at"]
-    ended = row["completed_at"] or await current_time()
-    interval: Literal["hour", "day"] = "hour" if began is None or ended - began <= HOURLY_FOR else "day"
+async def _curve(campaign_id: int, timezone: str) -> Curve:
     zone = ZoneInfo(timezone)
+    lines = [
+        (line["hour"].astimezone(zone), line["kind"], line["rows"])
+        for line in await database.fetch(CURVE, campaign_id, timezone)
+    ]
+    interval: Literal["hour", "day"] = "hour" if len({at for at, _, _ in lines}) <= MOST_HOURS else "day"
     points: dict[datetime, CurvePoint] = {}
-    for line in await database.fetch(CURVE, row["id"], interval, timezone):
-        at = line["hour"].replace(tzinfo=zone)
-        point = points.setdefault(at, CurvePoint(at=at))
-        setattr(point, line["kind"], line["rows"])
+    for hour, kind, rows in lines:
+        at = hour if interval == "hour" else hour.replace(hour=0, minute=0, fold=0)
+        point = points.setdefault(at.astimezone(UTC), CurvePoint(at=at))
+        setattr(point, kind, getattr(point, kind) + rows)
     return Curve(interval=interval, timezone=timezone, points=[points[at] for at in sorted(points)])
 
 

@@ -104,21 +104,22 @@ class TestErrors:
 
 
 class TestCurve:
-    async def _told(self, user: Member, *, lasts: timedelta) -> Report:
+    async def _made(self, user: Member) -> Made:
         made = await running(user, contacts=3)
         await database.execute("UPDATE users SET timezone = $2 WHERE id = $1", user.id, ZONE.key)
-        await database.execute(
-            "UPDATE campaigns SET started_at = $2, completed_at = $3 WHERE id = $1", made.id, NINE, NINE + lasts
-        )
+        return made
+
+    async def _told(self, user: Member) -> Report:
+        made = await self._made(user)
         one, two, three = [row["id"] for row in await recipients(made.id)]
         minute = timedelta(minutes=1)
         await _write(one, state="sent", accepted_at=NINE, delivered_at=NINE + minute, read_at=NINE + 61 * minute)
         await _write(two, state="sent", accepted_at=NINE + 59 * minute, replied_at=NINE + timedelta(days=1))
-        await _write(three, state="failed", updated_at=NINE + 2 * minute)
+        await _write(three, state="failed", accepted_at=NINE, updated_at=NINE + 2 * minute)
         return await _report(made)
 
     async def test_by_the_hour_of_the_tenant(self, user: Member) -> None:
-        curve = (await self._told(user, lasts=timedelta(days=2))).curve
+        curve = (await self._told(user)).curve
         assert (curve.interval, curve.timezone) == ("hour", ZONE.key)
         assert curve.points == [
             CurvePoint(at=NINE, sent=2, delivered=1, failed=1),
@@ -127,14 +128,24 @@ class TestCurve:
         ]
         assert curve.points[0].at.isoformat() == "2026-03-02T09:00:00-03:00"
 
-    async def test_by_the_day_where_it_lasts_longer(self, user: Member) -> None:
-        curve = (await self._told(user, lasts=timedelta(days=15))).curve
+    async def test_by_the_day_where_the_hours_are_too_many(self, user: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(reports, "MOST_HOURS", 2)
+        curve = (await self._told(user)).curve
         midnight = NINE.replace(hour=0)
         assert curve.interval == "day"
         assert curve.points == [
             CurvePoint(at=midnight, sent=2, delivered=1, readed=1, failed=1),
             CurvePoint(at=midnight + timedelta(days=1), replied=1),
         ]
+
+    async def test_the_hour_that_comes_twice_is_two(self, user: Member) -> None:
+        made = await self._made(user)
+        await database.execute("UPDATE users SET timezone = 'Europe/Lisbon' WHERE id = $1", user.id)
+        first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+        for place, row in enumerate((await recipients(made.id))[:2]):
+            await _write(row["id"], state="sent", accepted_at=first + place * timedelta(hours=1))
+        points = (await _report(made)).curve.points
+        assert [point.at.isoformat() for point in points] == ["2026-10-25T01:00:00+01:00", "2026-10-25T01:00:00+00:00"]
 
 
 class TestTimes:
@@ -187,6 +198,16 @@ class TestKept:
         assert (before.totals.delivered, after.totals.delivered) == (0, 1)
         assert after.messages[0].totals.delivered == 1
         assert after.rates.delivered == pytest.approx(1 / 3)
+
+    async def test_is_made_anew_for_another_zone(self, user: Member) -> None:
+        made = await self._completed(user)
+        await database.execute("UPDATE users SET timezone = 'Asia/Tokyo' WHERE id = $1", user.id)
+        assert (await _report(made)).curve.timezone == "Asia/Tokyo"
+
+    async def test_one_of_an_earlier_release_is_made_anew(self, user: Member) -> None:
+        made = await self._completed(user)
+        await database.execute("UPDATE campaign_reports SET body = body - 'rates' WHERE campaign_id = $1", made.id)
+        assert (await _report(made)).rates.failed == 0.0
 
     async def test_is_not_kept_of_one_that_goes_on(self, user: Member) -> None:
         made = await running(user)
