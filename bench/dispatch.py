@@ -109,7 +109,7 @@ async def make_tenant(sink_url: str) -> Tenant:
 
 async def make_number(user_id: int, server_id: int) -> int:
     """Write a connected number."""
-    token = secrets.token_hex(8)
+    token = secrets.token_hex(16)
     return await _new(
         "INSERT INTO numbers (user_id, server_id, instance, status_connection, connection, webhook_token,"
         " webhook_secret) VALUES ($1, $2, $3, true, 'connected', $3, $4) RETURNING id",

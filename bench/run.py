@@ -1,6 +1,6 @@
 """``make bench``: measures every side in one run on servers of its own, and prints ratios as ``name=value``.
 
-``python -m bench.run NAME ...`` (``make bench only=NAME``) runs some of them: dispatch, workers, lanes, scale.
+``python -m bench.run NAME ...`` (``make bench only=NAME``) runs some: dispatch, workers, lanes, webhooks, scale.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import dispatch, lanes, scale, workers
+from bench import dispatch, lanes, scale, webhooks, workers
 from core.config import PlatformConfig, load_config
 from core.embedded import embedded_servers
 from core.migrate import migrate
@@ -25,6 +25,7 @@ GOALS = {
     "two_workers": (">=", 1.8),
     "lane_lateness_p99_ms": ("<=", 500.0),
     "lane_rss_mb": ("<=", 300.0),
+    "webhooks_vs_verify": (">=", 0.4),
     "freeze_vs_bare": ("<=", 1.5),
     "worker_rss_1m_vs_1k": ("<=", 1.1),
     "start_1m_vs_1k": ("<=", 1.5),
@@ -89,6 +90,16 @@ async def measure_lanes(_: PlatformConfig) -> Ratios:
     return {"lane_lateness_p99_ms": found.late_p99_ms, "lane_rss_mb": found.rss_mb}
 
 
+async def measure_webhooks(_: PlatformConfig) -> Ratios:
+    """Print a table of acknowledgements per second."""
+    print(f"{'round':>5} {'platform':>9} {'verify':>9}   acknowledgements per second of one API process")
+    rounds: list[tuple[float, float]] = []
+    async for platform, bare in webhooks.measure_rounds():
+        rounds.append((platform, bare))
+        print(f"{len(rounds):>5} {platform:9.0f} {bare:9.0f}", flush=True)
+    return {"webhooks_vs_verify": webhooks.ratio(rounds)}
+
+
 async def measure_scale(_: PlatformConfig) -> Ratios:
     """Print what a million recipients cost."""
     found = await scale.measure()
@@ -111,6 +122,7 @@ BENCHES: dict[str, Callable[[PlatformConfig], Awaitable[Ratios]]] = {
     "dispatch": measure_dispatch,
     "workers": measure_workers,
     "lanes": measure_lanes,
+    "webhooks": measure_webhooks,
     "scale": measure_scale,
 }
 
