@@ -169,13 +169,16 @@ async def run_platform(
         campaign_id,
     ):
         await asyncio.sleep(0.5)
-    rate = await database.fetch_value(
-        "SELECT count(*) FILTER (WHERE m.updated_at > f.at) / extract(epoch FROM max(m.updated_at) - f.at)"
-        " FROM message_by_contacts m CROSS JOIN (SELECT min(claimed_at) + make_interval(secs => $2) AS at"
-        " FROM message_by_contacts WHERE campaign_id = $1) f"
-        " WHERE m.campaign_id = $1 AND m.state = 'accepted' GROUP BY f.at",
+    begun = await database.fetch_value(
+        "SELECT min(claimed_at) + make_interval(secs => $2) FROM message_by_contacts WHERE campaign_id = $1",
         campaign_id,
         settle_seconds,
+    )
+    rate = await database.fetch_value(
+        "SELECT count(*) FILTER (WHERE updated_at > $2) / extract(epoch FROM max(updated_at) - $2)"
+        " FROM message_by_contacts WHERE campaign_id = $1 AND state = 'accepted'",
+        campaign_id,
+        begun,
     )
     await database.execute("UPDATE campaigns SET status = 4 WHERE id = $1", campaign_id)
     await database.execute(
