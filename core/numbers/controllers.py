@@ -160,7 +160,7 @@ class NumberController(Controller):
     )
     async def create_number(self, request: AnyRequest, data: JSONBody[NumberCreate]) -> Resource[NumberRead]:
         """Add a number on a server; connect it next."""
-        return Resource(await services.create_number(current_user(request).id, data.server_id, data.name))
+        return Resource(await services.create_number(current_user(request).id, data))
 
     @get(
         "/{number_id:int}",

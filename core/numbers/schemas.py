@@ -67,16 +67,17 @@ class ServerSummary(msgspec.Struct, frozen=True, kw_only=True):
 class NumberCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A new number."""
 
-    server_id: int
+    server_id: int | None = None
+    """Absent, it goes to the emptiest server that is well."""
+    provider: Annotated[str, Meta(min_length=1, max_length=60, examples=["waha"])] | None = None
+    """Only servers of this provider."""
     name: Label = ""
 
 
-class NumberGrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class NumberGrant(NumberCreate, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A number beyond the plan's limit, for one user."""
 
     user_id: int
-    server_id: int
-    name: Label = ""
 
 
 class NumberLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -9,10 +9,11 @@ import structlog
 
 from core import database
 from core.crypto import encrypt
-from core.errors import ConflictError, InvalidInputError, NotFoundError, ProviderFailedError
+from core.errors import InvalidInputError, NotFoundError, ProviderFailedError
 from core.numbers import removing
 from core.numbers.changes import announce
-from core.numbers.schemas import NumberGrant, NumberLimits, NumberRead, NumberUpdate
+from core.numbers.placing import place_number
+from core.numbers.schemas import NumberCreate, NumberGrant, NumberLimits, NumberRead, NumberUpdate
 from core.pagination import PageQuery
 from core.plans.services import ensure_within
 from core.plugin import Capabilities
@@ -39,20 +40,20 @@ class NumberFilter(msgspec.Struct, frozen=True, kw_only=True):
     server_id: int | None = None
 
 
-async def create_number(user_id: int, server_id: int, name: str, *, extra: bool = False) -> NumberRead:
+async def create_number(user_id: int, wanted: NumberCreate, *, extra: bool = False) -> NumberRead:
     """Add a number; it is connected in a second step. An ``extra`` one does not count against the plan.
 
     Raises:
         PlanLimitError: The plan's ``numbers_limit`` is reached.
         InvalidInputError: There is no such server.
-        ConflictError: The server has never answered, or has no room.
+        ConflictError: The server has never answered or has no room, or none has any.
     """
     token = secrets.token_urlsafe(32)
     secret = encrypt(secrets.token_urlsafe(32), purpose=WEBHOOK_SEAL)
     async with database.unit_of_work():
         if not extra:
             await ensure_within(user_id, "numbers")
-        await _ensure_place(server_id)
+        server_id = await place_number(wanted.server_id, wanted.provider)
         number_id = await database.fetch_value("SELECT nextval('numbers_id_seq')")
         await database.execute(
             "INSERT INTO numbers (id, user_id, server_id, instance, name, extra, webhook_token, webhook_secret)"
@@ -61,7 +62,7 @@ async def create_number(user_id: int, server_id: int, name: str, *, extra: bool 
             user_id,
             server_id,
             f"recado-{number_id}-{secrets.token_hex(4)}",
-            name.strip(),
+            wanted.name.strip(),
             extra,
             token,
             secret,
@@ -74,7 +75,7 @@ async def grant_number(wanted: NumberGrant) -> NumberRead:
     user = await database.fetch_value("SELECT id FROM users WHERE id = $1 AND deleted_at IS NULL", wanted.user_id)
     if user is None:
         raise InvalidInputError({"user_id": [text("no_such_user")]})
-    return await create_number(wanted.user_id, wanted.server_id, wanted.name, extra=True)
+    return await create_number(wanted.user_id, wanted, extra=True)
 
 
 async def update_number(user_id: int, number_id: int, wanted: NumberUpdate) -> NumberRead:
@@ -137,31 +138,6 @@ async def list_numbers(user_id: int, query: PageQuery, wanted: NumberFilter) -> 
     )
     total = await database.fetch_value(f"SELECT count(*) FROM ({_SELECT} {_FILTERS}) AS fitting", *filters)
     return [_read(row) for row in rows], int(str(total))
-
-
-async def _ensure_place(server_id: int) -> None:
-    """See that the server exists and has room; locked, so that two numbers do not take the last place."""
-    server = await database.fetch_row(
-        "SELECT capacity, capabilities FROM servers WHERE id = $1 AND deleted_at IS NULL FOR UPDATE", server_id
-    )
-    if server is None:
-        raise InvalidInputError({"server_id": [text("no_such_server")]})
-    if server["capabilities"] == "{}":
-        raise ConflictError(
-            "The server has not answered yet, so what it can do is not known: ask an administrator to look at it.",
-            code="server_not_ready",
-        )
-    # A deleted number keeps its place until it is gone from the server: its removal must not hit a successor.
-    taken = await database.fetch_value(
-        "SELECT count(*) FROM numbers WHERE server_id = $1 AND removed_at IS NULL", server_id
-    )
-    places = server["capacity"] if _capabilities.decode(server["capabilities"]).multi_session else 1
-    if places is not None and int(str(taken)) >= places:
-        raise ConflictError(
-            f"The server has room for {places} number(s), and all are taken: choose another.",
-            code="server_full",
-            places=places,
-        )
 
 
 def _read(row: asyncpg.Record) -> NumberRead:

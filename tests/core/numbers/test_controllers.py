@@ -456,7 +456,7 @@ class TestTrials:
     ("method", "path", "body"),
     [
         ("POST", "", {"server_id": "one"}),
-        ("POST", "", {}),
+        ("POST", "", {"provider": ""}),
         ("POST", "", []),
         ("POST", "", {"server_id": 1, "extra": True}),
         ("POST", "", {"server_id": 1, "name": "x" * 121}),
