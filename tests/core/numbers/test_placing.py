@@ -47,9 +47,7 @@ class TestEmptiest:
         await database.execute("UPDATE servers SET status = false WHERE id = $1", down)
         assert [await _place(tenant), await _place(tenant)] == [well, well]
 
-    async def test_keeps_to_the_provider(
-        self, admin: httpx.AsyncClient, tenant: httpx.AsyncClient, waha: Waha
-    ) -> None:
+    async def test_keeps_to_the_provider(self, admin: httpx.AsyncClient, tenant: httpx.AsyncClient, waha: Waha) -> None:
         server = (await add_server(admin, waha))["id"]
         assert await _place(tenant, provider="waha") == server
         answer = await tenant.post("/api/numbers", json={"provider": "another"})
