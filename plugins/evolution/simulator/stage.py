@@ -1,0 +1,34 @@
+"""A simulated Evolution server for rehearsals: numbers signed in, everybody reached at once, faults as asked for."""
+
+import secrets
+from collections.abc import Mapping
+
+from core.plugin import Secret, Stage
+from plugins.evolution.connection import EvolutionCredentials
+from plugins.evolution.simulator.app import Simulator
+from plugins.evolution.simulator.faults import Fault
+from plugins.evolution.simulator.options import Options
+from plugins.evolution.simulator.state import Instance
+
+
+def create_stage(phones: Mapping[str, str], *, faults: float = 0.0, seed: int = 0) -> Stage:
+    """Return a simulator with an open instance for each in ``phones`` (instance to E.164 digits).
+
+    Half of the share ``faults`` of the sends is refused by a busy proxy, half goes out and its answer is cut off.
+    """
+    key = secrets.token_urlsafe(16)
+    options = Options(
+        api_key=key,
+        seed=seed,
+        create_seconds=0.0,
+        connect_seconds=0.0,
+        start_seconds=0.0,
+        ack_seconds=0.0,
+        ninth_digit=False,
+        missing_suffix="",
+    )
+    instances = [Instance(name, secrets.token_hex(16), name, "open", phone) for name, phone in phones.items()]
+    half = faults / 2
+    # The second strikes among what the first let pass.
+    orders = [Fault("429", count=-1, share=half, seconds=2), Fault("drop_response", count=-1, share=half / (1 - half))]
+    return Stage(Simulator(options, instances, orders), EvolutionCredentials(api_key=Secret(key)))
