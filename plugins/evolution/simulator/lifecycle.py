@@ -95,7 +95,7 @@ class Lifecycle:
             del shown["count"]
             self._webhooks.emit(instance, "QRCODE_UPDATED", {"qrcode": {"instance": instance.name, **shown}})
             await asyncio.sleep(options.qr_seconds * (3 if turn == 0 else 1))
-        instance.qr, instance.pairing_code = "", ""
+        instance.qr, instance.qr_count, instance.pairing_code = "", 0, ""
         limit = {"message": "QR code limit reached, please login again", "statusCode": 500}
         self._webhooks.emit(instance, "QRCODE_UPDATED", limit)
         self.set_state(instance, "refused", _CLOSED)
@@ -161,10 +161,14 @@ class Lifecycle:
         }
 
     async def _list(self, request: Request) -> Reply:
-        """Answer with all instances, or with those of a name, an id, a number, or an instance's own token."""
+        """Answer with all instances, or with those of a name, an id, a number, or an instance's own token.
+
+        To a name v1 answers with the object alone, without a list around it.
+        """
         found = list(self._state.instances.values())
         key = request.headers.get("apikey", "")
-        if key != self._state.options.api_key and any(one.token == key for one in found):
+        is_own = key != self._state.options.api_key and any(one.token == key for one in found)
+        if is_own:
             found = [one for one in found if one.token == key]
         query = request.query
         wanted = query.get("instanceName") or query.get("instanceId") or query.get("number")
@@ -174,7 +178,9 @@ class Lifecycle:
             return error_reply(404, [f'Instance "{wanted}" not found'])
         counts = [sum(message.instance == one.name for message in self._state.messages.values()) for one in found]
         options = self._state.options
-        return json_reply([shapes.listed(one, options, count) for one, count in zip(found, counts, strict=True)])
+        rows = [shapes.listed(one, options, count) for one, count in zip(found, counts, strict=True)]
+        is_alone = options.is_v1 and query.get("instanceName") and not is_own
+        return json_reply(rows[0] if is_alone else rows)
 
     async def _connect(self, request: Request) -> Reply:
         instance = self.find(request)

@@ -37,8 +37,9 @@ class Lookups:
             "manager": f"{options.server_url}/manager",
             "documentation": _DOCUMENTATION,
         }
-        more = {"clientName": "evolution_exchange", "whatsappWebVersion": "2.3000.1029774557"}
-        return json_reply(found if options.is_v1 else {**found, **more})
+        if options.is_v1:
+            return json_reply({**found, "swagger": f"{options.server_url}/docs"})
+        return json_reply({**found, "clientName": "evolution_exchange", "whatsappWebVersion": "2.3000.1029774557"})
 
     async def _credentials(self, _: Request) -> Reply:
         return json_reply({"status": 200, "message": "Credentials are valid"})

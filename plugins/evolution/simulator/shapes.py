@@ -86,9 +86,8 @@ def listed(instance: Instance, options: Options, messages: int) -> dict[str, Any
         shown: dict[str, Any] = {"instanceName": instance.name, "instanceId": instance.id, "status": instance.state}
         if instance.phone:
             shown |= {"owner": instance.owner, "profileName": "Simulated phone", "profilePictureUrl": None}
-        shown["serverUrl"] = options.server_url
         if options.expose_in_fetch_instances:
-            shown["apikey"] = instance.token
+            shown |= {"serverUrl": options.server_url, "apikey": instance.token}
         return {"instance": shown}
     return {
         "id": instance.id,
