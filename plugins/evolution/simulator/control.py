@@ -47,6 +47,7 @@ class Control:
         router.add("POST", "/simulator/sessions/{name}/scan", self._scan)
         router.add("POST", "/simulator/sessions/{name}/state", self._change)
         router.add("POST", "/simulator/sessions/{name}/network", self._network)
+        router.add("POST", "/simulator/sessions/{name}/events", self._emit)
         router.add("GET", "/simulator/faults", self._list_faults)
         router.add("POST", "/simulator/faults", self._add_fault)
         router.add("DELETE", "/simulator/faults", self._clear_faults)
@@ -131,7 +132,7 @@ class Control:
         """Close a connection for ``reason`` (401: the phone logged it out), or open it again."""
         instance, fields = self._find(request), request.fields()
         state, reason = fields.get("state", "close"), fields.get("reason", 401)
-        if state not in {"open", "connecting", "close"} or not isinstance(reason, int):
+        if state not in ("open", "connecting", "close") or not isinstance(reason, int):
             return error_reply(400, ["state must be open, connecting or close, and reason a number"])
         if state == "close":
             self._lifecycle.close(instance, reason, forget=fields.get("forget", False) is True)
@@ -147,6 +148,15 @@ class Control:
             return error_reply(400, ["online must be true or false"])
         self._lifecycle.set_online(instance, online=online)
         return json_reply({"name": instance.name, "online": online})
+
+    async def _emit(self, request: Request) -> Reply:
+        """Send ``event`` with ``data`` to the webhooks: what nothing else here causes, or no version knows."""
+        instance, fields = self._find(request), request.fields()
+        event = fields.get("event")
+        if not isinstance(event, str) or not event:
+            return error_reply(400, ["event must be a name such as MESSAGES_DELETE"])
+        self._webhooks.emit(instance, event, fields.get("data"), is_ordered=True)
+        return Reply(204)
 
     async def _list_faults(self, _: Request) -> Reply:
         return json_reply(self._faults.orders)

@@ -46,7 +46,7 @@ def read_v1(fields: dict[str, Any], *, of_creation: bool = False) -> Webhook | N
     url = fields.get("webhook" if of_creation else "url")
     if not url:
         return None
-    events = _events(fields.get("events") or [], "")
+    events = _events(fields.get("events", []), "")
     enabled = of_creation or fields.get("enabled") is True
     by_events, base64 = fields.get("webhook_by_events") is True, fields.get("webhook_base64") is True
     return Webhook(_url(url), enabled, events, by_events, base64)
@@ -72,7 +72,7 @@ def read_v2(fields: dict[str, Any], *, of_creation: bool = False) -> Webhook | N
         if not of_creation:
             raise Refused(invalid('webhook requires property "url"'))
         return None
-    events = _events(given.get("events") or [], "webhook.")
+    events = _events(given.get("events", []), "webhook.")
     by_events, base64 = given.get("byEvents") is True, given.get("base64") is True
     texts = {str(name): str(value) for name, value in headers.items()}
     return Webhook(_url(given["url"]), enabled, events, by_events, base64, texts)
@@ -91,4 +91,4 @@ def _events(given: object, prefix: str) -> list[str]:
     if wrong:
         messages = [f"{prefix}events[{place}] is not one of enum values: {','.join(EVENTS)}" for place in wrong]
         raise Refused(invalid(*messages))
-    return given
+    return given or list(EVENTS)

@@ -53,7 +53,8 @@ def flatten(name: str, fields: dict[str, Any], *, is_v1: bool) -> dict[str, Any]
     if missing:
         raise Refused(invalid(*missing))
     options = fields.get("options") if is_v1 else fields
-    flat = {**(options if isinstance(options, dict) else {}), **inner, "number": fields.get("number", "")}
+    delay = options.get("delay") if isinstance(options, dict) else None
+    flat = {**inner, "number": fields.get("number", ""), "delay": delay}
     _check(name, flat)
     return flat
 

@@ -12,7 +12,7 @@ from plugins.evolution.simulator.http import Refused, Reply, Request, Router, er
 from plugins.evolution.simulator.state import Instance, State
 from plugins.evolution.simulator.webhooks import Webhooks
 
-_INTEGRATIONS = {"WHATSAPP-BAILEYS", "WHATSAPP-BUSINESS", "EVOLUTION"}
+_INTEGRATIONS = ("WHATSAPP-BAILEYS", "WHATSAPP-BUSINESS", "EVOLUTION")
 _SETTINGS = ("rejectCall", "groupsIgnore", "alwaysOnline", "readMessages", "readStatus", "syncFullHistory")
 _STORM_SECONDS = 1 / 15
 _LETTERS = "ABCDEFGHJKLMNPQRSTVWXYZ123456789"
@@ -208,7 +208,7 @@ class Lifecycle:
 
     async def _presence(self, request: Request) -> Reply:
         presence = request.fields().get("presence")
-        if presence not in {"available", "unavailable"}:
+        if presence not in ("available", "unavailable"):
             return invalid("presence is not one of enum values: available,unavailable")
         return json_reply({"presence": presence}, 201)
 

@@ -66,7 +66,7 @@ class Lookups:
             for one in self._state.stored(instance.name)
             if _passes(one, where, {})
             for status in one.updates
-            if where.get("status") in {None, status}
+            if where.get("status") in (None, None, status)
         ]
         return json_reply(rows)
 
@@ -77,7 +77,7 @@ class Lookups:
     async def _contacts(self, request: Request) -> Reply:
         name = "id" if self._state.options.is_v1 else "remoteJid"
         wanted = _part(request.fields(), "where").get(name)
-        people = [one for one in self._people(request) if wanted in {None, one.chat}]
+        people = [one for one in self._people(request) if wanted in (None, None, one.chat)]
         return json_reply([{name: one.chat, "pushName": one.push_name} for one in people])
 
     def _people(self, request: Request) -> list[Message]:
@@ -99,9 +99,9 @@ def _count(fields: dict[str, Any], name: str, default: int) -> int:
 
 def _passes(message: Message, key: dict[str, Any], where: dict[str, Any]) -> bool:
     return (
-        key.get("id") in {None, message.id}
-        and key.get("remoteJid") in {None, message.chat}
-        and key.get("fromMe") in {None, message.from_me}
-        and where.get("messageType") in {None, message.message_type}
-        and where.get("source") in {None, message.source}
+        key.get("id") in (None, None, message.id)
+        and key.get("remoteJid") in (None, None, message.chat)
+        and key.get("fromMe") in (None, None, message.from_me)
+        and where.get("messageType") in (None, None, message.message_type)
+        and where.get("source") in (None, None, message.source)
     )

@@ -21,7 +21,7 @@ from plugins.evolution.simulator.webhooks import Webhooks
 
 _STATUSES = ("SERVER_ACK", "DELIVERY_ACK", "READ")
 _STATUS_BROADCAST = "status@broadcast"
-_PRESENCES = {"unavailable", "available", "composing", "recording", "paused"}
+_PRESENCES = ("unavailable", "available", "composing", "recording", "paused")
 
 
 class Sending:
@@ -167,7 +167,7 @@ class Sending:
             return invalid(*(f'instance requires property "{name}"' for name in missing))
         shown = fields["options"] if is_v1 and isinstance(fields["options"], dict) else fields
         if shown.get("presence") not in _PRESENCES:
-            return invalid(f"presence is not one of enum values: {','.join(sorted(_PRESENCES))}")
+            return invalid(f"presence is not one of enum values: {','.join(_PRESENCES)}")
         if self.instance(request).state != "open":
             return connection_closed()
         address, exists = self._state.check(str(fields["number"]))

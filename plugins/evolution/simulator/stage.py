@@ -31,4 +31,5 @@ def create_stage(phones: Mapping[str, str], *, faults: float = 0.0, seed: int = 
     half = faults / 2
     # The second strikes among what the first let pass.
     orders = [Fault("429", count=-1, share=half, seconds=2), Fault("drop_response", count=-1, share=half / (1 - half))]
+    orders = orders if faults else []
     return Stage(Simulator(options, instances, orders), EvolutionCredentials(api_key=Secret(key)))

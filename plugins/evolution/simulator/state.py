@@ -24,7 +24,6 @@ class Webhook(msgspec.Struct):
     url: str
     enabled: bool = True
     events: list[str] = []
-    """Empty: all."""
     by_events: bool = False
     base64: bool = False
     headers: dict[str, str] = {}

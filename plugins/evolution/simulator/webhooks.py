@@ -44,13 +44,16 @@ class Webhooks:
         """Close the connections."""
         await self._client.aclose()
 
-    def emit(self, instance: Instance, event: str, data: object) -> None:
-        """Deliver ``event``, a name in upper case, to the instance's webhook and the server's."""
+    def emit(self, instance: Instance, event: str, data: object, *, is_ordered: bool = False) -> None:
+        """Deliver ``event``, a name in upper case, to the server's webhook, and to the instance's if it asked for it.
+
+        ``is_ordered`` delivers also what no webhook can ask for.
+        """
         options = self._state.options
         envelope = shapes.envelope(event.lower().replace("_", "."), data, instance, options)
         targets = [Webhook(options.webhook_global_url)] if options.webhook_global_url else []
         hook = instance.webhook
-        if hook is not None and hook.enabled and (not hook.events or event in hook.events):
+        if hook is not None and hook.enabled and (is_ordered or event in hook.events):
             targets.append(hook)
         for target in targets:
             fault = self._faults.take(WEBHOOK_KINDS, Match(session=instance.name, text=envelope["event"]))

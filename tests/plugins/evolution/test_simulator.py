@@ -556,3 +556,21 @@ def test_options_come_from_a_command_line() -> None:
 def test_wrong_options_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"motor|version|seed"):
         create(wrong)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/instance/create", {"instanceName": "a", "integration": {}}, 400),
+        ("/instance/setPresence/snd_17", {"presence": []}, 400),
+        ("/chat/sendPresence/snd_17", {"number": TO, "delay": [], "presence": {}}, 400),
+        ("/webhook/set/snd_17", {"webhook": {"enabled": True, "url": "https://p.example", "events": [[]]}}, 400),
+        ("/message/sendPoll/snd_17", {"number": TO, "name": {}, "selectableCount": 1, "values": 7}, 400),
+        ("/message/sendMedia/snd_17", {"number": TO, "mediatype": {}, "media": 1}, 400),
+        ("/chat/findMessages/snd_17", {"where": {"key": {"id": {}}}, "page": "x"}, 200),
+        ("/instance/create", [], 400),
+    ],
+)
+async def test_odd_bodies(evolution: Evolution, path: str, body: object, status: int) -> None:
+    await evolution.open()
+    assert (await evolution.post(path, body)).status_code == status

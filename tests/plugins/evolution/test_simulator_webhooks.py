@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -61,7 +62,8 @@ async def test_envelope(start_evolution: Start, hooks: Receiver) -> None:
     (body,) = await hooks.wait("send.message", 1)
     data = body.pop("data")
     moment = body.pop("date_time")
-    assert moment.endswith("Z")
+    behind = datetime.now(UTC) - datetime.fromisoformat(moment)
+    assert abs(behind - timedelta(hours=3)) < timedelta(minutes=1)
     assert body == {
         "event": "send.message",
         "instance": "snd_17",
@@ -347,3 +349,22 @@ async def test_late_webhooks(evolution: Evolution, hooks: Receiver) -> None:
         await evolution.post("/simulator/messages", {"session": "snd_17", "from": TO, "text": text})
     bodies = await hooks.wait("messages.upsert", 2)
     assert [body["data"]["message"]["conversation"] for body in bodies] == ["second", "first"]
+
+
+async def test_any_other_event(evolution: Evolution, hooks: Receiver) -> None:
+    await evolution.open(webhook=hooks.url)
+    data = {"id": "3A00", "remoteJid": ADDRESS, "fromMe": False}
+    ordered = await evolution.post("/simulator/sessions/snd_17/events", {"event": "NEWS_ARRIVED", "data": data})
+    assert ordered.status_code == 204
+    (body,) = await hooks.wait("news.arrived", 1)
+    assert (body["data"], body["apikey"]) == (data, TOKEN)
+    assert (await evolution.post("/simulator/sessions/snd_17/events", {})).status_code == 400
+
+
+async def test_no_events_are_all_events(evolution: Evolution, hooks: Receiver) -> None:
+    await evolution.create()
+    hook = {"enabled": True, "url": hooks.url, "events": []}
+    row = (await evolution.post("/webhook/set/snd_17", {"webhook": hook})).json()
+    assert {"MESSAGES_UPSERT", "CONNECTION_UPDATE"} <= set(row["events"])
+    await evolution.post("/simulator/sessions/snd_17/scan", {"phone": PHONE})
+    await hooks.wait("connection.update", 1)
