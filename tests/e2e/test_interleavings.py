@@ -34,10 +34,8 @@ async def _texts(platform: Platform) -> list[str]:
     return [message["text"] for message in received["messages"]]
 
 
-async def test_a_worker_stopped_between_claim_and_request_does_not_send_when_it_wakes(platform: Platform) -> None:
-    """The claim is held up by a lock, the worker stopped, the lock let go: the row is leased, and nothing was sent."""
-    await platform.start("stopped", "worker")
-    number_id = await platform.pair(await platform.add_simulator())
+async def _stop_after_the_claim(platform: Platform, number_id: int) -> int:
+    """Stop the worker ``stopped`` between its claim and its request: a lock holds the claim up until it is stopped."""
     async with database.connection() as connection:
         transaction = connection.transaction()
         await transaction.start()
@@ -55,11 +53,17 @@ async def test_a_worker_stopped_between_claim_and_request_does_not_send_when_it_
         await transaction.rollback()
     await platform.until(lambda: _row(campaign_id), lambda row: row["state"] == "leased", "the lease")
     assert await _texts(platform) == []
-
     await platform.start("other", "worker")
-    # Nobody can tell whether it was sent, until the one who knows wakes.
+    return campaign_id
+
+
+async def test_a_worker_stopped_between_claim_and_request_does_not_send_when_it_wakes(platform: Platform) -> None:
+    await platform.start("stopped", "worker")
+    number_id = await platform.pair(await platform.add_simulator())
+    campaign_id = await _stop_after_the_claim(platform, number_id)
+    # Nobody can tell whether it was sent, until the one who knows wakes: the store holds nothing as old as that.
     await platform.until(
-        lambda: _row(campaign_id), lambda row: row["reason"] == "not_in_store", "the look-up", LONG_SECONDS
+        lambda: _row(campaign_id), lambda row: row["reason"] == "store_too_young", "the look-up", LONG_SECONDS
     )
     platform.signal("stopped", signal.SIGCONT)
     await platform.until(lambda: _row(campaign_id), lambda row: row["state"] == "sent", "the second attempt")
@@ -67,6 +71,29 @@ async def test_a_worker_stopped_between_claim_and_request_does_not_send_when_it_
     assert (await _first_attempt(campaign_id))["code"] == "lease_ran_out"
     row = await _row(campaign_id)
     assert (row["state"], row["attempt"]) == ("sent", 2)
+    assert len(await _texts(platform)) == 1
+
+
+async def test_what_a_stopped_worker_never_sent_is_sent_by_another_and_not_again_when_it_wakes(
+    platform: Platform,
+) -> None:
+    await platform.start("stopped", "worker")
+    number_id = await platform.pair(await platform.add_simulator())
+    instance = await database.fetch_value("SELECT instance FROM numbers WHERE id = $1", number_id)
+    older = {"session": instance, "from": "5511987650000", "text": "Oi"}
+    assert (await platform.phone.post("/simulator/messages", json=older)).is_success
+    campaign_id = await _stop_after_the_claim(platform, number_id)
+    # The store holds what is older, so that the message is certainly not in it.
+    await platform.until(
+        lambda: _row(campaign_id), lambda row: row["state"] == "sent", "the second attempt", LONG_SECONDS
+    )
+    platform.signal("stopped", signal.SIGCONT)
+    await platform.until(
+        lambda: _first_attempt(campaign_id), lambda attempt: attempt["code"] == "lease_ran_out", "the first's record"
+    )
+
+    row = await _row(campaign_id)
+    assert (row["state"], row["attempt"], row["requeues"]) == ("sent", 2, 1)
     assert len(await _texts(platform)) == 1
 
 
