@@ -36,10 +36,9 @@ _ORDER = tuple(MessageStatus)
 _DOING = "looking a message up"
 _CLOCKS_DIFFER = timedelta(seconds=5)
 _PAGE = 50
-_BRAZIL = "55"
-_BRAZIL_DIGITS = 13
-_FIRST_SHORT_AREA = "31"
-"""From this area code on, Brazilian accounts carry numbers without the ninth digit (the server's own rule)."""
+_MOVABLE_DIGITS = 13
+_MOVABLE = {"52": 2, "54": 2, "55": 4}
+"""Country codes of Mexico, Argentina and Brazil, and the place of the digit that accounts have or lack."""
 
 
 class _Update(msgspec.Struct):
@@ -159,9 +158,8 @@ def _records(answer: httpx.Response) -> Iterable[msgspec.Raw]:
 
 
 def _possible(address: str) -> Iterable[str]:
-    """Name the addresses the server may have kept the chat under: it takes the ninth digit off Brazilian numbers."""
+    """Name the addresses the chat may be kept under: the server finds the account behind a number, which may differ."""
     yield jid_of(address)
-    if "@" not in address and len(address) == _BRAZIL_DIGITS and address.startswith(_BRAZIL):
-        area = address[2:4]
-        if area >= _FIRST_SHORT_AREA:
-            yield jid_of(address[:4] + address[5:])
+    place = _MOVABLE.get(address[:2])
+    if place is not None and len(address) == _MOVABLE_DIGITS and address.isdecimal():
+        yield jid_of(address[:place] + address[place + 1 :])
