@@ -28,6 +28,7 @@ SECRET_PARAMETER = "secret"  # noqa: S105 - its name
 SIGNED_OUT = frozenset({401, 402, 403, 406})
 """Reasons after which the server does not connect again by itself."""
 
+_SIGNING_OUT = "signing the number out"
 _BAD_REQUEST = 400
 _FORBIDDEN = 403
 
@@ -134,16 +135,20 @@ class Instances:
         await self._set_webhook(sender, _silence(sender, present.url))
 
     async def sign_out(self, sender: Sender) -> None:
-        """Log the instance out; one that is not connected (400) or not there is out already."""
-        await self._delete("/instance/logout", sender, "signing the number out", (_BAD_REQUEST, ABSENT))
+        """Log the instance out; one that is not connected (400) may hold its sign-in all the same, and is deleted."""
+        if (await self._log_out(sender)).status_code == _BAD_REQUEST:
+            await self._delete("/instance/delete", sender, _SIGNING_OUT, (ABSENT,))
 
     async def remove(self, sender: Sender) -> None:
         """Delete the instance; servers refuse it (400) while it is connected, so it is logged out then."""
         doing = "deleting the instance"
         answer = await self._delete("/instance/delete", sender, doing, (_BAD_REQUEST, ABSENT))
         if answer.status_code == _BAD_REQUEST:
-            await self.sign_out(sender)
+            await self._log_out(sender)
             await self._delete("/instance/delete", sender, doing, (ABSENT,))
+
+    async def _log_out(self, sender: Sender) -> httpx.Response:
+        return await self._delete("/instance/logout", sender, _SIGNING_OUT, (_BAD_REQUEST, ABSENT))
 
     async def _delete(self, path: str, sender: Sender, doing: str, accept: Collection[int]) -> httpx.Response:
         call = Change("DELETE", path_of(path, sender))
@@ -166,7 +171,7 @@ class Instances:
         """
         if (await self.state(sender)).state is not SenderState.SIGN_IN:
             raise RefusedError("The number cannot be paired now: it is connected, or sign it out first.")
-        await self.sign_out(sender)
+        await self._log_out(sender)
         return await self._connect(sender, phone)
 
     async def _listed(self, sender: Sender) -> _Instance:

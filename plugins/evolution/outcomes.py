@@ -28,9 +28,9 @@ _UNAVAILABLE = Unknown("unavailable", sender_stopped=True)
 _OFFLINE = SenderStopped("connection_closed")
 _UPLOAD_FAILED = "Media upload failed on all hosts"
 # Of Node and its HTTP client while the server fetches the file's address.
-_FETCH_TEXTS = ("ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH")
-# Said by the route itself, before anything else is done.
-_REFUSED_TEXTS = ("Owned media must be a url or base64", "For base64 the file name must be informed")
+_FETCH_TEXTS = ("AxiosError", "ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH")
+# Said by the route itself, before anything else is done, of an address without a dot in its host.
+_ADDRESS_REFUSED = "must be a url or base64"
 
 _BY_STATUS: dict[int, Outcome] = {
     401: SenderStopped("unauthorized", scope="server"),
@@ -77,13 +77,14 @@ def read_outcome(response: httpx.Response, prepared: Prepared) -> Outcome:
 def _read_bad_request(failure: Failure, _: Prepared) -> Outcome:
     if failure.not_on_whatsapp:
         return Rejected("no_whatsapp")
-    if failure.invalid or any(failure.says(text) for text in _REFUSED_TEXTS):
+    if failure.invalid:
         return Rejected("bad_request")
     if failure.offline:
         return _OFFLINE
-    if failure.says("Connection Closed"):
-        return Unknown("connection_closed", sender_stopped=True)
-    return Unknown("engine_error")
+    if failure.says(_ADDRESS_REFUSED):
+        return Retryable("media_address_refused", scope="server")
+    is_closed = failure.says("Connection Closed")
+    return Unknown("connection_closed", sender_stopped=True) if is_closed else Unknown("engine_error")
 
 
 def _read_server_error(failure: Failure, prepared: Prepared) -> Outcome:

@@ -304,11 +304,18 @@ async def test_stop_is_repeatable(provider: EvolutionProvider, answer: Answer) -
         assert calls_of(server) == [("GET", FIND)]
 
 
-@pytest.mark.parametrize("answer", [DONE, NOT_CONNECTED, NOBODY])
+@pytest.mark.parametrize("answer", [DONE, NOBODY])
 async def test_sign_out_is_repeatable(provider: EvolutionProvider, answer: Answer) -> None:
     async with scripted({LOGOUT: answer}) as server:
         await provider.sign_out(sender_on(server.url))
         assert calls_of(server) == [("DELETE", LOGOUT)]
+
+
+@pytest.mark.parametrize("answer", [DONE, NOBODY])
+async def test_sign_out_of_a_lost_connection_forgets_the_sign_in(provider: EvolutionProvider, answer: Answer) -> None:
+    async with scripted({LOGOUT: NOT_CONNECTED, DELETE: answer}) as server:
+        await provider.sign_out(sender_on(server.url))
+        assert calls_of(server) == [("DELETE", LOGOUT), ("DELETE", DELETE)]
 
 
 @pytest.mark.parametrize("answer", [DONE, NOBODY])

@@ -87,11 +87,10 @@ def test_request_that_does_not_fit() -> None:
     assert read(400, failed(400, [['instance requires property "text"']])) == Rejected("bad_request")
 
 
-@pytest.mark.parametrize(
-    "message", ["Owned media must be a url or base64", ["For base64 the file name must be informed."]]
-)
-def test_file_that_is_refused_before_anything_is_done(message: object) -> None:
-    assert read(400, failed(400, message), image=True) == Rejected("bad_request")
+@pytest.mark.parametrize("message", ["Owned media must be a url or base64", ["Media must be a url or base64"]])
+def test_address_of_a_file_that_the_server_takes_for_none(message: object) -> None:
+    outcome = read(400, failed(400, message), image=True)
+    assert outcome == Retryable("media_address_refused", scope="server")
 
 
 @pytest.mark.parametrize(
@@ -140,6 +139,7 @@ def test_server_errors_of_a_text(message: object, outcome: Outcome) -> None:
     [
         ("Error: Media upload failed on all hosts", Retryable("media_upload_failed")),
         ("AxiosError: connect ECONNREFUSED 127.0.0.1:80", Retryable("media_unreachable", scope="server")),
+        ("AxiosError: Request failed with status code 404", Retryable("media_unreachable", scope="server")),
         ("Error: getaddrinfo ENOTFOUND p.example", Retryable("media_unreachable", scope="server")),
         ("Connection Closed", SenderStopped("connection_closed")),
         ("Error: anything else", Unknown("server_error")),
