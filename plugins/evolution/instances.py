@@ -135,9 +135,15 @@ class Instances:
         await self._set_webhook(sender, _silence(sender, present.url))
 
     async def sign_out(self, sender: Sender) -> None:
-        """Log the instance out; one that is not connected (400) may hold its sign-in all the same, and is deleted."""
-        if (await self._log_out(sender)).status_code == _BAD_REQUEST:
-            await self._delete("/instance/delete", sender, _SIGNING_OUT, (ABSENT,))
+        """Log the instance out and delete it.
+
+        One that is not connected (400) may hold its sign-in all the same, and one that was logged out goes on to name
+        its last account, so that nobody could tell whether it waits for a scan.
+        """
+        answer = await self._log_out(sender)
+        # Older servers need a moment before they take one that they have logged out for disconnected.
+        accept = (ABSENT,) if answer.status_code == _BAD_REQUEST else (_BAD_REQUEST, ABSENT)
+        await self._delete("/instance/delete", sender, _SIGNING_OUT, accept)
 
     async def remove(self, sender: Sender) -> None:
         """Delete the instance; servers refuse it (400) while it is connected, so it is logged out then."""

@@ -37,6 +37,7 @@ from plugins.evolution.connection import (
     is_first,
     jid_of,
     path_of,
+    phone_of,
     recipient_of,
     url_of,
 )
@@ -173,11 +174,9 @@ class EvolutionProvider:
             answer = await self._connection.change(sender.server, call, doing=_CHECK_DOING, accept=(400, 500))
             if answer.is_error:
                 _raise_unavailable(answer)
-            checked = {one.number or jid_of(one.jid).partition("@")[0]: one for one in _read_checks(answer)}
-            for number in asked:
-                if number in checked:
-                    one = checked[number]
-                    found[number] = NumberCheck(number, one.exists, jid_of(one.jid) if one.exists and one.jid else "")
+            checked = _by_number(asked, decode(answer, list[_Checked], _CHECK_DOING))
+            for number, one in checked.items():
+                found[number] = NumberCheck(number, one.exists, jid_of(one.jid) if one.exists and one.jid else "")
         return found
 
     async def show_typing(self, sender: Sender, address: str, *, active: bool) -> None:
@@ -202,8 +201,12 @@ class EvolutionProvider:
         await self._http.aclose()
 
 
-def _read_checks(answer: httpx.Response) -> list[_Checked]:
-    return decode(answer, list[_Checked], _CHECK_DOING)
+def _by_number(asked: Sequence[str], answers: Sequence[_Checked]) -> Mapping[str, _Checked]:
+    """Match answers with questions: older servers do not repeat the number, and the account's may differ from it."""
+    if len(asked) == len(answers) == 1:
+        return {asked[0]: answers[0]}
+    named = {one.number or phone_of(one.jid): one for one in answers}
+    return {number: named[number] for number in asked if number in named}
 
 
 def _raise_unavailable(answer: httpx.Response) -> None:

@@ -33,6 +33,7 @@ DONE = Answer(200, b'{"status": "SUCCESS", "error": false, "response": {"message
 TAKEN = Answer(403, b'{"status": 403, "response": {"message": ["This name \\"snd_17\\" is already in use."]}}')
 NOBODY = Answer(404, b'{"status": 404, "response": {"message": ["The \\"snd_17\\" instance does not exist"]}}')
 NOT_CONNECTED = Answer(400, b'{"status": 400, "response": {"message": ["The \\"snd_17\\" instance is not connected"]}}')
+STILL_CONNECTED = Answer(400, b'{"status": 400, "response": {"message": ["The instance needs to be disconnected"]}}')
 SECOND_HOOK = {
     "enabled": True,
     "url": HOOK.url,
@@ -304,18 +305,21 @@ async def test_stop_is_repeatable(provider: EvolutionProvider, answer: Answer) -
         assert calls_of(server) == [("GET", FIND)]
 
 
-@pytest.mark.parametrize("answer", [DONE, NOBODY])
-async def test_sign_out_is_repeatable(provider: EvolutionProvider, answer: Answer) -> None:
-    async with scripted({LOGOUT: answer}) as server:
-        await provider.sign_out(sender_on(server.url))
-        assert calls_of(server) == [("DELETE", LOGOUT)]
-
-
-@pytest.mark.parametrize("answer", [DONE, NOBODY])
-async def test_sign_out_of_a_lost_connection_forgets_the_sign_in(provider: EvolutionProvider, answer: Answer) -> None:
-    async with scripted({LOGOUT: NOT_CONNECTED, DELETE: answer}) as server:
+@pytest.mark.parametrize(
+    ("logout", "delete"), [(DONE, DONE), (DONE, STILL_CONNECTED), (NOT_CONNECTED, DONE), (NOBODY, NOBODY)]
+)
+async def test_sign_out_forgets_the_sign_in_and_is_repeatable(
+    provider: EvolutionProvider, logout: Answer, delete: Answer
+) -> None:
+    async with scripted({LOGOUT: logout, DELETE: delete}) as server:
         await provider.sign_out(sender_on(server.url))
         assert calls_of(server) == [("DELETE", LOGOUT), ("DELETE", DELETE)]
+
+
+async def test_sign_out_that_was_refused_says_so(provider: EvolutionProvider) -> None:
+    async with scripted({LOGOUT: NOT_CONNECTED, DELETE: STILL_CONNECTED}) as server:
+        with pytest.raises(RefusedError, match="answered 400 while signing the number out"):
+            await provider.sign_out(sender_on(server.url))
 
 
 @pytest.mark.parametrize("answer", [DONE, NOBODY])
@@ -326,8 +330,7 @@ async def test_remove_is_repeatable(provider: EvolutionProvider, answer: Answer)
 
 
 async def test_remove_signs_out_what_is_connected(provider: EvolutionProvider) -> None:
-    connected = reply({"response": {"message": ["The instance needs to be disconnected"]}}, 400)
-    async with scripted({DELETE: connected, LOGOUT: DONE}) as server:
+    async with scripted({DELETE: STILL_CONNECTED, LOGOUT: DONE}) as server:
         with pytest.raises(RefusedError, match="answered 400 while deleting the instance"):
             await provider.remove(sender_on(server.url))
         assert calls_of(server) == [("DELETE", DELETE), ("DELETE", LOGOUT), ("DELETE", DELETE)]

@@ -88,6 +88,13 @@ async def test_numbers_are_checked_together(provider: EvolutionProvider, version
     }
 
 
+async def test_the_only_answer_is_that_of_the_only_number(provider: EvolutionProvider) -> None:
+    async with ScriptedServer(Answer(200, b'[{"jid": "553188887777@s.whatsapp.net", "exists": true}]')) as server:
+        found = await provider.check_numbers(sender_on(server.url, "1.7.0"), ["5531988887777"])
+    address = "553188887777@s.whatsapp.net"
+    assert found == {"5531988887777": NumberCheck("5531988887777", exists=True, address=address)}
+
+
 async def test_many_numbers_are_checked_in_portions(provider: EvolutionProvider) -> None:
     async with ScriptedServer(Answer(200, b"[]")) as server:
         assert await provider.check_numbers(sender_on(server.url), [str(number) for number in range(201)]) == {}
