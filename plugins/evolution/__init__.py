@@ -1,1 +1,5 @@
-"""The Evolution API (https://doc.evolution-api.com), versions 1.7 to 2.3: numbers, messages, acknowledgements."""
+"""Evolution API (https://doc.evolution-api.com), versions 1 and 2: numbers, messages, acknowledgements."""
+
+from plugins.evolution.plugin import Plugin
+
+__all__ = ("Plugin",)
