@@ -1,8 +1,8 @@
 """What an Evolution server's answer to a send means: was it sent, was it certainly not, or can nobody say.
 
 The server looks the number up, and uploads a file, before it sends; what fails then is answered 500, or 400 with
-``exists: false``, and is certainly not sent. Whatever fails from the send on, the writing into its own database after
-it included, is answered 400 with the error's text (source of 1.8 and 2.3), and proves nothing.
+``exists: false``. Whatever fails from the send on, the writing into its own database after it included, is answered 400
+with the error's text (source of 1.8 and 2.3), and proves nothing. Nor does a closed connection, whoever tells of it.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from plugins.evolution.connection import jid_of
 from plugins.evolution.failures import Failure, read_failure, read_part
 
 _UNAVAILABLE = Unknown("unavailable", sender_stopped=True)
-_OFFLINE = SenderStopped("connection_closed")
+_CLOSED = Unknown("connection_closed", sender_stopped=True)
 _UPLOAD_FAILED = "Media upload failed on all hosts"
 # Of Node and its HTTP client while the server fetches the file's address.
 _FETCH_TEXTS = ("AxiosError", "ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH")
@@ -79,18 +79,17 @@ def _read_bad_request(failure: Failure, _: Prepared) -> Outcome:
         return Rejected("no_whatsapp")
     if failure.invalid:
         return Rejected("bad_request")
-    if failure.offline:
-        return _OFFLINE
+    if failure.offline or failure.says("Connection Closed"):
+        return _CLOSED
     if failure.says(_ADDRESS_REFUSED):
         return Retryable("media_address_refused", scope="server")
-    is_closed = failure.says("Connection Closed")
-    return Unknown("connection_closed", sender_stopped=True) if is_closed else Unknown("engine_error")
+    return Unknown("engine_error")
 
 
 def _read_server_error(failure: Failure, prepared: Prepared) -> Outcome:
+    if failure.offline or failure.says("Connection Closed"):
+        return _CLOSED
     # Only the look-up before the send leaves the engine's words as they are: later ones come with "Error: ".
-    if failure.offline or "Connection Closed" in failure.texts:
-        return _OFFLINE
     if "rate-overlimit" in failure.texts:
         return Retryable("rate_overlimit", scope="sender")
     if prepared.message.kind is not MessageKind.TEXT:

@@ -35,7 +35,7 @@ Rehearse = Callable[..., Awaitable[Any]]
 def rehearse(runtime: Runtime, tmp_path: Path) -> Rehearse:
     """Run ``recado rehearse``; what it prints as JSON, or its complaint."""
     settings = tmp_path / "platform.toml"
-    settings.write_text("[plugins.waha]\nunknown_grace_seconds = 1.0\n")
+    settings.write_text("[plugins.waha]\nunknown_grace_seconds = 1.0\n[plugins.evolution]\n")
     config: PlatformConfig = runtime.config
     assert config.database.url is not None
     assert config.redis.url is not None
@@ -65,11 +65,12 @@ def rehearse(runtime: Runtime, tmp_path: Path) -> Rehearse:
     return run
 
 
-async def _on_waha(made: Made) -> Made:
+async def _on_waha(made: Made, provider: str = "waha") -> Made:
     """Let a campaign's numbers stand on servers of a provider that has a simulator."""
     await database.execute(
-        "UPDATE servers SET provider = 'waha' WHERE id IN (SELECT server_id FROM numbers WHERE id = ANY($1::bigint[]))",
+        "UPDATE servers SET provider = $2 WHERE id IN (SELECT server_id FROM numbers WHERE id = ANY($1::bigint[]))",
         made.number_ids,
+        provider,
     )
     return made
 
@@ -138,6 +139,15 @@ class TestWhatHasBegun:
         made = await _on_waha(await make_campaign(user, contacts=2))
         await database.execute("UPDATE numbers SET status_connection = false WHERE id = $1", made.number_ids[0])
         assert (await rehearse(made.id, "--json"))["happened"]["states"] == {"sent": 2}
+
+
+@pytest.mark.slow
+class TestProviders:
+    async def test_evolution(self, user: Member, rehearse: Rehearse) -> None:
+        made = await _on_waha(await make_campaign(user, contacts=3, messages=("a", "b")), "evolution")
+        found = await rehearse(made.id, "--json")
+        assert found["happened"]["states"] == {"sent": 6}
+        assert found["happened"]["standing"]["reason"] == "completed"
 
 
 @pytest.mark.slow

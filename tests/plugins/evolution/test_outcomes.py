@@ -112,7 +112,7 @@ def test_failures_from_the_send_on_prove_nothing(message: object, outcome: Outco
 
 def test_engines_own_error_is_of_the_look_up() -> None:
     body = {"data": None, "isBoom": True, "isServer": False, "output": {"statusCode": 428, "payload": {}}}
-    assert read(400, body) == SenderStopped("connection_closed")
+    assert read(400, body) == Unknown("connection_closed", sender_stopped=True)
     assert read(400, {**body, "output": {"statusCode": 408}}) == Unknown("engine_error")
     assert read(400, {**body, "isBoom": False}) == Unknown("engine_error")
 
@@ -120,9 +120,9 @@ def test_engines_own_error_is_of_the_look_up() -> None:
 @pytest.mark.parametrize(
     ("message", "outcome"),
     [
-        ("Connection Closed", SenderStopped("connection_closed")),
-        (["Connection Closed"], SenderStopped("connection_closed")),
-        ("Error: Connection Closed", Unknown("server_error")),
+        ("Connection Closed", Unknown("connection_closed", sender_stopped=True)),
+        (["Connection Closed"], Unknown("connection_closed", sender_stopped=True)),
+        ("Error: Connection Closed", Unknown("connection_closed", sender_stopped=True)),
         ("rate-overlimit", Retryable("rate_overlimit", scope="sender")),
         ("Error: Media upload failed on all hosts", Unknown("server_error")),
         ("getaddrinfo ENOTFOUND p.example", Unknown("server_error")),
@@ -141,7 +141,7 @@ def test_server_errors_of_a_text(message: object, outcome: Outcome) -> None:
         ("AxiosError: connect ECONNREFUSED 127.0.0.1:80", Retryable("media_unreachable", scope="server")),
         ("AxiosError: Request failed with status code 404", Retryable("media_unreachable", scope="server")),
         ("Error: getaddrinfo ENOTFOUND p.example", Retryable("media_unreachable", scope="server")),
-        ("Connection Closed", SenderStopped("connection_closed")),
+        ("Connection Closed", Unknown("connection_closed", sender_stopped=True)),
         ("Error: anything else", Unknown("server_error")),
     ],
 )
