@@ -7,6 +7,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - a checkout can be run by any Pyt
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,18 +41,31 @@ PortOption = Annotated[int | None, Parameter(help="Port to listen on, instead of
 
 def main() -> None:
     """Run the command line; an error that somebody can mend is one line (or one list) and exit code 1."""
+    code = _run()
+    if "obstore" in sys.modules:
+        # A thread of the file store that wants the interpreter while it ends has the process aborted (code -6).
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
-        sys.exit(app.meta())
+        result = app.meta()
     except CycloptsError as error:
         print(f"recado: {error} Type `recado --help` for what there is.", file=sys.stderr)
     except OperatorError as error:
         print(f"recado: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
     except BrokenPipeError:
         # Whoever read the output is gone; the interpreter's last flush must not complain of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(1)
+    else:
+        return result if isinstance(result, int) else 0
+    return 1
 
 
 @app.meta.default
