@@ -1,11 +1,11 @@
-"""The messaging provider: the protocol and the values that cross it.
+"""The messaging provider: the protocol and the values that cross it; ``core.plugin.optional`` has what it may add.
 
 A provider turns platform values into calls of one service and its answers back into platform values. It keeps
 no truth: numbers, attempts and results live in core's tables. What differs from server to server is probed
 (``capabilities``) and handed back with every call inside ``Sender``.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol, runtime_checkable
@@ -44,7 +44,18 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     number_check: Literal["none", "single", "bulk"] = "none"
     sign_in: tuple[Literal["qr", "pairing_code", "passkey", "token"], ...] = ()
     typing: bool = False
+    seen: bool = False
+    """It can mark what a person wrote as read."""
+    link_preview: bool = False
+    """It can show a preview of the first link of a text."""
+    contacts: bool = False
+    """The address book of a connected number can be listed."""
     groups: bool = False
+    """Groups are listed with the contacts, and can be written to."""
+    screenshots: bool = False
+    """It shows the picture of a number's browser."""
+    inbound: Literal["webhook", "poll"] = "webhook"
+    """How events reach us: the service calls, or is asked (``EventPolling``)."""
     multi_session: bool = True
     """More than one number may be connected to the server."""
     warnings: tuple[str, ...] = ()
@@ -105,6 +116,8 @@ class OutgoingMessage(msgspec.Struct, frozen=True):
     text: str
     """The text, or the caption of ``media``."""
     media: Media | None = None
+    link_preview: bool = False
+    """Whether the first link of a text is to be shown with a preview, where the service can."""
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -197,56 +210,6 @@ class CannotTell(msgspec.Struct, frozen=True):
 Finding = Found | Absent | CannotTell
 
 
-class SenderState(StrEnum):
-    """Whether a number can send."""
-
-    STOPPED = "stopped"
-    STARTING = "starting"
-    SIGN_IN = "sign_in"
-    """Waiting for a QR scan or a pairing code."""
-    CONNECTED = "connected"
-    NEEDS_PERSON = "needs_person"
-    """A state only a person can end, among them every state we do not know."""
-    FAILED = "failed"
-
-
-class SenderReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the service says of a number."""
-
-    state: SenderState
-    raw: str = ""
-    """The service's own word for the state."""
-    address: str = ""
-    """The number's own address, once signed in."""
-    name: str = ""
-    restricted_until: datetime | None = None
-    """Until when people never written to are refused."""
-
-
-class Challenge(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person needs to sign a number in."""
-
-    kind: Literal["qr", "pairing_code"]
-    value: str
-    """The text a QR picture encodes, or the pairing code."""
-
-
-class NumberCheck(msgspec.Struct, frozen=True):
-    """The answer for one number: ``address`` is what to send to, as the service gave it."""
-
-    number: str
-    exists: bool
-    address: str = ""
-
-
-class ListedContact(msgspec.Struct, frozen=True, kw_only=True):
-    """A person or group from a connected number's address book."""
-
-    address: str
-    name: str = ""
-    group: bool = False
-
-
 @runtime_checkable
 class MessagingProvider(Protocol):
     """Sends messages through one service.
@@ -304,86 +267,4 @@ class MessagingProvider(Protocol):
 
     async def aclose(self) -> None:
         """Close connections; called once, at the end of the process."""
-        ...
-
-
-@runtime_checkable
-class SignIn(Protocol):
-    """Optional: numbers that a person connects."""
-
-    async def open(self, sender: Sender, webhook: WebhookTarget) -> SenderReport:
-        """Create or start the number with ``webhook`` and ``sender.webhook_secret``; repeatable."""
-        ...
-
-    async def challenge(self, sender: Sender, phone: str = "") -> Challenge:
-        """Return the QR text, or a pairing code when ``phone`` (E.164 digits) is given.
-
-        Raises:
-            RefusedError: The number is in no state to sign in.
-        """
-        ...
-
-    async def state(self, sender: Sender) -> SenderReport:
-        """Ask for the present state; a number the server does not know is ``STOPPED``."""
-        ...
-
-    async def stop(self, sender: Sender) -> None:
-        """Disconnect and keep the sign-in; repeatable."""
-        ...
-
-    async def sign_out(self, sender: Sender) -> None:
-        """Forget the sign-in; repeatable."""
-        ...
-
-    async def remove(self, sender: Sender) -> None:
-        """Delete the number from its server; repeatable."""
-        ...
-
-
-@runtime_checkable
-class Typing(Protocol):
-    """Optional: shows the recipient that somebody is typing; best effort, a failure never fails the send."""
-
-    async def show_typing(self, sender: Sender, address: str, *, active: bool) -> None:
-        """Start or stop the sign; the wait between the two is core's."""
-        ...
-
-
-@runtime_checkable
-class ServerSeeding(Protocol):
-    """Optional: servers named in the plugin's settings; core adds those it has no row for."""
-
-    def seeded_servers(self) -> Sequence[SeededServer]:
-        """Return the servers of the settings."""
-        ...
-
-
-@runtime_checkable
-class NumberChecking(Protocol):
-    """Optional: asks whether numbers use the service."""
-
-    async def check_numbers(self, sender: Sender, numbers: Sequence[str]) -> Mapping[str, NumberCheck]:
-        """Check E.164 digits; one call each where ``number_check`` is ``single``."""
-        ...
-
-
-@runtime_checkable
-class AddressLookup(Protocol):
-    """Optional: knows the phone number behind an address that hides it."""
-
-    async def find_phone(self, sender: Sender, address: str) -> str:
-        """Return E.164 digits, or nothing where the service does not know either.
-
-        Raises:
-            ProviderError: The service did not answer.
-        """
-        ...
-
-
-@runtime_checkable
-class ContactListing(Protocol):
-    """Optional: reads a connected number's address book and groups."""
-
-    def list_contacts(self, sender: Sender) -> AsyncIterator[ListedContact]:
-        """Yield contacts as the service pages them."""
         ...
