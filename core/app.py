@@ -21,6 +21,7 @@ from core.contacts import controllers as contacts
 from core.edge import Edge
 from core.jobs import controllers as jobs
 from core.media import controllers as media
+from core.notifications import controllers as notifications
 from core.numbers import controllers as numbers
 from core.openapi import DeclaredRoutes, openapi_config
 from core.pagination import page_query
@@ -42,6 +43,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     *media.CONTROLLERS,
     *jobs.CONTROLLERS,
     *webhooks.CONTROLLERS,
+    *notifications.CONTROLLERS,
     *configurations.CONTROLLERS,
     *plugin_list.CONTROLLERS,
     *health.CONTROLLERS,

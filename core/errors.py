@@ -21,6 +21,8 @@ class PlatformError(Exception):
     status_code = 500
     title = "Internal error"
     code = "internal_error"
+    retry_after: float | None = None
+    """Seconds after which the same request may succeed."""
 
     def __init__(self, message: str, *, code: str | None = None, **params: object) -> None:
         super().__init__(message)
@@ -164,6 +166,7 @@ class NotReadyError(PlatformError):
     status_code = 503
     title = "Not ready"
     code = "not_ready"
+    retry_after = 5.0
 
 
 class OperatorError(Exception):

@@ -21,6 +21,7 @@ DOMAINS = (
     "campaigns",
     "payments",
     "webhooks",
+    "notifications",
 )
 
 

@@ -166,8 +166,6 @@ def _headers(error: PlatformError) -> dict[str, str]:
         return {"www-authenticate": "Bearer"}
     if isinstance(error, MethodError):
         return {"allow": error.allowed}
-    if isinstance(error, ProviderFailedError) and error.retry_after is not None:
+    if error.retry_after is not None:
         return {"retry-after": str(max(1, round(error.retry_after)))}
-    if isinstance(error, NotReadyError):
-        return {"retry-after": "5"}
     return {}

@@ -14,13 +14,14 @@ import structlog
 import uvloop
 
 from core import database
-from core.campaigns import restored, sweep
+from core.campaigns import restored, sweep, watching
 from core.campaigns import scheduling as campaigns
 from core.clock import DatabaseClock
 from core.config import PlatformConfig
 from core.contacts import upload_files
 from core.idempotency import services as idempotency
 from core.jobs import leasing
+from core.notifications import alarms
 from core.numbers import polling, seeding
 from core.runtime import runtime
 from core.startup import running_process
@@ -32,8 +33,6 @@ LOCK_KEY = 0x72636473
 ROUND_SECONDS = 1.0
 LEAD_SECONDS = 1.0
 
-CLEAN_UP_EVERY = timedelta(minutes=10)
-
 Task = Callable[[datetime], Awaitable[object]]
 
 EVERY_ROUND: tuple[Task, ...] = (
@@ -43,11 +42,19 @@ EVERY_ROUND: tuple[Task, ...] = (
     lambda _: webhooks.sweep(),
     lambda _: polling.sweep(),
 )
+EVERY_MINUTE: tuple[Task, ...] = (watching.watch,)
 NOW_AND_THEN: tuple[Task, ...] = (
     lambda _: webhooks.clean_up(),
     lambda _: idempotency.clean_up(),
+    lambda _: alarms.clean_up(),
     upload_files.clean_up,
 )
+PERIODS: tuple[tuple[timedelta, Sequence[Task]], ...] = (
+    (timedelta(0), EVERY_ROUND),
+    (timedelta(minutes=1), EVERY_MINUTE),
+    (timedelta(minutes=10), NOW_AND_THEN),
+)
+"""How often each group of tasks has its turn; all of them at once when a process begins to lead."""
 
 _log = structlog.get_logger(__name__)
 
@@ -83,15 +90,15 @@ async def _lead(config: PlatformConfig) -> None:
         await restored.pause_after_restore()
         await seeding.seed_servers()
         clock = DatabaseClock()
-        cleaned = None
+        last: dict[timedelta, datetime] = {}
         while not runtime().stopping.is_set():
             await connection.execute("SELECT 1")
             await clock.sync()
             now = clock.now()
-            await _run_all(EVERY_ROUND, now)
-            if cleaned is None or now - cleaned > CLEAN_UP_EVERY:
-                cleaned = now
-                await _run_all(NOW_AND_THEN, now)
+            for period, tasks in PERIODS:
+                if period not in last or now - last[period] >= period:
+                    last[period] = now
+                    await _run_all(tasks, now)
             await _pause(ROUND_SECONDS)
     finally:
         await connection.close()

@@ -5,6 +5,7 @@ translations are found by its ``code``. Texts about fields are made with ``text`
 """
 
 import tomllib
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 
@@ -59,6 +60,11 @@ def blocker_text(code: str, language: str) -> str:
     return catalog(language)["blockers"].get(code, code.replace("_", " "))
 
 
+def alarm_text(kind: str, detail: Mapping[str, object], language: str) -> str:
+    """Return what an alarm says, its placeholders filled with ``detail``."""
+    return _fill(catalog(language)["alarms"][kind], dict(detail), language)
+
+
 def negotiate(accept_language: str) -> str:
     """Return the language of ``LANGUAGES`` that an ``Accept-Language`` header prefers, else English."""
     ranked: list[tuple[float, str]] = []
@@ -73,7 +79,7 @@ def negotiate(accept_language: str) -> str:
 
 @lru_cache(maxsize=len(LANGUAGES))
 def catalog(language: str) -> Catalog:
-    """Return the tables ``titles``, ``errors``, ``fields``, ``types``, ``nouns`` and ``blockers`` of a language."""
+    """Return the tables of a language: titles, errors, fields, types, nouns, blockers and alarms."""
     source = files("core").joinpath("translations", f"{language}.toml").read_text(encoding="utf-8")
     return tomllib.loads(source)
 

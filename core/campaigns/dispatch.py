@@ -298,10 +298,10 @@ class Dispatcher:
                 continue
             seconds = typing_seconds(row.text(one.turn), seeded(one.lane, one.turn))
             one.lane.typing = Typing(one.turn.id, row.id, now + timedelta(seconds=seconds))
-            self._show(one.route, row.provider_address or row.address)
+            self._show(one.route, row.provider_address or row.address, wrote=row.wrote)
 
-    def _show(self, route: SenderRoute, address: str) -> None:
-        task = asyncio.create_task(presence.show_typing(route, address, active=True))
+    def _show(self, route: SenderRoute, address: str, *, wrote: bool) -> None:
+        task = asyncio.create_task(presence.turn_to(route, address, wrote=wrote))
         self._shown.add(task)
         task.add_done_callback(self._shown.discard)
 

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from core import database
 from core.campaigns import breakers, lanes, turns
+from core.campaigns.outcomes import CHECK_BUDGET
 from core.campaigns.pacing import (
     POSTPONED,
     Decision,
@@ -167,7 +168,8 @@ async def _explain_lane(
     if isinstance(decision, SendNow) and decision.known_only and not await _knows_anybody(lane, campaign_id, now):
         decision = Wait(number.restricted_until or now, "number_restricted")
     for code, until in places.blockers(lane, decision):
-        found.add(code, number_id=lane.number_id, until=until)
+        spent = code == "breaker_open" and following["reason"] == CHECK_BUDGET
+        found.add(CHECK_BUDGET if spent else code, number_id=lane.number_id, until=until)
         return
     found.sending = True
     found.moments.append(now)

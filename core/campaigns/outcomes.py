@@ -22,6 +22,8 @@ NO_WHATSAPP = "no_whatsapp"
 """The number has no account."""
 OPTED_OUT = "opted_out"
 """Whoever has the address that the check gave opted out."""
+CHECK_BUDGET = "check_budget_spent"
+"""The number has looked up as many numbers as it may for now, so it waits."""
 NOBODY_TO_SEND_TO = frozenset({DUPLICATE_ADDRESS, NO_WHATSAPP, OPTED_OUT})
 """Skipped, as at the freeze, whenever it is found out: no send can mend it."""
 LONGEST_PAUSE_SECONDS = 24 * 3600.0

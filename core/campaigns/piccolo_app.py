@@ -17,6 +17,7 @@ from core.campaigns.tables import (
     Recipient,
     SendCounter,
     ServerBreaker,
+    StatusPoll,
 )
 
 APP_CONFIG = AppConfig(
@@ -35,6 +36,7 @@ APP_CONFIG = AppConfig(
         CampaignCounter,
         CampaignReport,
         SendCounter,
+        StatusPoll,
     ],
     migration_dependencies=["core.accounts.piccolo_app"],
     commands=[],

@@ -12,7 +12,7 @@ from core.campaigns.claims import KNOWN, Want
 from core.campaigns.sending import message_text
 from core.campaigns.turns import CampaignTurn
 from core.numbers.senders import SenderRoute
-from core.plugin import Typing
+from core.plugin import ReadMarks, Typing
 
 SHOW_SECONDS = 5.0
 """The longest a sign may take; it is a courtesy and never holds a message up for longer."""
@@ -23,7 +23,8 @@ NEXT = f"""
 SELECT w.number_id, r.* FROM unnest($1::bigint[], $2::bigint[], $3::int[], $6::bool[])
     AS w(number_id, campaign_id, place, known_only)
 CROSS JOIN LATERAL (
-    SELECT m.id, m.message_id, m.contact_id, m.address, m.provider_address, m.variables FROM (
+    SELECT m.id, m.message_id, m.contact_id, m.address, m.provider_address, m.variables,
+        c.last_inbound_at IS NOT NULL AS wrote FROM (
         (SELECT m.* FROM message_by_contacts m WHERE m.campaign_id = w.campaign_id AND m.number_id = w.number_id
             AND m.state = 'pending' AND m.due_at <= $4 AND {KNOWN} ORDER BY m.due_at, m.id LIMIT 1)
         UNION ALL
@@ -49,6 +50,8 @@ class NextRow(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     provider_address: str | None
     variables: str | None
+    wrote: bool
+    """They have written to one of the tenant's numbers, so their chat may hold something unread."""
 
     def text(self, turn: CampaignTurn) -> str:
         """Return what will be written, to know how long a person would type it."""
@@ -77,6 +80,18 @@ async def next_rows(now: datetime, wants: Sequence[Want], taken: Collection[int]
         [want.known_only for want in wants],
     )
     return {row["number_id"]: NextRow(**{name: row[name] for name in NextRow.__struct_fields__}) for row in rows}
+
+
+async def turn_to(route: SenderRoute, address: str, *, wrote: bool) -> None:
+    """Do what a person does before writing: read what the recipient wrote, then type."""
+    provider = route.provider
+    if wrote and route.sender.capabilities.seen and isinstance(provider, ReadMarks):
+        try:
+            async with asyncio.timeout(SHOW_SECONDS):
+                await provider.mark_seen(route.sender, address)
+        except Exception as error:  # noqa: BLE001 - a courtesy never fails the message
+            _log.info("not_marked_seen", number_id=route.sender.number_id, error=type(error).__name__)
+    await show_typing(route, address, active=True)
 
 
 async def show_typing(route: SenderRoute, address: str, *, active: bool) -> None:

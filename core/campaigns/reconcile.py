@@ -45,11 +45,13 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     provider_id: str | None
     claimed_at: datetime
+    moved: bool
+    """Its number is on another server since, which never had the message."""
 
     @property
     def answered_ids(self) -> list[str]:
         """The ids that the service itself named: our own is written down with the claim, before any answer."""
-        answered = self.state is RecipientState.ACCEPTED or self.provider_id != self.client_id
+        answered = self.state in {RecipientState.ACCEPTED, RecipientState.SENT} or self.provider_id != self.client_id
         return [self.provider_id] if self.provider_id and answered else []
 
 
@@ -98,7 +100,7 @@ async def reconcile_due() -> int:
 
 
 async def _look_up(doubt: Doubt, route: SenderRoute | None, clock: Clock) -> None:
-    finding = CannotTell("number_gone") if route is None else await _ask(doubt, route)
+    finding = CannotTell("number_gone") if route is None else await ask(doubt, route)
     transition = judge(doubt, finding, clock.now(), route.sender.capabilities if route else Capabilities())
     changed = await apply(clock.now(), [transition], shard=SHARD)
     due = [(row.number_id, row.next_due_at) for row in changed if row.number_id and row.next_due_at]
@@ -114,8 +116,10 @@ async def _take(now: datetime) -> list[Doubt]:
         "  ORDER BY lease_until LIMIT $2 FOR UPDATE SKIP LOCKED),"
         " moved AS (UPDATE message_by_contacts m SET lease_until = $3 FROM due WHERE m.id = due.id RETURNING m.*)"
         " SELECT m.id, m.campaign_id, m.message_id, m.contact_id, m.attempt, m.requeues, m.state, a.number_id,"
-        "  coalesce(m.provider_address, m.address) AS address, a.client_id, a.provider_id, a.claimed_at"
-        " FROM moved m JOIN message_attempts a ON a.recipient_id = m.id AND a.attempt = m.attempt",
+        "  coalesce(m.provider_address, m.address) AS address, a.client_id, a.provider_id, a.claimed_at,"
+        "  coalesce(n.moved_at > a.claimed_at, false) AS moved"
+        " FROM moved m JOIN message_attempts a ON a.recipient_id = m.id AND a.attempt = m.attempt"
+        " LEFT JOIN numbers n ON n.id = a.number_id",
         now,
         BATCH,
         now + LOOK_EVERY,
@@ -123,7 +127,8 @@ async def _take(now: datetime) -> list[Doubt]:
     return [msgspec.convert(dict(row), Doubt) for row in rows]
 
 
-async def _ask(doubt: Doubt, route: SenderRoute) -> Finding:
+async def ask(doubt: Doubt, route: SenderRoute) -> Finding:
+    """Have the service look a row's latest attempt up; nothing a plugin raises escapes."""
     steps = await turns.load_steps(doubt.campaign_id)
     step = steps.get(doubt.message_id)
     if step is None:
@@ -150,6 +155,8 @@ def judge(doubt: Doubt, finding: Finding, now: datetime, capabilities: Capabilit
     match finding:
         case Found():
             return _found(doubt, finding, now, receipts=capabilities.receipts != "none")
+        case Absent() if doubt.moved:
+            return _stay(doubt, "number_moved", None)
         case Absent() if doubt.state is RecipientState.UNKNOWN and may_requeue and doubt.requeues == 0:
             return Transition(
                 id=doubt.id,

@@ -71,6 +71,8 @@ class CampaignSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True,
     pacing: Pacing | None = None
     stop_on_reply: bool = True
     check_numbers: bool = True
+    link_preview: bool = False
+    """Show a preview of the first link of a text, where the service can."""
     sticky: bool = True
     """Of several numbers a contact gets the one the contact last wrote to."""
     failover_minutes: Annotated[float, msgspec.Meta(ge=0, le=525_600)] | None = FAILOVER_MINUTES

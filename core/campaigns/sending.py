@@ -1,7 +1,7 @@
 """One leased message on its way: render, check the number, check the lease, hand it to the provider."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import asyncpg
 import structlog
@@ -9,14 +9,14 @@ import structlog
 from core import database
 from core.campaigns.attachments import MEDIA_MISSING, pause_without_file
 from core.campaigns.claims import Claimed
-from core.campaigns.outcomes import DUPLICATE_ADDRESS, NO_WHATSAPP, OPTED_OUT
+from core.campaigns.outcomes import CHECK_BUDGET, DUPLICATE_ADDRESS, NO_WHATSAPP, OPTED_OUT
 from core.campaigns.tables import MessageType
 from core.campaigns.turns import CampaignTurn, Step
 from core.clock import Clock
 from core.contacts.suppressions import find_person, is_suppressed, suppress
 from core.media.delivery import MissingMediaError, attached
 from core.media.store import StoreDownError
-from core.numbers.checks import check_cached
+from core.numbers.checks import CheckBudgetSpentError, check_cached
 from core.numbers.senders import SenderRoute
 from core.plugin import (
     Media,
@@ -48,7 +48,8 @@ def build_message(
     step: Step, contact_id: int, variables: Mapping[str, str] | None, address: str, media: Media | None = None
 ) -> OutgoingMessage:
     """Render what goes out; a preview, a retry and the message itself choose the same spintax."""
-    return OutgoingMessage(address, KINDS[step.type_message], message_text(step, contact_id, variables), media)
+    text = message_text(step, contact_id, variables)
+    return OutgoingMessage(address, KINDS[step.type_message], text, media, step.link_preview)
 
 
 def message_text(step: Step, contact_id: int, variables: Mapping[str, str] | None) -> str:
@@ -62,7 +63,7 @@ async def send(row: Claimed, turn: CampaignTurn, route: SenderRoute, clock: Cloc
     ``latest_start`` is the moment (seconds since the epoch) after which the lease leaves no time to send.
     """
     if turn.check_numbers and row.provider_address is None and _checkable(row, route):
-        found = await _check(row, route)
+        found = await _check(row, route, clock.now())
         if not isinstance(found, str):
             return found
         address = found
@@ -108,10 +109,12 @@ def _checkable(row: Claimed, route: SenderRoute) -> bool:
     return route.sender.capabilities.number_check != "none" and "@" not in row.address
 
 
-async def _check(row: Claimed, route: SenderRoute) -> str | Outcome:
+async def _check(row: Claimed, route: SenderRoute, now: datetime) -> str | Outcome:
     """Ask where the number is reached; return the address, or why nothing is sent."""
     try:
-        answers = await check_cached(route, [row.address])
+        answers = await check_cached(route, [row.address], now)
+    except CheckBudgetSpentError as spent:
+        return Retryable(CHECK_BUDGET, retry_after=spent.retry_after, scope="sender")
     except ProviderError as error:
         return Retryable(error.code, scope="server")
     except Exception:  # noqa: BLE001 - a plugin may raise anything

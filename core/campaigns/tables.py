@@ -178,6 +178,21 @@ class ServerBreaker(Table, tablename="server_breakers"):
     reason = Varchar(length=60, default="")
 
 
+class StatusPoll(Table, tablename="status_polls"):
+    """How far one number's messages were looked up for acknowledgements that never came as events.
+
+    Every message is looked at in each ``pass_number`` once; ``seen_until`` is when the last of them was claimed, and
+    ``seen_id`` its attempt.
+    """
+
+    id = BigSerial(primary_key=True)
+    number_id = BigInt()
+    pass_number = SmallInt()
+    seen_until = Timestamptz()
+    seen_id = BigInt(default=0)
+    due_at = Timestamptz()
+
+
 class ContactActivity(Table, tablename="contact_activity"):
     """What was sent to one contact over all campaigns; ``claims`` is compared and set by every claim.
 

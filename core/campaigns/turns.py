@@ -41,6 +41,7 @@ class Step(msgspec.Struct, frozen=True):
     template: Template
     type_message: MessageType
     media_path: str | None
+    link_preview: bool = False
 
 
 class CampaignTurn(msgspec.Struct, kw_only=True):
@@ -319,8 +320,9 @@ def number_limits(text: str) -> NumberLimits:
 async def load_steps(campaign_id: int) -> dict[int, Step]:
     """Read and compile a campaign's messages: message id to step."""
     rows = await database.fetch(
-        "SELECT id, position, content, type_message, media_path FROM messages"
-        " WHERE campaign_id = $1 AND deleted_at IS NULL ORDER BY position",
+        "SELECT m.id, m.position, m.content, m.type_message, m.media_path, k.settings->>'link_preview' AS link_preview"
+        " FROM messages m JOIN campaigns k ON k.id = m.campaign_id"
+        " WHERE m.campaign_id = $1 AND m.deleted_at IS NULL ORDER BY m.position",
         campaign_id,
     )
     return {
@@ -330,6 +332,7 @@ async def load_steps(campaign_id: int) -> dict[int, Step]:
             compile_template(row["content"]),
             MessageType(row["type_message"]),
             row["media_path"],
+            row["link_preview"] == "true",
         )
         for row in rows
     }

@@ -1,10 +1,12 @@
 """Whether phone numbers use a service, asked once and remembered."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from core import database
-from core.errors import ConflictError
-from core.numbers import services
+from core.clock import synced_clock
+from core.errors import ConflictError, PlatformError
+from core.numbers import budget, services
 from core.numbers.calls import calling
 from core.numbers.phones import parse_phone
 from core.numbers.schemas import CheckRead
@@ -16,10 +18,27 @@ ABSENT_FOR = "1 day"
 """People join; a number that is not there is asked about again soon."""
 
 
-async def check_cached(route: SenderRoute, numbers: Sequence[str]) -> Mapping[str, NumberCheck]:
+class CheckBudgetSpentError(PlatformError):
+    """The number has looked up as many phone numbers as it may for now."""
+
+    status_code = 429
+    title = "Too many requests"
+    code = "check_budget_spent"
+
+    def __init__(self, retry_after: float) -> None:
+        seconds = max(1, round(retry_after))
+        super().__init__(
+            f"This number has looked up as many phone numbers as it may for now: try again in {seconds} s.",
+            seconds=seconds,
+        )
+        self.retry_after = retry_after
+
+
+async def check_cached(route: SenderRoute, numbers: Sequence[str], now: datetime) -> Mapping[str, NumberCheck]:
     """Return what is known of E.164 ``numbers``, asking the route's server for the rest; unanswered ones are left out.
 
     Raises:
+        CheckBudgetSpentError: Some had to be asked for, and the number may not ask for as many now.
         ProviderError: The server had to be asked and did not answer.
     """
     wanted = list(dict.fromkeys(numbers))
@@ -27,6 +46,9 @@ async def check_cached(route: SenderRoute, numbers: Sequence[str]) -> Mapping[st
     missing = [number for number in wanted if number not in found]
     asks = isinstance(route.provider, NumberChecking) and route.sender.capabilities.number_check != "none"
     if missing and asks and isinstance(route.provider, NumberChecking):
+        wait = await budget.take(route.sender.number_id, len(missing), now)
+        if wait is not None:
+            raise CheckBudgetSpentError(wait.total_seconds())
         answers = await route.provider.check_numbers(route.sender, missing)
         fresh = {number: answers[number] for number in missing if number in answers}
         await _remember(route.provider.name, fresh)
@@ -41,6 +63,7 @@ async def check_phone(user_id: int, number_id: int, phone: str) -> CheckRead:
         NotFoundError: No such number.
         InvalidInputError: ``phone`` is no phone number.
         ConflictError: The number is not connected, or its server offers no look-up.
+        CheckBudgetSpentError: It has checked as many as it may for now.
         ProviderFailedError: The server did not answer.
     """
     digits = parse_phone(phone)
@@ -51,7 +74,7 @@ async def check_phone(user_id: int, number_id: int, phone: str) -> CheckRead:
     if not number.status_connection:
         raise ConflictError("The number is not connected: connect it first.", code="not_connected")
     async with calling(route.provider.name, "checking a number"):
-        answers = await check_cached(route, [digits])
+        answers = await check_cached(route, [digits], (await synced_clock()).now())
     answer = answers.get(digits)
     if answer is None:
         raise ConflictError("The server did not say anything about this number: try again.", code="check_unanswered")

@@ -5,17 +5,19 @@ import io
 import segno
 
 from core.database import fetch_value
-from core.errors import ConflictError
-from core.numbers import services
+from core.errors import ConflictError, ProviderFailedError
+from core.numbers import services, silence
 from core.numbers.calls import calling
 from core.numbers.phones import parse_phone
 from core.numbers.schemas import ChallengeRead, NumberRead
 from core.numbers.senders import SenderRoute, load_route
 from core.numbers.states import write_report
-from core.plugin import RefusedError, SenderReport, SenderState, SignIn, WebhookTarget
+from core.plugin import Picture, RefusedError, Screenshots, SenderReport, SenderState, SignIn, WebhookTarget
 from core.runtime import config
 
 QR_SCALE = 8
+_PICTURES = frozenset({"image/png", "image/jpeg"})
+"""Anything else, a page for instance, is not handed to a browser under our name."""
 _WAITING = frozenset({SenderState.SIGN_IN, SenderState.STARTING})
 
 
@@ -32,6 +34,7 @@ async def connect(user_id: int, number_id: int) -> NumberRead:
     target = WebhookTarget(webhook_url(route.provider.name, str(token)))
     async with calling(route.provider.name, "connecting a number"):
         report = await sign_in.open(route.sender, target)
+    await silence.release(number_id)
     await write_report(number_id, report, number.connection_at)
     return await services.get_number(user_id, number_id)
 
@@ -77,6 +80,28 @@ async def challenge(user_id: int, number_id: int, phone: str | None) -> Challeng
         except RefusedError:
             raise _not_waiting(None) from None
     return ChallengeRead(kind=found.kind, value=found.value)
+
+
+async def screenshot(user_id: int, number_id: int) -> Picture:
+    """Return a picture of what the number's browser shows.
+
+    Raises:
+        NotFoundError: No such number.
+        ConflictError: Its server runs no browser, or the number is not running.
+        ProviderFailedError: The server did not show it, or showed something else.
+    """
+    await services.get_number(user_id, number_id)
+    route = await load_route(number_id)
+    if not (route.sender.capabilities.screenshots and isinstance(route.provider, Screenshots)):
+        raise ConflictError("The server of this number runs no browser to show.", code="screenshot_unsupported")
+    async with calling(route.provider.name, "taking a screenshot"):
+        try:
+            picture = await route.provider.screenshot(route.sender)
+        except RefusedError:
+            raise ConflictError("The number is not running: connect it first.", code="not_connected") from None
+    if picture.mimetype not in _PICTURES:
+        raise ProviderFailedError(route.provider.name)
+    return picture
 
 
 def draw_qr(value: str) -> bytes:

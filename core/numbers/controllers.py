@@ -8,16 +8,18 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from core.idempotency.middleware import IDEMPOTENT, IDEMPOTENT_CALL
-from core.numbers import checks, connecting, servers, services, trials
+from core.numbers import checks, connecting, health, moving, recovery, servers, services, trials
 from core.numbers.schemas import (
     ChallengeRead,
     CheckCreate,
     CheckRead,
     NumberCreate,
     NumberGrant,
+    NumberMove,
     NumberRead,
     NumberUpdate,
     ServerCreate,
+    ServerHealthRead,
     ServerRead,
     ServerSummary,
     ServerUpdate,
@@ -110,9 +112,22 @@ class ServerAdministrationController(Controller):
         """Ask the server what it can do; its ``status`` says whether it answered."""
         return Resource(await servers.probe_server(server_id))
 
+    @get(
+        "/{server_id:int}/health",
+        operation_id="AdminListServerHealth",
+        summary="List how a server was",
+        responses=problem_responses(401, 403, 404, 422),
+    )
+    async def list_health(
+        self, request: AnyRequest, server_id: FromPath[int], page_query: NamedDependency[PageQuery]
+    ) -> Page[ServerHealthRead]:
+        """List what was seen of a server in the last 14 days, the newest first; sorts by checked_at."""
+        found, total = await health.list_health(server_id, page_query)
+        return build_page(found, total, page_query, request)
+
 
 class NumberAdministrationController(Controller):
-    """Numbers beyond plans."""
+    """Numbers beyond plans, and where numbers are."""
 
     path = "/api/admin/numbers"
     tags = ("administration",)
@@ -126,6 +141,17 @@ class NumberAdministrationController(Controller):
     async def grant_number(self, data: JSONBody[NumberGrant]) -> Resource[NumberRead]:
         """Add a number to a user that does not count against the plan."""
         return Resource(await services.grant_number(data))
+
+    @post(
+        "/{number_id:int}/move",
+        operation_id="AdminMoveNumber",
+        summary="Move a number to another server",
+        status_code=200,
+        responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422),
+    )
+    async def move_number(self, number_id: FromPath[int], data: JSONBody[NumberMove]) -> Resource[NumberRead]:
+        """Put a number on another server of its provider; it is taken off the old one and has to be signed in again."""
+        return Resource(await moving.move_number(number_id, data.server_id))
 
 
 class NumberController(Controller):
@@ -234,6 +260,32 @@ class NumberConnectionController(Controller):
     async def log_out(self, request: AnyRequest, number_id: FromPath[int]) -> Resource[NumberRead]:
         """Forget the number's sign-in; it needs a new QR scan afterwards."""
         return Resource(await connecting.sign_out(current_user(request).id, number_id))
+
+    @post(
+        "/restart",
+        operation_id="RestartNumber",
+        summary="Restart a number",
+        status_code=200,
+        responses=problem_responses(401, 403, 404, 409, 502),
+    )
+    async def restart(self, request: AnyRequest, number_id: FromPath[int]) -> Resource[NumberRead]:
+        """Stop and start the number on its server; its sign-in is kept."""
+        return Resource(await recovery.restart_number(current_user(request).id, number_id))
+
+    @get(
+        "/screenshot",
+        operation_id="ShowNumberScreenshot",
+        summary="Show a number's browser",
+        media_type="image/*",
+        responses={
+            200: ResponseSpec(bytes, description="The picture.", media_type="image/*"),
+            **problem_responses(401, 403, 404, 409, 502),
+        },
+    )
+    async def show_screenshot(self, request: AnyRequest, number_id: FromPath[int]) -> Response[bytes]:
+        """Show what the number's browser shows, on servers that run one."""
+        picture = await connecting.screenshot(current_user(request).id, number_id)
+        return Response(picture.content, media_type=picture.mimetype, headers={"cache-control": "no-store"})
 
     @get(
         "/qr",

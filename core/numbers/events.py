@@ -1,7 +1,7 @@
 """What webhooks say about our own numbers: their connection, and who is behind an address."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -12,6 +12,13 @@ from core.webhooks.handlers import StoredEvent, event_handler
 
 CLOCK_TOLERANCE = timedelta(days=1)
 """A time further ahead than this is a broken clock and must not outrank every later event."""
+NOTE = """
+UPDATE numbers n SET last_event_at = h.at FROM (
+    SELECT n.id, e.at FROM unnest($1::bigint[], $2::timestamptz[]) AS e(id, at) JOIN numbers n ON n.id = e.id
+    WHERE n.last_event_at IS NULL OR n.last_event_at < e.at - interval '30 seconds'
+    ORDER BY n.id FOR UPDATE OF n SKIP LOCKED) h
+WHERE n.id = h.id
+"""
 
 
 @event_handler("sender_status")
@@ -61,6 +68,20 @@ async def apply_identities(batch: Sequence[StoredEvent]) -> Collection[int]:
         [address for _, address in keys],
         [found[key] for key in keys],
     )
+    return [stored.id for stored in batch]
+
+
+@event_handler("sender_status")
+@event_handler("identity")
+@event_handler("message_status")
+@event_handler("message_in")
+@event_handler("message_out_foreign")
+async def note_events(batch: Sequence[StoredEvent]) -> Collection[int]:
+    """Note that the servers of these numbers speak to us; a row that somebody else holds is noted the next time."""
+    latest: dict[int, datetime] = {}
+    for stored in batch:
+        latest[stored.number_id] = max(stored.received_at, latest.get(stored.number_id, stored.received_at))
+    await database.execute(NOTE, sorted(latest), [latest[number_id] for number_id in sorted(latest)])
     return [stored.id for stored in batch]
 
 

@@ -18,24 +18,27 @@ SELECT id FROM servers WHERE deleted_at IS NULL AND ($1::bigint IS NULL OR id = 
 # A deleted number keeps its place until it is gone from the server: its removal must not hit a successor.
 _CANDIDATES = """
 SELECT s.id, s.status, s.capacity, s.capabilities,
-    (SELECT count(*) FROM numbers n WHERE n.server_id = s.id AND n.removed_at IS NULL) AS taken
+    (SELECT count(*) FROM numbers n WHERE n.server_id = s.id AND n.removed_at IS NULL) AS taken,
+    -- One that answers and half of whose numbers get nothing acknowledged is not well.
+    (SELECT count(*) FILTER (WHERE n.silent_until > now()) * 2 >= greatest(count(*), 1) FROM numbers n
+        WHERE n.server_id = s.id AND n.deleted_at IS NULL AND n.connection = 'connected') AS silent
 FROM servers s WHERE s.id = ANY($1::bigint[])
 """
 _capabilities = msgspec.json.Decoder(Capabilities)
 
 
-async def place_number(server_id: int | None, provider: str | None = None) -> int:
-    """Return the server for a new number, locked for the present unit of work.
+async def place_number(server_id: int | None, provider: str | None = None, *, besides: int | None = None) -> int:
+    """Return the server for a number, locked for the present unit of work.
 
-    Without ``server_id`` it is the one whose room is taken least, of those that answered their last probe and, where
-    ``provider`` is named, are of that provider.
+    Without ``server_id`` it is the one whose room is taken least, of those that answered their last probe, get their
+    messages acknowledged, are not ``besides`` and, where ``provider`` is named, are of that provider.
 
     Raises:
         InvalidInputError: There is no such server, or it is of another provider.
         ConflictError: The server has never answered or has no room, or none has any.
     """
     locked = await database.fetch(_LOCK, server_id, provider)
-    rows = await database.fetch(_CANDIDATES, [row["id"] for row in locked])
+    rows = await database.fetch(_CANDIDATES, [row["id"] for row in locked if row["id"] != besides])
     if server_id is None:
         return _emptiest(rows)
     if not rows:
@@ -49,7 +52,9 @@ def _emptiest(rows: Sequence[asyncpg.Record]) -> int:
         places = _places(row)
         return (row["taken"] / places if places else 0.0, row["taken"], row["id"])
 
-    fitting = [row for row in rows if row["status"] and row["capabilities"] != "{}" and _has_room(row)]
+    fitting = [
+        row for row in rows if row["status"] and not row["silent"] and row["capabilities"] != "{}" and _has_room(row)
+    ]
     if not fitting:
         raise ConflictError(
             "No server has room for another number: ask an administrator to add one.", code="no_server_free"

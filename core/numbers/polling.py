@@ -7,13 +7,12 @@ import structlog
 
 from core import database, queue
 from core.errors import PlatformError
-from core.numbers import removing
+from core.numbers import health, recovery, removing, upkeep
 from core.numbers.calls import calling
 from core.numbers.checks import forget_old
 from core.numbers.senders import load_route
-from core.numbers.servers import probe_server
 from core.numbers.states import last_event_at, write_report
-from core.plugin import SignIn
+from core.plugin import SenderState, SignIn
 
 ACTOR = "numbers.sweep"
 BATCH = 200
@@ -48,13 +47,14 @@ async def poll() -> int:
         "UPDATE servers SET checked_at = now() WHERE id IN (SELECT s.id FROM servers s"
         f" WHERE {SERVER_DUE} LIMIT {BATCH} FOR UPDATE SKIP LOCKED) RETURNING id"
     )
-    await _each(servers, probe_server)
+    await _each(servers, health.examine_server)
     live = await _claim(_claim_numbers(deleted=False))
     await _each(live, _poll_number)
     deleted = await _claim(_claim_numbers(deleted=True))
     await _each(deleted, removing.remove)
     if servers:
         await forget_old()
+        await health.forget_old()
     return len(servers) + len(live) + len(deleted)
 
 
@@ -78,6 +78,9 @@ async def _poll_number(number_id: int) -> None:
         async with calling(route.provider.name, "asking for a number's state"):
             report = await route.provider.state(route.sender)
         await write_report(number_id, report, known_at)
+        await recovery.recover_if_failed(number_id, report)
+        if report.state is SenderState.CONNECTED:
+            await upkeep.repair_if_due(number_id)
 
 
 async def _each(ids: list[int], work: Callable[[int], Awaitable[object]]) -> None:

@@ -9,6 +9,7 @@ import asyncpg
 
 from core import database
 from core.checks import Check, Checkup, Result, ask, describe
+from core.numbers import upkeep
 from core.numbers.connecting import webhook_url
 from core.numbers.senders import build_server
 from core.plugin import Capabilities, MessagingProvider, Secret, Sender, Server, SignIn, WebhookTarget
@@ -61,6 +62,20 @@ async def _check_server(checkup: Checkup, row: asyncpg.Record) -> AsyncIterator[
     yield answered
     if answered.level == "ok":
         yield await check_callback(f"{name} calls back", provider, server, checkup.config.server.base_url)
+        yield await _check_webhooks(f"{name} webhooks", row["id"])
+
+
+async def _check_webhooks(name: str, server_id: int) -> Result:
+    """Compare the webhooks of the server's connected numbers with ours, and set again what differs."""
+    repairs = [one async for one in upkeep.repair_server(server_id)]
+    failed = [one for one in repairs if one.failure]
+    if failed:
+        listed = ", ".join(str(one.number_id) for one in failed)
+        return Result("problem", name, f"could not be compared for number {listed}: {failed[0].failure}")
+    differed = [str(one.number_id) for one in repairs if one.differed]
+    if differed:
+        return Result("warning", name, f"had been changed and were set again for number {', '.join(differed)}")
+    return Result("ok", name, f"{len(repairs)} connected number(s), as the platform set them")
 
 
 async def check_callback(

@@ -50,9 +50,51 @@ class ServerRead(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: Capabilities | None
     """What it can do; ``null`` until it has answered once."""
     numbers: int
+    numbers_connected: int
+    started_at: datetime | None
+    """Since when it runs, where its service tells; as the next three."""
+    memory_bytes: int | None
+    sessions: int | None
+    """Numbers it holds, whoever put them there."""
+    sessions_connected: int | None
+    sends: int
+    """The last messages of its numbers, of those old enough to have been acknowledged ..."""
+    acknowledged: int
+    """... and those that were."""
+    last_event_at: datetime | None
+    """When it last told us anything of any of its numbers."""
     checked_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+
+class ServerHealthRead(msgspec.Struct, frozen=True, kw_only=True):
+    """How a server was at one moment."""
+
+    checked_at: datetime
+    status: bool
+    """Whether it answered."""
+    reason: str
+    version: str
+    engine: str
+    memory_bytes: int | None
+    sessions: int | None
+    connected: int | None
+    """Those of its sessions that are signed in and running."""
+    numbers: int
+    """Our numbers on it ..."""
+    numbers_connected: int
+    """... and those connected."""
+    sends: int
+    acknowledged: int
+    last_event_at: datetime | None
+
+
+class NumberMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a number goes."""
+
+    server_id: int | None = None
+    """Absent, it goes to the emptiest other server of its provider that is well."""
 
 
 class ServerSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +127,10 @@ class NumberLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     per_hour: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     per_day: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    checks_per_minute: Annotated[int, Meta(ge=1, le=6_000)] | None = None
+    """Phone numbers it may look up in a minute; 60 when absent."""
+    checks_per_day: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    """Phone numbers it may look up in any 24 hours; 5,000 when absent."""
 
 
 class NumberUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -115,6 +161,14 @@ class NumberRead(msgspec.Struct, frozen=True, kw_only=True):
     restricted_until: datetime | None
     """Until when the service refuses messages to people who were never written to."""
     first_connected_at: datetime | None
+    silent_until: datetime | None
+    """Until when it is passed over, since its messages were accepted and not acknowledged."""
+    last_event_at: datetime | None
+    """When its server last told us anything about it."""
+    recent_sends: int
+    """Its last messages, of those old enough to have been acknowledged ..."""
+    recent_acknowledged: int
+    """... and those that were."""
     settings: NumberLimits
     sign_in: tuple[str, ...]
     """How it can be signed in: ``qr``, ``pairing_code`` ..."""

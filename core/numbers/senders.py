@@ -11,6 +11,7 @@ import structlog
 from core import database
 from core.crypto import DecryptionError, decrypt
 from core.errors import NotReadyError, ProviderFailedError
+from core.notifications.alarms import raise_alarm
 from core.numbers.changes import announce
 from core.numbers.credentials import load_credentials
 from core.plugin import Capabilities, MessagingProvider, MisconfiguredError, Scope, Secret, Sender, Server
@@ -100,6 +101,7 @@ async def _stop(number_id: int, code: str, until: datetime | None, *, whole_serv
     async with database.unit_of_work():
         rows = await database.fetch(
             "UPDATE numbers SET connection = 'failed', status_connection = false, connection_reason = $2,"
+            " connection_since = CASE WHEN connection = 'failed' THEN connection_since ELSE now() END,"
             " poll_at = coalesce($3, now() + interval '1 minute'), updated_at = now()"
             " WHERE id IN (SELECT n.id FROM numbers n JOIN numbers said ON said.id = $1"
             " WHERE (n.id = $1 OR ($4 AND n.server_id = said.server_id))"
@@ -111,6 +113,12 @@ async def _stop(number_id: int, code: str, until: datetime | None, *, whole_serv
         )
         if rows:
             await announce([row["id"] for row in rows])
+        if whole_server:
+            named = await database.fetch_row(
+                "SELECT s.id, s.name FROM servers s JOIN numbers n ON n.server_id = s.id WHERE n.id = $1", number_id
+            )
+            if named is not None:
+                await raise_alarm("server_refuses", "server", named["id"], name=named["name"], reason=code[:255])
 
 
 def forget(number_ids: Collection[int] | None = None) -> None:

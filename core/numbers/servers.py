@@ -9,12 +9,13 @@ import structlog
 
 from core import database
 from core.errors import ConflictError, InvalidInputError, NotFoundError
+from core.notifications.alarms import SERVER_ALARMS, clear_alarms
 from core.numbers import senders
 from core.numbers.calls import calling, reason_of
 from core.numbers.credentials import decode_credentials, mask, seal, unseal_readable
 from core.numbers.schemas import ServerCreate, ServerRead, ServerSummary, ServerUpdate
 from core.pagination import PageQuery
-from core.plugin import Capabilities, MessagingProvider
+from core.plugin import Capabilities, MessagingProvider, ServerReport
 from core.plugin.registry import NoSuchProviderError
 from core.runtime import providers
 from core.texts import text
@@ -23,8 +24,12 @@ PROBE_SECONDS = 25.0
 
 _SORTS = {"id": "s.id", "name": "lower(s.name)", "created_at": "s.created_at"}
 _SELECT = """
-SELECT s.*, (SELECT count(*) FROM numbers n WHERE n.server_id = s.id AND n.deleted_at IS NULL) AS numbers
-FROM servers s WHERE s.deleted_at IS NULL
+SELECT s.*, n.* FROM servers s CROSS JOIN LATERAL (
+    SELECT count(*) AS numbers, count(*) FILTER (WHERE connection = 'connected') AS numbers_connected,
+        coalesce(sum(recent_sends), 0) AS sends, coalesce(sum(recent_acknowledged), 0) AS acknowledged,
+        max(last_event_at) AS last_event_at
+    FROM numbers WHERE server_id = s.id AND deleted_at IS NULL) n
+WHERE s.deleted_at IS NULL
 """
 _log = structlog.get_logger(__name__)
 
@@ -103,6 +108,7 @@ async def delete_server(server_id: int) -> None:
             "UPDATE servers SET deleted_at = now(), credentials = '', status = false, updated_at = now() WHERE id = $1",
             server_id,
         )
+        await clear_alarms("server", [server_id], SERVER_ALARMS)
         # What is left of deleted numbers over there can no longer be reached.
         await database.execute(
             "UPDATE numbers SET removed_at = now(), poll_at = NULL WHERE server_id = $1 AND removed_at IS NULL",
@@ -221,6 +227,7 @@ def _usable_url(url: str) -> str | None:
 def _read(row: asyncpg.Record) -> ServerRead:
     provider = providers().messaging_by_name.get(row["provider"])
     found = row["capabilities"]
+    report = msgspec.json.decode(row["report"], type=ServerReport)
     return ServerRead(
         id=row["id"],
         name=row["name"],
@@ -232,6 +239,14 @@ def _read(row: asyncpg.Record) -> ServerRead:
         capacity=row["capacity"],
         capabilities=None if found == "{}" else msgspec.json.decode(found, type=Capabilities),
         numbers=row["numbers"],
+        numbers_connected=row["numbers_connected"],
+        started_at=report.started_at,
+        memory_bytes=report.memory_bytes,
+        sessions=report.sessions,
+        sessions_connected=report.connected,
+        sends=row["sends"],
+        acknowledged=row["acknowledged"],
+        last_event_at=row["last_event_at"],
         checked_at=row["checked_at"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

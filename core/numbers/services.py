@@ -10,6 +10,7 @@ import structlog
 from core import database
 from core.crypto import encrypt
 from core.errors import InvalidInputError, NotFoundError, ProviderFailedError
+from core.notifications.alarms import NUMBER_ALARMS, clear_alarms
 from core.numbers import removing
 from core.numbers.changes import announce
 from core.numbers.placing import place_number
@@ -40,6 +41,24 @@ class NumberFilter(msgspec.Struct, frozen=True, kw_only=True):
     server_id: int | None = None
 
 
+class Identity(msgspec.Struct, frozen=True):
+    """How a number is known on a server, and by what its webhooks are found and proven."""
+
+    instance: str
+    webhook_token: str
+    webhook_secret: str
+    """Encrypted."""
+
+
+def new_identity(number_id: int) -> Identity:
+    """Make names that no server has seen."""
+    return Identity(
+        f"recado-{number_id}-{secrets.token_hex(4)}",
+        secrets.token_urlsafe(32),
+        encrypt(secrets.token_urlsafe(32), purpose=WEBHOOK_SEAL),
+    )
+
+
 async def create_number(user_id: int, wanted: NumberCreate, *, extra: bool = False) -> NumberRead:
     """Add a number; it is connected in a second step. An ``extra`` one does not count against the plan.
 
@@ -48,24 +67,23 @@ async def create_number(user_id: int, wanted: NumberCreate, *, extra: bool = Fal
         InvalidInputError: There is no such server.
         ConflictError: The server has never answered or has no room, or none has any.
     """
-    token = secrets.token_urlsafe(32)
-    secret = encrypt(secrets.token_urlsafe(32), purpose=WEBHOOK_SEAL)
     async with database.unit_of_work():
         if not extra:
             await ensure_within(user_id, "numbers")
         server_id = await place_number(wanted.server_id, wanted.provider)
         number_id = await database.fetch_value("SELECT nextval('numbers_id_seq')")
+        identity = new_identity(int(str(number_id)))
         await database.execute(
             "INSERT INTO numbers (id, user_id, server_id, instance, name, extra, webhook_token, webhook_secret)"
             " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             number_id,
             user_id,
             server_id,
-            f"recado-{number_id}-{secrets.token_hex(4)}",
+            identity.instance,
             wanted.name.strip(),
             extra,
-            token,
-            secret,
+            identity.webhook_token,
+            identity.webhook_secret,
         )
     return await get_number(user_id, int(str(number_id)))
 
@@ -114,6 +132,7 @@ async def delete_number(user_id: int, number_id: int) -> None:
         )
         if not changed:
             raise NotFoundError("number", number_id)
+        await clear_alarms("number", [number_id], NUMBER_ALARMS)
         await announce([number_id])
     try:
         await removing.remove(number_id)
@@ -156,6 +175,10 @@ def _read(row: asyncpg.Record) -> NumberRead:
         connection_at=row["connection_at"],
         restricted_until=row["restricted_until"],
         first_connected_at=row["first_connected_at"],
+        silent_until=row["silent_until"],
+        last_event_at=row["last_event_at"],
+        recent_sends=row["recent_sends"],
+        recent_acknowledged=row["recent_acknowledged"],
         settings=msgspec.json.decode(row["settings"], type=NumberLimits),
         sign_in=capabilities.sign_in,
         extra=row["extra"],

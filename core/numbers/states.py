@@ -6,10 +6,13 @@ from datetime import datetime
 import msgspec
 
 from core import database
+from core.notifications.alarms import clear_alarms
 from core.numbers.changes import announce
 from core.numbers.phones import phone_of
 from core.plugin import SenderReport, SenderState
 
+SILENT = "no_acknowledgements"
+"""Why a number that its server calls connected is not used; see ``core.numbers.silence``."""
 POLL_CONNECTED = "10 minutes"
 POLL_CHANGING = "1 minute"
 """Webhooks of messaging servers are lost when those restart, so a state is also asked for now and then."""
@@ -24,22 +27,26 @@ WITH seen AS MATERIALIZED (
 )
 UPDATE numbers n SET
     connection = s.state,
-    connection_reason = s.reason,
-    status_connection = s.state = 'connected',
+    connection_reason = CASE WHEN s.state = 'connected' AND n.silent_until > now() THEN '{SILENT}' ELSE s.reason END,
+    status_connection = s.state = 'connected' AND NOT coalesce(n.silent_until > now(), false),
+    connection_since = CASE WHEN n.connection = s.state THEN coalesce(n.connection_since, now()) ELSE now() END,
     connection_at = coalesce(s.at, n.connection_at),
     first_connected_at = coalesce(n.first_connected_at, CASE WHEN s.state = 'connected' THEN now() END),
     restricted_until = coalesce(s.restricted_until, n.restricted_until),
     address = coalesce(nullif(s.address, ''), n.address),
     number = coalesce(nullif(s.phone, ''), n.number),
     name = coalesce(nullif(n.name, ''), s.name),
-    poll_at = CASE s.state WHEN 'stopped' THEN NULL WHEN 'connected' THEN now() + interval '{POLL_CONNECTED}'
+    -- Not all numbers of a server at the same moment.
+    poll_at = CASE s.state WHEN 'stopped' THEN NULL
+              WHEN 'connected' THEN least(now() + interval '{POLL_CONNECTED}' * (0.9 + random() / 5),
+                  CASE WHEN n.silent_until > now() THEN n.silent_until END)
               ELSE now() + interval '{POLL_CHANGING}' END,
     updated_at = now()
 FROM seen s JOIN old ON old.id = s.number_id
 WHERE n.id = s.number_id AND n.deleted_at IS NULL
   AND CASE WHEN s.at IS NULL THEN n.connection_at IS NOT DISTINCT FROM s.known_at
            ELSE n.connection_at IS NULL OR s.at >= n.connection_at END
-RETURNING n.id, n.status_connection <> old.status_connection AS changed
+RETURNING n.id, n.status_connection, n.status_connection <> old.status_connection AS changed
 """
 _STATES = frozenset(state.value for state in SenderState)
 
@@ -80,6 +87,9 @@ async def write_sightings(sightings: Sequence[Sighting]) -> None:
         changed = [row["id"] for row in rows if row["changed"]]
         if changed:
             await announce(changed)
+        connected = [row["id"] for row in rows if row["changed"] and row["status_connection"]]
+        if connected:
+            await clear_alarms("number", connected, ["number_failed"])
 
 
 async def last_event_at(number_id: int) -> datetime | None:

@@ -1,6 +1,18 @@
 """Servers and numbers, and what was learnt about the people numbers write to."""
 
-from piccolo.columns import JSONB, BigInt, BigSerial, Boolean, ForeignKey, Integer, Text, Timestamptz, Varchar
+from piccolo.columns import (
+    JSONB,
+    BigInt,
+    BigSerial,
+    Boolean,
+    DoublePrecision,
+    ForeignKey,
+    Integer,
+    SmallInt,
+    Text,
+    Timestamptz,
+    Varchar,
+)
 from piccolo.columns.base import OnDelete
 from piccolo.table import Table
 
@@ -24,6 +36,32 @@ class Server(SoftDelete, Table, tablename="servers"):
     capacity = Integer(default=None, null=True)
     capabilities = JSONB(default="{}")
     checked_at = Timestamptz(default=None, null=True)
+    report = JSONB(default="{}")
+    """The last ``ServerReport``, where the provider makes one."""
+
+
+class ServerHealth(Table, tablename="server_health"):
+    """How one server was at one moment; a line at each probe.
+
+    ``sends`` and ``acknowledged`` are those of its numbers' last messages, so a server that answers and sends nothing
+    is seen as such.
+    """
+
+    id = BigSerial(primary_key=True)
+    server_id = BigInt()
+    checked_at = Timestamptz()
+    status = Boolean()
+    reason = Varchar(length=500, default="")
+    version = Varchar(length=60, default="")
+    engine = Varchar(length=60, default="")
+    memory_bytes = BigInt(default=None, null=True)
+    sessions = Integer(default=None, null=True)
+    connected = Integer(default=None, null=True)
+    numbers = Integer(default=0)
+    numbers_connected = Integer(default=0)
+    sends = Integer(default=0)
+    acknowledged = Integer(default=0)
+    last_event_at = Timestamptz(default=None, null=True)
 
 
 class Number(SoftDelete, Table, tablename="numbers"):
@@ -44,6 +82,8 @@ class Number(SoftDelete, Table, tablename="numbers"):
     connection = Varchar(length=20, default="stopped")
     connection_reason = Varchar(length=255, default="")
     connection_at = Timestamptz(default=None, null=True)
+    connection_since = Timestamptz(default=None, null=True)
+    """When ``connection`` became what it is, by the platform's clock."""
     restricted_until = Timestamptz(default=None, null=True)
     first_connected_at = Timestamptz(default=None, null=True)
     extra = Boolean(default=False)
@@ -55,6 +95,19 @@ class Number(SoftDelete, Table, tablename="numbers"):
     """When the server is next asked about the number: its state, or its removal once it is deleted."""
     removed_at = Timestamptz(default=None, null=True)
     """When a deleted number was gone from its server."""
+    silent_until = Timestamptz(default=None, null=True)
+    """Until when it is not used although its server says that it is connected: its messages were not acknowledged."""
+    restarted_at = Timestamptz(default=None, null=True)
+    """When the platform last restarted it by itself."""
+    moved_at = Timestamptz(default=None, null=True)
+    """When it was put on another server, which knows nothing of what it sent before."""
+    webhook_checked_at = Timestamptz(default=None, null=True)
+    last_event_at = Timestamptz(default=None, null=True)
+    """When its server last told us anything, to within half a minute."""
+    recent_sends = SmallInt(default=0)
+    """Of its last messages, those old enough to have been acknowledged ..."""
+    recent_acknowledged = SmallInt(default=0)
+    """... and those that were."""
 
 
 class NumberAnswer(Table, tablename="number_checks"):
@@ -66,6 +119,16 @@ class NumberAnswer(Table, tablename="number_checks"):
     found = Boolean(default=False)
     address = Varchar(length=120, default="")
     checked_at = Timestamptz()
+
+
+class CheckBudget(Table, tablename="check_budgets"):
+    """How many phone numbers a number may still look up: a bucket that fills with time, and a count for each day."""
+
+    number_id = BigInt(primary_key=True)
+    tokens = DoublePrecision()
+    filled_at = Timestamptz()
+    day_start = Timestamptz()
+    day_used = Integer(default=0)
 
 
 class NumberIdentity(Table, tablename="number_identities"):

@@ -3,6 +3,7 @@
 import structlog
 
 from core import database
+from core.clock import synced_clock
 from core.errors import ConflictError, PlatformError
 from core.numbers import services
 from core.numbers.calls import calling
@@ -45,6 +46,7 @@ async def send_test_message(user_id: int, number_id: int, wanted: TrialMessageCr
         InvalidInputError: ``phone`` is no phone number.
         ConflictError: The number is not connected, or the phone is on the block list.
         TooManyTrialsError: The hour's test messages are used up.
+        CheckBudgetSpentError: So are the number's checks.
         ProviderFailedError: The plugin is not enabled, or the number check failed.
     """
     phone = parse_phone(wanted.phone)
@@ -82,7 +84,7 @@ async def _send(route: SenderRoute, phone: str, content: str) -> Outcome:
     address = phone
     if route.sender.capabilities.number_check != "none":
         async with calling(route.provider.name, "checking a number"):
-            answer = (await check_cached(route, [phone])).get(phone)
+            answer = (await check_cached(route, [phone], (await synced_clock()).now())).get(phone)
         if answer is not None and not answer.exists:
             return Rejected("no_whatsapp")
         address = answer.address if answer is not None and answer.address else phone

@@ -50,6 +50,11 @@ async def find_target(plugin: str, token: str) -> Target:
     return target
 
 
+def forget_targets() -> None:
+    """Look every token up anew; other processes do within some seconds."""
+    _targets.forget()
+
+
 async def receive(target: Target, token: str, delivery: WebhookDelivery) -> Answer:
     """Judge a delivery and store its events; once the answer is returned they are committed.
 

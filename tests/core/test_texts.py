@@ -3,12 +3,14 @@
 import ast
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import core
+from core.notifications.alarms import Kind
 from core.plugin.errors import ProviderError
-from core.texts import LANGUAGES, catalog, error_text, localize, negotiate, text, title_text
+from core.texts import LANGUAGES, alarm_text, catalog, error_text, localize, negotiate, text, title_text
 
 CORE = Path(str(core.__file__)).parent
 PROVIDER_CODES = {ProviderError.code, *(kind.code for kind in ProviderError.__subclasses__())}
@@ -232,3 +234,10 @@ def test_error_without_its_parameters_stays_english() -> None:
 
 def test_title() -> None:
     assert title_text("conflict", "Conflict", "es") == "Conflicto"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_alarm_has_its_text(language: str) -> None:
+    assert set(catalog(language)["alarms"]) == set(get_args(Kind))
+    for kind in get_args(Kind):
+        assert "{" not in alarm_text(kind, {"name": "a", "reason": "b"}, language)

@@ -27,12 +27,15 @@ from core.plugin import (
     Rejected,
     Retryable,
     Sender,
+    SenderReport,
+    SenderState,
     SenderStopped,
     Server,
     UnavailableError,
     Unknown,
     WebhookDelivery,
     WebhookResult,
+    WebhookTarget,
     build_client,
 )
 from core.plugin.messaging import Scope as Concern
@@ -180,6 +183,12 @@ class SinkProvider:
         self.looked_up: list[tuple[str, ...]] = []
         """The ids that each look-up was given."""
         self.unknown_grace_seconds = 0.0
+        self.restarted: list[str] = []
+        """Instances, in the order of their restarts."""
+        self.webhooks_differ = False
+        self.repaired: list[str] = []
+        self.seen: list[str] = []
+        """Addresses whose chats were marked as read."""
 
     async def capabilities(self, server: Server) -> Capabilities:
         del server
@@ -241,6 +250,22 @@ class SinkProvider:
         self._trip("show_typing")
         sign = Sign(address, active, sender.instance)
         await self._client.post(f"{sender.server.url}/typing", content=msgspec.json.encode(sign))
+
+    async def mark_seen(self, sender: Sender, address: str) -> None:
+        del sender
+        self._trip("mark_seen")
+        self.seen.append(address)
+
+    async def restart(self, sender: Sender) -> SenderReport:
+        self.restarted.append(sender.instance)
+        self._trip("restart")
+        return SenderReport(state=SenderState.CONNECTED)
+
+    async def repair_webhook(self, sender: Sender, webhook: WebhookTarget) -> bool:
+        self._trip("repair_webhook")
+        self.repaired.append(f"{sender.instance} {webhook.url}")
+        differed, self.webhooks_differ = self.webhooks_differ, False
+        return differed
 
     def receive(self, delivery: WebhookDelivery, secret: Secret) -> WebhookResult:
         del delivery, secret

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from core import database
-from core.campaigns import presence
+from core.campaigns import presence, turns
 from core.campaigns.claims import Want
-from core.campaigns.presence import NextRow, can_type, next_rows, show_typing
+from core.campaigns.presence import NextRow, can_type, next_rows, show_typing, turn_to
 from core.numbers.senders import SenderRoute, senders
 from core.plugin import Capabilities
-from tests.core.campaigns.making import Made, hold, insert, now, recipients, running, want
+from tests.core.campaigns.making import HOLDER, Made, hold, insert, now, recipients, running, want
 from tests.core.campaigns.sink import BARE, Sink, SinkProvider
 from tests.factories import Member
 
@@ -126,3 +126,47 @@ class TestShow:
     @pytest.mark.parametrize(("capabilities", "expected"), [(TYPES, True), (BARE, False)])
     async def test_only_where_the_server_can(self, user: Member, capabilities: Capabilities, expected: bool) -> None:  # noqa: FBT001 - a parameter of the table
         assert can_type(await _route(await running(user, capabilities=capabilities))) is expected
+
+
+SEES = Capabilities(version="1", typing=True, seen=True)
+
+
+class TestTurnTo:
+    async def test_whoever_wrote_is_read_before_the_typing(
+        self, user: Member, sink: Sink, sink_url: str, provider: SinkProvider
+    ) -> None:
+        await turn_to(await _route(await running(user, url=sink_url, capabilities=SEES)), "a", wrote=True)
+        assert (provider.seen, [sign.active for sign in sink.signs]) == (["a"], [True])
+
+    async def test_whoever_never_wrote_has_nothing_to_be_read(
+        self, user: Member, sink: Sink, sink_url: str, provider: SinkProvider
+    ) -> None:
+        await turn_to(await _route(await running(user, url=sink_url, capabilities=SEES)), "a", wrote=False)
+        assert (provider.seen, len(sink.signs)) == ([], 1)
+
+    async def test_a_server_that_cannot_is_not_asked(
+        self, user: Member, sink: Sink, sink_url: str, provider: SinkProvider
+    ) -> None:
+        await turn_to(await _route(await running(user, url=sink_url, capabilities=TYPES)), "a", wrote=True)
+        assert (provider.seen, len(sink.signs)) == ([], 1)
+
+    async def test_a_failure_does_not_keep_from_typing(
+        self, user: Member, sink: Sink, sink_url: str, provider: SinkProvider
+    ) -> None:
+        provider.raises["mark_seen"] = RuntimeError("gone")
+        await turn_to(await _route(await running(user, url=sink_url, capabilities=SEES)), "a", wrote=True)
+        assert len(sink.signs) == 1
+
+    async def test_the_row_says_who_wrote(self, user: Member) -> None:
+        made = await running(user, contacts=2)
+        await database.execute("UPDATE contacts SET last_inbound_at = now() WHERE id = $1", made.contact_ids[0])
+        moment = await now()
+        (first,) = (await next_rows(moment, await _wants(made, moment), [])).values()
+        (second,) = (await next_rows(moment, await _wants_again(made, moment), [first.id])).values()
+        assert (first.wrote, second.wrote) == (True, False)
+
+
+async def _wants_again(made: Made, moment: datetime) -> list[Want]:
+    """Ask once more for lanes that are held already."""
+    held = await turns.load(HOLDER, made.number_ids, moment)
+    return [want(lane, moment, campaign_id=made.id, take=0) for lane in held]

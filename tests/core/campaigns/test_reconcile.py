@@ -34,7 +34,11 @@ NO_IDS = Capabilities(client_message_id=False, lookup_by_id=True, receipts="read
 
 
 def _doubt(
-    state: RecipientState = RecipientState.UNKNOWN, *, age: timedelta = timedelta(minutes=2), requeues: int = 0
+    state: RecipientState = RecipientState.UNKNOWN,
+    *,
+    age: timedelta = timedelta(minutes=2),
+    requeues: int = 0,
+    moved: bool = False,
 ) -> Doubt:
     return Doubt(
         id=1,
@@ -49,6 +53,7 @@ def _doubt(
         client_id="abc",
         provider_id=None,
         claimed_at=NOW - age,
+        moved=moved,
     )
 
 
@@ -275,7 +280,7 @@ class TestLookUp:
         for row in rows:
             sink.statuses[row.client_id] = MessageStatus.SENT
         together: list[int] = []
-        ask = reconcile._ask
+        ask = reconcile.ask
 
         async def watch(*args: Any) -> Finding:
             together.append(1)
@@ -283,7 +288,7 @@ class TestLookUp:
             together.append(-1)
             return finding
 
-        monkeypatch.setattr(reconcile, "_ask", watch)
+        monkeypatch.setattr(reconcile, "ask", watch)
         await reconcile_due()
         assert together[:2] == [1, 1]
         assert await counters(made.id) == {"sent": 5}

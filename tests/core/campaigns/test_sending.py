@@ -10,6 +10,7 @@ from core.campaigns.turns import CampaignTurn
 from core.clock import DatabaseClock
 from core.contacts import suppressions
 from core.numbers import senders
+from core.numbers.budget import take
 from core.numbers.senders import SenderRoute
 from core.plugin import Accepted, Capabilities, MessageKind, Outcome, Rejected, Retryable
 from tests.core.campaigns.making import Made, claim_all, hold, now, recipient, running
@@ -141,3 +142,27 @@ class TestBuild:
         step = scene.turn.steps[scene.row.message_id]
         texts = {build_message(step, scene.row.contact_id, None, "x").text for _ in range(5)}
         assert len(texts) == 1
+
+
+class TestLinkPreview:
+    @pytest.mark.parametrize(("settings", "shown"), [({}, False), ({"link_preview": True}, True)])
+    async def test_is_as_the_campaign_says(
+        self, user: Member, sink_url: str, settings: dict[str, bool], *, shown: bool
+    ) -> None:
+        scene = await _leased(user, sink_url, settings=settings)
+        (step,) = scene.turn.steps.values()
+        assert build_message(step, 1, {}, "551199").link_preview is shown
+
+
+class TestCheckBudget:
+    async def test_a_number_that_may_check_no_more_waits(self, user: Member, sink: Sink, sink_url: str) -> None:
+        scene = await _leased(user, sink_url, capabilities=CHECKING, settings={"check_numbers": True})
+        sink.directory = dict.fromkeys(scene.made.phones, "a@c.us")
+        number_id = scene.made.number_ids[0]
+        await database.execute("UPDATE numbers SET settings = '{\"checks_per_day\": 1}' WHERE id = $1", number_id)
+        assert await take(number_id, 1, await now()) is None
+        outcome = await scene.send()
+        assert isinstance(outcome, Retryable)
+        assert (outcome.code, outcome.scope) == ("check_budget_spent", "sender")
+        assert 86_000 < (outcome.retry_after or 0) <= 86_401
+        assert sink.posts == []

@@ -1,5 +1,6 @@
 """The memory of number checks."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -10,6 +11,8 @@ from core.numbers.checks import check_cached, forget_old
 from core.numbers.senders import SenderRoute, load_route
 from core.plugin import NumberCheck, UnavailableError
 from tests.core.numbers.messaging import Waha, add_number, add_server, connect
+
+NOW = datetime(2027, 1, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ async def _age(number: str, days: int) -> None:
 
 
 async def test_the_address_is_the_services_own(route: SenderRoute) -> None:
-    found = await check_cached(route, ["5531911110001", "5531911110001", "5511911120000"])
+    found = await check_cached(route, ["5531911110001", "5531911110001", "5511911120000"], NOW)
     assert found == {
         "5531911110001": NumberCheck("5531911110001", exists=True, address="553111110001@c.us"),
         "5511911120000": NumberCheck("5511911120000", exists=False, address=""),
@@ -34,26 +37,26 @@ async def test_the_address_is_the_services_own(route: SenderRoute) -> None:
 
 
 async def test_a_found_number_is_believed_for_a_month(route: SenderRoute, waha: Waha) -> None:
-    await check_cached(route, ["5511911110002"])
+    await check_cached(route, ["5511911110002"], NOW)
     await waha.fault("503", count=-1, match={"path": "/api/contacts"})
     await _age("5511911110002", 29)
-    assert (await check_cached(route, ["5511911110002"]))["5511911110002"].exists is True
+    assert (await check_cached(route, ["5511911110002"], NOW))["5511911110002"].exists is True
     await _age("5511911110002", 31)
     with pytest.raises(UnavailableError):
-        await check_cached(route, ["5511911110002"])
+        await check_cached(route, ["5511911110002"], NOW)
 
 
 async def test_an_absent_number_is_asked_about_again_the_next_day(route: SenderRoute, waha: Waha) -> None:
-    await check_cached(route, ["5511911130000"])
+    await check_cached(route, ["5511911130000"], NOW)
     await waha.fault("503", count=-1, match={"path": "/api/contacts"})
-    assert (await check_cached(route, ["5511911130000"]))["5511911130000"].exists is False
+    assert (await check_cached(route, ["5511911130000"], NOW))["5511911130000"].exists is False
     await _age("5511911130000", 2)
     with pytest.raises(UnavailableError):
-        await check_cached(route, ["5511911130000"])
+        await check_cached(route, ["5511911130000"], NOW)
 
 
 async def test_old_answers_are_deleted(route: SenderRoute) -> None:
-    await check_cached(route, ["5511911110003", "5511911110004"])
+    await check_cached(route, ["5511911110003", "5511911110004"], NOW)
     await _age("5511911110003", 31)
     await forget_old()
     kept = await database.fetch("SELECT number FROM number_checks WHERE number IN ('5511911110003', '5511911110004')")

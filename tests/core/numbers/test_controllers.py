@@ -233,9 +233,10 @@ class TestNumbers:
     ) -> None:
         number = await add_number(tenant, (await add_server(admin, waha))["id"])
         path = f"/api/numbers/{number['id']}"
-        assert number["settings"] == {"per_hour": None, "per_day": None}
+        none = dict.fromkeys(("per_hour", "per_day", "checks_per_minute", "checks_per_day"))
+        assert number["settings"] == none
         changed = await tenant.patch(path, json={"settings": {"per_day": 70}})
-        assert changed.json()["data"]["settings"] == {"per_hour": None, "per_day": 70}
+        assert changed.json()["data"]["settings"] == {**none, "per_day": 70}
         assert (await tenant.patch(path, json={"name": "x"})).json()["data"]["settings"]["per_day"] == 70
         refused = await tenant.patch(path, json={"settings": {"per_day": 0, "per_week": 1}})
         assert refused.status_code == 422

@@ -66,6 +66,7 @@ async def test_every_server_of_the_table_has_its_lines(admin: httpx.AsyncClient,
     assert levels == [
         ("ok", f"waha server {good['name']}"),
         ("ok", f"waha server {good['name']} calls back"),
+        ("ok", f"waha server {good['name']} webhooks"),
         ("problem", f"waha server {bad['name']}"),
     ]
 

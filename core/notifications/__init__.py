@@ -1,0 +1,1 @@
+"""What people are told: at present the alarms for administrators."""

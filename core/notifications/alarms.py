@@ -1,0 +1,89 @@
+"""Alarms: raised once for as long as their cause lasts, cleared by whoever sees it gone."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
+
+import asyncpg
+import msgspec
+import structlog
+
+from core import database
+from core.notifications.schemas import AlarmRead
+from core.pagination import PageQuery
+from core.texts import alarm_text
+
+KEPT_FOR = "90 days"
+_SORTS = {"id": "id", "raised_at": "raised_at", "noticed_at": "noticed_at"}
+
+_RAISE = """
+INSERT INTO alarms (kind, subject_type, subject_id, detail, noticed, raised_at, noticed_at)
+VALUES ($1, $2, $3, $4, 1, now(), now())
+ON CONFLICT (kind, subject_type, subject_id) WHERE cleared_at IS NULL
+DO UPDATE SET noticed = alarms.noticed + 1, noticed_at = now(), detail = excluded.detail
+RETURNING noticed
+"""
+
+Subject = Literal["server", "number"]
+Kind = Literal["server_down", "server_refuses", "number_failed", "number_silent"]
+"""Each has its text in every language."""
+
+NUMBER_ALARMS: tuple[Kind, ...] = ("number_failed", "number_silent")
+SERVER_ALARMS: tuple[Kind, ...] = ("server_down", "server_refuses")
+
+_log = structlog.get_logger(__name__)
+
+
+async def raise_alarm(kind: Kind, subject: Subject, subject_id: int, **detail: str | int) -> bool:
+    """Raise an alarm, or note that one which stands already was noticed again; return whether it is new.
+
+    It joins the present unit of work. Only a new one is logged.
+    """
+    noticed = await database.fetch_value(_RAISE, kind, subject, subject_id, database.encode_json(detail))
+    if noticed != 1:
+        return False
+    _log.error("alarm", kind=kind, subject=subject, subject_id=subject_id, **detail)
+    return True
+
+
+async def clear_alarms(subject: Subject, subject_ids: Collection[int], kinds: Collection[Kind]) -> int:
+    """End the alarms of these kinds about these rows; return how many stood."""
+    return await database.execute(
+        "UPDATE alarms SET cleared_at = now() WHERE subject_type = $1 AND subject_id = ANY($2::bigint[])"
+        " AND kind = ANY($3::text[]) AND cleared_at IS NULL",
+        subject,
+        list(subject_ids),
+        list(kinds),
+    )
+
+
+async def list_alarms(query: PageQuery, language: str, *, standing: bool | None) -> tuple[Sequence[AlarmRead], int]:
+    """Return one page of alarms, the newest first, and how many there are."""
+    where = "($1::bool IS NULL OR (cleared_at IS NULL) = $1)"
+    rows = await database.fetch(
+        f"SELECT * FROM alarms WHERE {where} ORDER BY {query.order_by(_SORTS, '-id')} LIMIT $2 OFFSET $3",
+        standing,
+        query.limit,
+        query.offset,
+    )
+    total = await database.fetch_value(f"SELECT count(*) FROM alarms WHERE {where}", standing)
+    return [_read(row, language) for row in rows], int(str(total))
+
+
+async def clean_up() -> int:
+    """Delete alarms that have been over for long; return how many."""
+    return await database.execute(f"DELETE FROM alarms WHERE cleared_at < now() - interval '{KEPT_FOR}'")
+
+
+def _read(row: asyncpg.Record, language: str) -> AlarmRead:
+    detail: Mapping[str, object] = msgspec.json.decode(row["detail"])
+    return AlarmRead(
+        id=row["id"],
+        kind=row["kind"],
+        text=alarm_text(row["kind"], detail, language),
+        subject_type=row["subject_type"],
+        subject_id=row["subject_id"],
+        noticed=row["noticed"],
+        raised_at=row["raised_at"],
+        noticed_at=row["noticed_at"],
+        cleared_at=row["cleared_at"],
+    )

@@ -1,0 +1,15 @@
+"""Piccolo's description of this domain's tables and migrations."""
+
+from pathlib import Path
+
+from piccolo.conf.apps import AppConfig
+
+from core.notifications.tables import Alarm
+
+APP_CONFIG = AppConfig(
+    app_name="notifications",
+    migrations_folder_path=str(Path(__file__).parent / "piccolo_migrations"),
+    table_classes=[Alarm],
+    migration_dependencies=[],
+    commands=[],
+)
