@@ -4,6 +4,7 @@ PlatformError
 ├── MalformedError 400        ├── NotFoundError 404          ├── TooLargeError 413
 ├── NotSignedInError 401      ├── MethodError 405            ├── ContentTypeError 415
 ├── PlanLimitError 402        ├── ConflictError 409          ├── InvalidInputError 422
+                                                             ├── TooManyRequestsError 429
 ├── ForbiddenError 403        ├── PreconditionError 412      ├── ProviderFailedError 502
                                                              ├── NotReadyError 503
                                                              └── IdempotencyKeyReusedError 422
@@ -146,6 +147,14 @@ class IdempotencyKeyReusedError(PlatformError):
 
     def __init__(self) -> None:
         super().__init__("This Idempotency-Key came with another request before: take a new key for each request.")
+
+
+class TooManyRequestsError(PlatformError):
+    """The caller has to wait; ``retry_after`` says how long, where that is known."""
+
+    status_code = 429
+    title = "Too many requests"
+    code = "too_many_requests"
 
 
 class ProviderFailedError(PlatformError):

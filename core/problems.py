@@ -25,6 +25,7 @@ from core.errors import (
     PreconditionError,
     ProviderFailedError,
     TooLargeError,
+    TooManyRequestsError,
 )
 from core.foreign_errors import as_platform_error
 from core.request import is_missing_body, missing_body
@@ -117,6 +118,11 @@ def problem_responses(*statuses: int) -> dict[int, ResponseSpec]:
     }
 
 
+def answer_spec(kind: type, description: str) -> ResponseSpec:
+    """Return what describes one of several good answers of a route, for its OpenAPI description."""
+    return ResponseSpec(kind, generate_examples=False, description=description)
+
+
 def example_of(status: int) -> ProblemDetails:
     """Return the body that an error of ``status`` may have."""
     kind = _BY_STATUS[status]
@@ -146,6 +152,7 @@ _BY_STATUS = {
         PreconditionError,
         TooLargeError,
         ContentTypeError,
+        TooManyRequestsError,
         InvalidInputError,
         ProviderFailedError,
         NotReadyError,

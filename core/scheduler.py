@@ -14,6 +14,7 @@ import structlog
 import uvloop
 
 from core import database
+from core.accounts import lockouts, one_time, sessions
 from core.campaigns import restored, sweep, watching
 from core.campaigns import scheduling as campaigns
 from core.clock import DatabaseClock
@@ -47,6 +48,9 @@ NOW_AND_THEN: tuple[Task, ...] = (
     lambda _: webhooks.clean_up(),
     lambda _: idempotency.clean_up(),
     lambda _: alarms.clean_up(),
+    lambda _: sessions.clean_up(),
+    lambda _: one_time.clean_up(),
+    lambda _: lockouts.clean_up(),
     upload_files.clean_up,
 )
 PERIODS: tuple[tuple[timedelta, Sequence[Task]], ...] = (

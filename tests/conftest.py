@@ -18,7 +18,7 @@ from litestar.types import ASGIApp
 from core import database
 from core.accounts.tables import Profile
 from core.app import create_app
-from core.config import DatabaseConfig, PathsConfig, PlatformConfig, RedisConfig
+from core.config import DatabaseConfig, LimitsConfig, PathsConfig, PlatformConfig, RedisConfig
 from core.embedded import EmbeddedUrls, embedded_servers
 from core.migrate import migrate
 from core.piccolo_conf import DB
@@ -28,6 +28,8 @@ from core.startup import running_process
 from tests.factories import Member, make_member
 
 TEMPLATE = "recado_template"
+UNLIMITED = LimitsConfig(per_minute=1_000_000, dashboard_per_minute=1_000_000, sign_in_per_minute=10_000)
+"""All tests come from one address; those of the limits set their own."""
 
 ClientOf = Callable[[Member], httpx.AsyncClient]
 Serve = Callable[[ASGIApp], Awaitable[str]]
@@ -47,6 +49,7 @@ async def template(servers: EmbeddedUrls, tmp_path_factory: pytest.TempPathFacto
     config = PlatformConfig(
         database=DatabaseConfig(url=Secret(with_name(servers.database_url, TEMPLATE))),
         redis=RedisConfig(url=Secret(servers.redis_url)),
+        limits=UNLIMITED,
         paths=PathsConfig(data=str(tmp_path_factory.mktemp("data"))),
     )
     await migrate(config)

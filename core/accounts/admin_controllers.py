@@ -1,11 +1,12 @@
 """Routes of the administration of accounts."""
 
-from litestar import Controller, get, patch, post
+from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from core.accounts import administration, services
-from core.accounts.schemas import UserCreate, UserRead, UserUpdate
+from core.accounts import administration, entering, services
+from core.accounts.callers import caller_of
+from core.accounts.schemas import ActAs, SignedIn, UserCreate, UserRead, UserUpdate
 from core.accounts.tables import Profile, UserStatus
 from core.pagination import Page, PageQuery, Resource, build_page
 from core.problems import problem_responses
@@ -76,3 +77,24 @@ class UserAdministrationController(Controller):
     async def log_out_user(self, request: AnyRequest, user_id: FromPath[int]) -> None:
         """End every session of a user at once."""
         await administration.sign_out_user(current_user(request).id, user_id)
+
+    @post(
+        "/{user_id:int}/act-as",
+        operation_id="AdminActAsUser",
+        summary="Act for a user",
+        status_code=200,
+        responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422),
+    )
+    async def act_as(self, request: AnyRequest, user_id: FromPath[int], data: JSONBody[ActAs]) -> SignedIn:
+        """Sign in as a user, for an hour; the log says who did it, why, and what was done."""
+        return await entering.act_as(current_user(request), user_id, data.reason, caller_of(request))
+
+    @delete(
+        "/{user_id:int}/two-factor",
+        operation_id="AdminRemoveTwoFactor",
+        summary="Take a second factor away",
+        responses=problem_responses(401, 403, 404, 409),
+    )
+    async def remove_two_factor(self, request: AnyRequest, user_id: FromPath[int]) -> None:
+        """Take the second factor of a user away who has lost phone and recovery codes."""
+        await administration.remove_two_factor(current_user(request).id, user_id)

@@ -26,7 +26,7 @@ from core.campaigns.tables import RecipientState
 from core.errors import InvalidInputError
 from core.pagination import Cursor, Page, PageQuery, Resource, Scroll, build_page, build_scroll
 from core.problems import language_of, problem_responses
-from core.security import current_user, requires_user
+from core.security import SCOPE, current_user, requires_user
 from core.texts import text
 
 CampaignId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The campaign's id.")]
@@ -141,6 +141,7 @@ class CampaignResultController(Controller):
 
     @post(
         "/recipients/{recipient_id:int}/resolve",
+        opt={SCOPE: "send"},
         operation_id="ResolveRecipient",
         summary="Resolve a recipient in doubt",
         status_code=200,

@@ -29,7 +29,7 @@ from core.numbers.schemas import (
 from core.pagination import Page, PageQuery, Resource, build_page
 from core.problems import problem_responses
 from core.request import AnyRequest
-from core.security import current_user, requires_administrator, requires_user
+from core.security import SCOPE, current_user, requires_administrator, requires_user
 from core.validation import MAXIMUM_BIGINT
 
 _PNG = "image/png"
@@ -316,6 +316,7 @@ class NumberConnectionController(Controller):
     @post(
         "/check",
         operation_id="CheckPhone",
+        opt={SCOPE: "send"},
         summary="Look a phone number up",
         status_code=200,
         responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422, 502),
@@ -329,6 +330,7 @@ class NumberConnectionController(Controller):
     @post(
         "/test-message",
         operation_id="SendTestMessage",
+        opt={SCOPE: "send"},
         summary="Send a test message",
         status_code=200,
         middleware=[IDEMPOTENT_CALL],

@@ -4,7 +4,7 @@ import structlog
 
 from core import database
 from core.clock import synced_clock
-from core.errors import ConflictError, PlatformError
+from core.errors import ConflictError, TooManyRequestsError
 from core.numbers import services
 from core.numbers.calls import calling
 from core.numbers.checks import check_cached
@@ -30,11 +30,9 @@ HOUR_SECONDS = 3600
 _log = structlog.get_logger(__name__)
 
 
-class TooManyTrialsError(PlatformError):
+class TooManyTrialsError(TooManyRequestsError):
     """The number has sent its test messages of this hour."""
 
-    status_code = 429
-    title = "Too many requests"
     code = "too_many_test_messages"
 
 
