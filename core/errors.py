@@ -52,11 +52,17 @@ class NotSignedInError(PlatformError):
 
 
 class PlanLimitError(PlatformError):
-    """The plan does not allow it."""
+    """The plan does not allow it; ``plans`` are those that do, the cheapest first, as ``(id, name)``."""
 
     status_code = 402
     title = "Plan limit reached"
     code = "plan_limit"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, plans: Sequence[tuple[int, str]] = (), **params: object
+    ) -> None:
+        super().__init__(message, code=code, **params)
+        self.plans = tuple(plans)
 
 
 class ForbiddenError(PlatformError):

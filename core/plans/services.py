@@ -35,6 +35,13 @@ _COUNTED: Mapping[str, str] = {
 }
 
 
+_ROOM: Mapping[str, str] = {
+    "numbers": "unlimited OR numbers_limit >= $1",
+    "contacts": "unlimited OR contacts_limit >= $1",
+    "campaigns": "unlimited OR campaigns_limit >= $1",
+}
+
+
 class PlanLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What a user may have at the moment; ``None`` is any number."""
 
@@ -98,19 +105,38 @@ async def ensure_within(user_id: int, limit: Limit, adding: int = 1) -> None:
     allowed: int | None = getattr(limits, limit)
     if allowed is None:
         return
-    present = await database.fetch_value(
-        f"SELECT count(*) FROM ({_COUNTED[limit]} LIMIT $2) AS counted", user_id, allowed + 1
+    present = int(
+        str(
+            await database.fetch_value(
+                f"SELECT count(*) FROM ({_COUNTED[limit]} LIMIT $2) AS counted", user_id, allowed + 1
+            )
+        )
     )
-    if not isinstance(present, int) or present + adding > allowed:
-        raise PlanLimitError(f"The plan allows {allowed} {limit} at a time.", allowed=allowed, limit=limit)
+    if present + adding > allowed:
+        offers = await _plans_with(_ROOM[limit], present + adding)
+        raise PlanLimitError(
+            f"The plan allows {allowed} {limit} at a time.", plans=offers, allowed=allowed, limit=limit
+        )
 
 
-async def ensure_feature(user_id: int, feature: Feature) -> None:
-    """Refuse what the user's plan does not include; raises ``PlanLimitError``."""
+async def ensure_feature(user_id: int, feature: Feature, *, reads: bool = False) -> None:
+    """Refuse what the user's plan does not include, or all but reading once access has ended.
+
+    Raises:
+        PlanLimitError: With the plans that include it.
+    """
     limits = await limits_of(user_id)
-    _ensure_access(limits)
+    if not reads:
+        _ensure_access(limits)
     if not getattr(limits, feature):
-        raise PlanLimitError(f"The plan does not include {feature}.", code="plan_feature", limit=feature)
+        offers = await _plans_with(f"unlimited OR {feature}")
+        raise PlanLimitError(f"The plan does not include {feature}.", code="plan_feature", plans=offers, limit=feature)
+
+
+async def _plans_with(condition: str, *values: object) -> list[tuple[int, str]]:
+    """Return the plans for which a condition holds, the cheapest first."""
+    rows = await database.fetch(f"SELECT id, name FROM plans WHERE {condition} ORDER BY value, id", *values)
+    return [(row["id"], row["name"]) for row in rows]
 
 
 async def list_plans(query: PageQuery) -> tuple[Sequence[PlanRead], int]:
