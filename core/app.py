@@ -12,7 +12,7 @@ from typing import Any
 from litestar import Controller, Litestar
 from litestar.di import Provide
 
-from core import configurations, health, plugin_list
+from core import configurations, health, plugin_list, queue_administration, statistics
 from core.accounts import controllers as accounts
 from core.accounts.authentication import authenticate, cache_key
 from core.campaigns import controllers as campaigns
@@ -30,6 +30,7 @@ from core.problems import EXCEPTION_HANDLERS
 from core.rate_limit import RateLimiter
 from core.request import PlatformRequest, refuse_unusable_address
 from core.security import AuthenticationMiddleware
+from core.settings import controllers as settings
 from core.webhooks import controllers as webhooks
 
 BODY_LIMIT_BYTES = 2**20
@@ -47,6 +48,9 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     *notifications.CONTROLLERS,
     *configurations.CONTROLLERS,
     *plugin_list.CONTROLLERS,
+    *queue_administration.CONTROLLERS,
+    *statistics.CONTROLLERS,
+    *settings.CONTROLLERS,
     *health.CONTROLLERS,
 )
 

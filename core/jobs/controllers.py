@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from core.jobs import services
+from core.jobs.admin_controllers import JobAdministrationController
 from core.jobs.schemas import JobRead
 from core.pagination import Page, PageQuery, Resource, build_page
 from core.problems import problem_responses
@@ -53,4 +54,4 @@ class JobController(Controller):
         return Resource(await services.cancel_job(current_user(request).id, job_id))
 
 
-CONTROLLERS: tuple[type[Controller], ...] = (JobController,)
+CONTROLLERS: tuple[type[Controller], ...] = (JobController, JobAdministrationController)

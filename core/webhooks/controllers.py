@@ -11,7 +11,7 @@ from core.plugin import WebhookDelivery
 from core.problems import problem_responses
 from core.request import AnyRequest
 from core.runtime import config
-from core.security import requires_administrator
+from core.security import current_user, requires_administrator
 from core.webhooks import queries, services
 from core.webhooks.schemas import WebhookLogRead
 
@@ -56,6 +56,17 @@ class WebhookLogController(Controller):
         """List deliveries that were refused or failed, the newest first; genuine ones where a setting keeps them."""
         entries, total = await queries.list_log(page_query, response_code)
         return build_page(entries, total, page_query, request)
+
+    @post(
+        "/{entry_id:int}/replay",
+        operation_id="AdminReplayWebhook",
+        summary="Apply an event again",
+        status_code=204,
+        responses=problem_responses(401, 403, 404, 409),
+    )
+    async def replay(self, request: AnyRequest, entry_id: FromPath[int]) -> None:
+        """Apply an event once more that was given up after its handler failed every time."""
+        await queries.replay(current_user(request).id, entry_id)
 
 
 async def _receive(request: AnyRequest, plugin: str, token: str) -> Response[bytes]:

@@ -55,7 +55,9 @@ async def failing() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def problem(status: int, title: str, detail: str, code: str, errors: dict[str, list[str]] | None = None) -> dict[str, object]:
+def problem(
+    status: int, title: str, detail: str, code: str, errors: dict[str, list[str]] | None = None
+) -> dict[str, object]:
     return {
         "type": "about:blank",
         "title": title,
