@@ -101,15 +101,20 @@ def _transition(recipient_id: int, match: _Match, now: datetime) -> Transition:
 
 REPLIES = """
 WITH e AS MATERIALIZED (
-    SELECT e.number_id, n.user_id, e.phone, e.address, e.received_at
+    SELECT e.number_id, n.user_id, s.provider, e.phone, e.address, e.received_at
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) AS e(number_id, phone, address, received_at)
-    JOIN numbers n ON n.id = e.number_id
+    JOIN numbers n ON n.id = e.number_id JOIN servers s ON s.id = n.server_id
 ), heard AS (
     SELECT c.id, c.user_id, e.number_id, e.received_at FROM e
     JOIN contacts c ON c.user_id = e.user_id AND c.deleted_at IS NULL AND c.number = e.phone WHERE e.phone <> ''
     UNION
     SELECT c.id, c.user_id, e.number_id, e.received_at FROM e JOIN number_checks a ON a.address = e.address AND a.found
     JOIN contacts c ON c.number = a.number AND c.user_id = e.user_id AND c.deleted_at IS NULL WHERE e.address <> ''
+    UNION
+    SELECT c.id, c.user_id, e.number_id, e.received_at FROM e
+    JOIN contact_addresses a ON a.address = e.address AND a.provider = e.provider
+    JOIN contacts c ON c.id = a.contact_id AND c.user_id = e.user_id AND c.deleted_at IS NULL AND c.type = 1
+        AND a.number IN ('', c.number) WHERE e.address <> ''
 ), person AS (
     SELECT id, max(received_at) AS received_at FROM heard GROUP BY id ORDER BY id
 ), stamped AS (

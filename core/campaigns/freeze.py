@@ -19,6 +19,7 @@ from core.campaigns.judging import (
     STARTED,
     Place,
     Plan,
+    addressed,
     find_zones,
     judged_args,
     read_plan,
@@ -166,7 +167,12 @@ async def _batch(campaign_id: int, plan: Plan, state: Checkpoint, now: datetime)
     areas = await _areas(campaign_id, plan, state) if plan.areas else {}
     used = used_room(plan, state, BATCH_CONTACTS)
     row = await database.fetch_row(
-        INSERT.format(audience=plan.audience, used=used, variables=variables_of(plan.names, "$15")),
+        INSERT.format(
+            audience=plan.audience,
+            used=used,
+            addressed=addressed(plan),
+            variables=variables_of(plan.names, "$15"),
+        ),
         *judged_args(plan, state, BATCH_CONTACTS, areas, now),
         campaign_id,
         plan.names,

@@ -36,12 +36,13 @@ WITH c AS MATERIALIZED (
     SELECT c.id, c.number, c.name, c.variables, c.status, c.blocked_at, c.type FROM contacts c
     WHERE c.user_id = $2 AND {audience} ORDER BY c.id LIMIT $4
 ), resolved AS (
-    SELECT c.*, CASE WHEN c.type = 2 THEN g.address WHEN a.found THEN a.address END AS known_address,
+    SELECT c.*, CASE WHEN a.found THEN a.address ELSE g.address END AS known_address,
         NOT a.found AS absent, b.id IS NOT NULL AS is_blocked
     FROM c
     LEFT JOIN number_checks a ON a.provider = $5 AND a.number = c.number
         AND a.checked_at > $1::timestamptz - CASE WHEN a.found THEN $6::interval ELSE $7::interval END
-    LEFT JOIN contact_addresses g ON c.type = 2 AND g.contact_id = c.id AND g.provider = $5
+    LEFT JOIN contact_addresses g ON g.contact_id = c.id AND g.provider = $5
+        AND g.number IN ('', coalesce(c.number, '')) {addressed}
     LEFT JOIN block_contacts b ON b.user_id = $2 AND b.number = c.number
 ), judged AS (
     SELECT r.*, CASE
@@ -49,7 +50,9 @@ WITH c AS MATERIALIZED (
         WHEN blocked_at IS NOT NULL THEN 'opted_out'
         WHEN is_blocked THEN 'blocked'
         WHEN type = 2 AND coalesce(known_address, '') = '' THEN 'no_address'
-        WHEN type = 1 AND coalesce(number, '') = '' THEN 'no_number'
+        WHEN coalesce(number, '') = '' AND coalesce(known_address, '') = '' THEN CASE WHEN EXISTS (
+            SELECT FROM contact_addresses o WHERE o.contact_id = r.id AND o.address <> '') THEN 'no_address'
+            ELSE 'no_number' END
         WHEN absent THEN 'no_whatsapp'
     END AS refused
     FROM resolved r
@@ -83,6 +86,9 @@ JUDGED_PARAMETERS = 13
 USED = "- cardinality($8::bigint[]) * (count(*) FILTER (WHERE skip IS NULL) OVER (ORDER BY id))"
 """What is gone of the room in a plan after a contact; where there is room for all of them nobody counts."""
 
+ADDRESSED = "AND (c.number IS NULL OR c.number = '')"
+"""Whose stored address counts while numbers are checked: the check's answer is newer than an address book's."""
+
 SAMPLED = """
 , included AS (SELECT id, name, number, variables FROM final WHERE reason IS NULL)
 SELECT f.id AS contact_id, {variables} AS variables, (SELECT count(*) FROM included) AS contacts
@@ -106,6 +112,8 @@ class Plan(msgspec.Struct, frozen=True):
     audience: str
     audience_args: list[object]
     provider: str
+    checked: bool
+    """Numbers are looked up before they are written to."""
     message_ids: list[int]
     names: list[str]
     room: int
@@ -134,6 +142,9 @@ async def read_plan(campaign_id: int, now: datetime, statuses: Sequence[int], *,
         "  ELSE p.monthly_messages END AS monthly_messages,"
         " (SELECT s.provider FROM campaign_numbers c JOIN numbers n ON n.id = c.number_id"
         "  JOIN servers s ON s.id = n.server_id WHERE c.campaign_id = k.id ORDER BY c.id LIMIT 1) AS provider,"
+        " EXISTS (SELECT FROM campaign_numbers c JOIN numbers n ON n.id = c.number_id"
+        "  JOIN servers s ON s.id = n.server_id WHERE c.campaign_id = k.id"
+        "  AND s.capabilities ->> 'number_check' <> 'none') AS can_check,"
         " (SELECT array_agg(id ORDER BY position) FROM messages m WHERE m.campaign_id = k.id"
         "  AND m.deleted_at IS NULL) AS message_ids,"
         " (SELECT array_agg(content) FROM messages m WHERE m.campaign_id = k.id AND m.deleted_at IS NULL) AS contents"
@@ -167,6 +178,7 @@ async def read_plan(campaign_id: int, now: datetime, statuses: Sequence[int], *,
         audience=audience,
         audience_args=args,
         provider=row["provider"],
+        checked=settings.check_numbers and row["can_check"],
         message_ids=row["message_ids"],
         names=names,
         room=room,
@@ -179,6 +191,11 @@ async def read_plan(campaign_id: int, now: datetime, statuses: Sequence[int], *,
 def used_room(plan: Plan, place: Place, limit: int) -> str:
     """Return what ``JUDGED`` takes off the room for the next ``limit`` contacts; nothing where all of them fit."""
     return USED if plan.room < (place.included + limit) * len(plan.message_ids) else ""
+
+
+def addressed(plan: Plan) -> str:
+    """Return whose stored address ``JUDGED`` takes; everybody's where numbers are not looked up."""
+    return ADDRESSED if plan.checked else ""
 
 
 def judged_args(plan: Plan, place: Place, limit: int, areas: Mapping[str, str], now: datetime) -> tuple[object, ...]:
@@ -232,6 +249,7 @@ async def judge(campaign_id: int, now: datetime, tail: str, args: Sequence[objec
         return []
     areas = await find_zones(plan, 0, EVERYBODY) if plan.areas else {}
     place = Place()
-    query = JUDGED.format(audience=plan.audience, used=used_room(plan, place, EVERYBODY)) + tail
+    used = used_room(plan, place, EVERYBODY)
+    query = JUDGED.format(audience=plan.audience, used=used, addressed=addressed(plan)) + tail
     judged = judged_args(plan, place, EVERYBODY, areas, now)
     return list(await database.fetch(query, *judged, *args, *plan.audience_args))

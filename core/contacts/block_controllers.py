@@ -14,7 +14,7 @@ from core.security import current_user, requires_user
 
 
 class BlockController(Controller):
-    """Numbers the tenant never writes to."""
+    """Numbers and addresses the tenant never writes to."""
 
     path = "/api/block-contacts"
     tags = ("contacts",)
@@ -29,12 +29,12 @@ class BlockController(Controller):
 
     @post(
         operation_id="BlockNumber",
-        summary="Block a number",
+        summary="Block a number or an address",
         responses=problem_responses(400, 401, 403, 413, 415, 422),
     )
     async def block_number(self, request: AnyRequest, data: JSONBody[BlockCreate]) -> Resource[BlockRead]:
-        """Block a number, contact or not; repeatable."""
-        return Resource(await blocking.block_number(current_user(request).id, data))
+        """Block a number, or an address as a service gives it, contact or not; repeatable."""
+        return Resource(await blocking.block(current_user(request).id, data))
 
     @get(
         "/{block_id:int}",
@@ -53,7 +53,7 @@ class BlockController(Controller):
         responses=problem_responses(401, 403, 404),
     )
     async def unblock(self, request: AnyRequest, block_id: FromPath[int]) -> None:
-        """Take an entry off the block list; an opt-out of that number ends with it."""
+        """Take an entry off the block list; an opt-out of that number or address ends with it."""
         await blocking.unblock(current_user(request).id, block_id)
 
     @post(
@@ -64,5 +64,5 @@ class BlockController(Controller):
         responses=problem_responses(400, 401, 403, 404, 413, 415, 422),
     )
     async def unblock_number(self, request: AnyRequest, data: JSONBody[BlockRemove]) -> None:
-        """Take a number off the block list, and end its opt-out; 404 when it is neither blocked nor opted out."""
-        await blocking.unblock_number(current_user(request).id, data)
+        """Take a number or address off the block list, and end its opt-out; 404 when it is neither of the two."""
+        await blocking.unblock_written(current_user(request).id, data)

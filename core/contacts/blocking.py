@@ -1,24 +1,28 @@
-"""The block list: numbers a tenant never writes to, whether or not they are contacts."""
+"""The block list: numbers and addresses a tenant never writes to, whether or not they are contacts."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
 from core import database
+from core.contacts.addresses import block_listed_groups
 from core.contacts.filters import search_pattern
+from core.contacts.identities import phone_in
 from core.contacts.schemas import BlockCreate, BlockRead, BlockRemove
 from core.contacts.services import read_number
-from core.contacts.suppressions import lift
+from core.contacts.suppressions import find_person, lift, suppress
 from core.errors import InvalidInputError, NotFoundError
 from core.pagination import PageQuery
+from core.texts import text
 
-_COLUMNS = "id, number, reason, created_at, updated_at"
+_COLUMNS = "id, number, address, reason, created_at, updated_at"
 _SORTS = {"number": "number", "created_at": "id"}
 
 
 async def list_blocks(user_id: int, query: PageQuery) -> tuple[Sequence[BlockRead], int]:
     """Return one page of the tenant's block list and how many entries it has."""
-    where = "user_id = $1 AND ($2::text IS NULL OR number LIKE $2)"
+    where = "user_id = $1 AND ($2::text IS NULL OR coalesce(number, address) ILIKE $2)"
     pattern = search_pattern(query.search) if query.search else None
     rows = await database.fetch(
         f"SELECT {_COLUMNS} FROM block_contacts WHERE {where}"
@@ -42,50 +46,96 @@ async def get_block(user_id: int, block_id: int) -> BlockRead:
     return _read(row)
 
 
-async def block_number(user_id: int, new: BlockCreate) -> BlockRead:
-    """Put a number on the block list; one that is there already stays, with the new reason if one is given."""
-    number = _number(new.number, new.country)
+async def block(user_id: int, new: BlockCreate) -> BlockRead:
+    """Put a number or an address on the block list; one that is there stays, with the new reason if one is given.
+
+    Whoever goes by the address is blocked in every form that is known of them, as an opt-out would; a group as well.
+    """
+    number, address = _read_written(new)
+    if address is None:
+        return await _insert(user_id, "number", number or "", new.reason)
+    async with database.unit_of_work():
+        made = await _insert(user_id, "address", address, new.reason)
+        await suppress(user_id, await find_person(user_id, (address,)))
+        await block_listed_groups(user_id, await _groups(user_id, address))
+    return made
+
+
+async def unblock(user_id: int, block_id: int) -> None:
+    """Take an entry off the block list; an opt-out of that number or address ends with it."""
+    entry = await get_block(user_id, block_id)
+    await _remove(user_id, entry.number, entry.address)
+
+
+async def unblock_written(user_id: int, wanted: BlockRemove) -> None:
+    """Take a number, however it is written, or an address off the block list; an opt-out of it ends as well.
+
+    Raises:
+        NotFoundError: It is not on the list, and nobody who goes by it opted out.
+    """
+    number, address = _read_written(wanted)
+    if await _remove(user_id, number, address):
+        return
+    if number is None:
+        raise NotFoundError("blocked address", address)
+    raise NotFoundError("blocked number", number)
+
+
+async def _insert(user_id: int, column: Literal["number", "address"], value: str, reason: str) -> BlockRead:
     row = await database.fetch_row(
-        "INSERT INTO block_contacts AS b (user_id, number, reason, created_at, updated_at)"
-        " VALUES ($1, $2, $3, now(), now()) ON CONFLICT (user_id, number) DO UPDATE"
+        f"INSERT INTO block_contacts AS b (user_id, {column}, reason, created_at, updated_at)"
+        f" VALUES ($1, $2, $3, now(), now()) ON CONFLICT (user_id, {column}) DO UPDATE"
         " SET reason = CASE WHEN excluded.reason = '' THEN b.reason ELSE excluded.reason END, updated_at = now()"
         f" RETURNING {_COLUMNS}",
         user_id,
-        number,
-        new.reason,
+        value,
+        reason,
     )
     return _read(row)
 
 
-async def unblock(user_id: int, block_id: int) -> None:
-    """Take an entry off the block list; an opt-out of that number ends with it."""
-    await _remove(user_id, (await get_block(user_id, block_id)).number)
-
-
-async def unblock_number(user_id: int, wanted: BlockRemove) -> None:
-    """Take a number off the block list, however it is written; an opt-out of that number ends with it.
-
-    Raises:
-        NotFoundError: It is not on the list, and nobody with this number opted out.
-    """
-    number = _number(wanted.number, wanted.country)
-    if not await _remove(user_id, number):
-        raise NotFoundError("blocked number", number)
-
-
-async def _remove(user_id: int, number: str) -> int:
+async def _remove(user_id: int, number: str | None, address: str | None) -> int:
     async with database.unit_of_work():
         listed = await database.execute(
-            "DELETE FROM block_contacts WHERE user_id = $1 AND number = $2", user_id, number
+            "DELETE FROM block_contacts WHERE user_id = $1 AND (number = $2 OR address = $3)", user_id, number, address
         )
-        return listed + await lift(user_id, number)
+        if address is not None:
+            listed += await database.execute(
+                "UPDATE contacts SET blocked_at = NULL, updated_at = now()"
+                " WHERE user_id = $1 AND id = ANY($2::bigint[]) AND blocked_at IS NOT NULL",
+                user_id,
+                await _groups(user_id, address),
+            )
+        return listed + await lift(user_id, number or address or "")
 
 
-def _number(written: str, country: str) -> str:
-    number, errors = read_number(written, country)
+async def _groups(user_id: int, address: str) -> list[int]:
+    rows = await database.fetch(
+        "SELECT c.id FROM contact_addresses a JOIN contacts c ON c.id = a.contact_id"
+        " WHERE a.address = $2 AND c.user_id = $1 AND c.type = 2 AND c.deleted_at IS NULL",
+        user_id,
+        address,
+    )
+    return [row["id"] for row in rows]
+
+
+def _read_written(wanted: BlockRemove) -> tuple[str | None, str | None]:
+    """Return the number as E.164 digits, or else the address; raises ``InvalidInputError`` for both or neither."""
+    if wanted.address is not None:
+        if wanted.number is not None:
+            raise InvalidInputError({"address": [text("number_or_address")]})
+        digits = phone_in(wanted.address)
+        if not digits:
+            return None, wanted.address
+        number, errors = read_number(f"+{digits}", wanted.country)
+        errors = {"address": errors["number"]} if errors else {}
+    elif wanted.number is None:
+        raise InvalidInputError({"number": [text("required")]})
+    else:
+        number, errors = read_number(wanted.number, wanted.country)
     if number is None:
         raise InvalidInputError(errors)
-    return number
+    return number, None
 
 
 def _read(row: object) -> BlockRead:

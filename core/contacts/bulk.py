@@ -4,7 +4,7 @@ from core import database
 from core.contacts.labels import ensure_labels
 from core.contacts.queries import selected_contacts
 from core.contacts.schemas import LabelSelection, Selection
-from core.contacts.suppressions import remember
+from core.contacts.suppressions import remember_blocked
 
 
 async def delete_contacts(user_id: int, selection: Selection) -> int:
@@ -13,13 +13,11 @@ async def delete_contacts(user_id: int, selection: Selection) -> int:
         where, args = await selected_contacts(user_id, selection, 1)
         gone = await database.fetch(
             "WITH gone AS (UPDATE contacts c SET deleted_at = now(), updated_at = now()"
-            f" WHERE {where} RETURNING c.number, c.blocked_at)"
-            " SELECT count(*) AS rows, array_agg(number) FILTER (WHERE blocked_at IS NOT NULL AND number IS NOT NULL)"
-            " AS blocked FROM gone",
+            f" WHERE {where} RETURNING c.id, c.blocked_at)"
+            " SELECT count(*) AS rows, array_agg(id) FILTER (WHERE blocked_at IS NOT NULL) AS blocked FROM gone",
             *args,
         )
-        if gone[0]["blocked"]:
-            await remember(user_id, gone[0]["blocked"])
+        await remember_blocked(user_id, gone[0]["blocked"] or ())
         rows: int = gone[0]["rows"]
         return rows
 

@@ -23,6 +23,7 @@ from core.contacts.schemas import (
     LabelSelection,
     Selection,
 )
+from core.contacts.sync_controllers import SyncController
 from core.errors import InvalidInputError
 from core.pagination import Cursor, Page, PageQuery, Resource, Scroll, build_page, build_scroll
 from core.problems import problem_responses
@@ -84,7 +85,7 @@ class ContactController(Controller):
     ) -> Page[ContactRead] | Scroll[ContactRead]:
         """List the tenant's contacts, the newest first.
 
-        `search` finds parts of number or name; sorts by id, name, number, status, created_at, updated_at and
+        `search` finds parts of number, name or address; sorts by id, name, number, status, created_at, updated_at and
         last_inbound_at. With `cursor` the list is not counted: follow `meta.next_cursor` until it is null.
         """
         wanted = msgspec.structs.replace(contact_filter, search=page_query.search)
@@ -111,7 +112,7 @@ class ContactController(Controller):
         responses=problem_responses(400, 401, 402, 403, 409, 413, 415, 422),
     )
     async def create_contact(self, request: AnyRequest, data: JSONBody[ContactCreate]) -> Resource[ContactRead]:
-        """Make a contact; 402 beyond the plan's contacts, 409 names the contact that has the number already."""
+        """Make a contact; 402 beyond the plan's contacts, 409 names the contact that has number or address already."""
         return Resource(await services.create_contact(current_user(request).id, data))
 
     @get(
@@ -133,7 +134,7 @@ class ContactController(Controller):
     async def update_contact(
         self, request: AnyRequest, contact_id: FromPath[int], data: JSONBody[ContactUpdate]
     ) -> Resource[ContactRead]:
-        """Change a contact; what is left out stays, `variables` and `labels` are replaced whole."""
+        """Change a contact; what is left out stays, `variables`, `labels` and `addresses` are replaced whole."""
         return Resource(await services.update_contact(current_user(request).id, contact_id, data))
 
     @delete(
@@ -175,4 +176,5 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     PublicController,
     BlockController,
     ImportController,
+    SyncController,
 )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from core import database
+from core.contacts.addresses import CURRENT
 
 MAXIMUM_LABELS = 50
 
@@ -68,9 +69,10 @@ class Parameters:
 
 def contact_conditions(wanted: ContactFilter, user_id: int, parameters: Parameters) -> str:
     """Return the condition on ``contacts c`` for the tenant's live contacts that ``wanted`` describes."""
-    found = [LIVE.format(user=parameters.bind(user_id)), *label_conditions(wanted.labels, parameters)]
+    user = parameters.bind(user_id)
+    found = [LIVE.format(user=user), *label_conditions(wanted.labels, parameters)]
     if wanted.search and wanted.search.strip():
-        found.append(f"{SEARCHED} ILIKE {parameters.bind(search_pattern(wanted.search))}")
+        found.append(_search_condition(search_pattern(wanted.search), user, parameters))
     if wanted.status is not None:
         found.append(f"c.status = {parameters.bind(wanted.status)}")
     if wanted.type is not None:
@@ -103,6 +105,19 @@ def search_pattern(search: str) -> str:
         text = re.sub(r"\D", "", text)
     escaped = re.sub(r"([\\%_])", r"\\\1", text)
     return f"%{escaped}%"
+
+
+def _search_condition(pattern: str, user: str, parameters: Parameters) -> str:
+    """Return the condition for a pattern in number, name or address; addresses have no parts of less than three."""
+    place = parameters.bind(pattern)
+    own = f"{SEARCHED} ILIKE {place}"
+    if len(pattern) < len("%abc%"):
+        return own
+    # An array of ids is looked up by the key, which goes together with the index on number and name.
+    return (
+        f"({own} OR c.id = ANY(ARRAY(SELECT c.id FROM contact_addresses a JOIN contacts c ON c.id = a.contact_id"
+        f" WHERE a.address ILIKE {place} AND {CURRENT} AND c.user_id = {user})))"
+    )
 
 
 def _each(labels: list[int]) -> list[str]:

@@ -10,20 +10,19 @@ import msgspec
 
 from core import database
 from core.contacts.import_options import FileRead, ImportOptions
-from core.contacts.labels import ensure_label_names
+from core.contacts.labels import ensure_label_names, hold_labels
 from core.contacts.mapping import Column
 from core.contacts.reader import Record, read_records
+from core.contacts.room import room_of
 from core.contacts.rows import Failure, Row, read_row
-from core.contacts.suppressions import suppressed_numbers
+from core.contacts.suppressions import suppressed_forms
 from core.contacts.variables import remember_names
 from core.jobs.services import JobContext, JobFailedError, job_handler
-from core.plans import services as plans
 from core.runtime import config
 from core.texts import localize, negotiate, text
 
 KIND = "contacts.import"
 BATCH_ROWS = 1000
-UNLIMITED = 2**62
 
 _STORE = """
 WITH input AS (
@@ -155,10 +154,10 @@ async def _store_batch(plan: _Plan, read: Sequence[Row | Failure]) -> Tally:
     fill = plan.options.duplicates == "fill"
     tally = Tally()
     rows = _merge_duplicates([item for item in read if isinstance(item, Row)], tally, fill=fill)
-    limit, room = await _room(plan.user_id)
+    limit, room = await room_of(plan.user_id)
     labels = await _labels(plan, rows)
     await remember_names(plan.user_id, {name for row in rows for name in row.variables})
-    suppressed = await suppressed_numbers(plan.user_id, [row.number for row in rows])
+    suppressed = await suppressed_forms(plan.user_id, [row.number for row in rows])
     row = await database.fetch_row(
         _STORE,
         plan.user_id,
@@ -205,29 +204,9 @@ def _merge_duplicates(rows: Sequence[Row], tally: Tally, *, fill: bool) -> list[
     return list(kept.values())
 
 
-async def _room(user_id: int) -> tuple[int, int]:
-    """Return the plan's limit and how many contacts it has room for; nobody can add any until the commit."""
-    limits = await plans.limits_of(user_id, lock=True)
-    if not limits.has_access:
-        raise JobFailedError(text("access_ended"))
-    if limits.contacts is None:
-        return UNLIMITED, UNLIMITED
-    present = await database.fetch_value(
-        "SELECT count(*) FROM (SELECT FROM contacts WHERE user_id = $1 AND deleted_at IS NULL LIMIT $2) AS counted",
-        user_id,
-        limits.contacts,
-    )
-    return limits.contacts, limits.contacts - (present if isinstance(present, int) else 0)
-
-
 async def _labels(plan: _Plan, rows: Sequence[Row]) -> list[list[int]]:
     """Return the labels of each row: those of the import that still exist, then its own by name."""
-    kept = await database.fetch(
-        "SELECT id FROM labels WHERE user_id = $1 AND id = ANY($2) AND deleted_at IS NULL ORDER BY id FOR SHARE",
-        plan.user_id,
-        plan.options.labels,
-    )
-    common = [row["id"] for row in kept]
+    common = await hold_labels(plan.user_id, plan.options.labels)
     names = list(dict.fromkeys(name for row in rows for name in row.labels))
     ids = await ensure_label_names(plan.user_id, names) if names else {}
     return [list(dict.fromkeys([*common, *(ids[name] for name in row.labels)])) for row in rows]

@@ -139,6 +139,16 @@ async def ensure_labels(user_id: int, label_ids: Iterable[int], field: str) -> N
         raise InvalidInputError({field: [text("no_such_label", id=missing[0])]})
 
 
+async def hold_labels(user_id: int, label_ids: Sequence[int]) -> list[int]:
+    """Return those of the labels that this tenant still has; they cannot go away before the unit of work ends."""
+    rows = await database.fetch(
+        "SELECT id FROM labels WHERE user_id = $1 AND id = ANY($2) AND deleted_at IS NULL ORDER BY id FOR SHARE",
+        user_id,
+        label_ids,
+    )
+    return [row["id"] for row in rows]
+
+
 async def ensure_label_names(user_id: int, names: Sequence[str]) -> dict[str, int]:
     """Return the ids of labels by the names as given, in any case, making those that are missing."""
     await database.execute(

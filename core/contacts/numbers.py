@@ -6,6 +6,7 @@ import unicodedata
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult
 
+from core.contacts.identities import phone_in
 from core.texts import Text, text
 
 DEFAULT_COUNTRY = "BR"
@@ -19,7 +20,6 @@ OLD_MOBILE_DIGITS = 10
 _SCIENTIFIC = re.compile(r"\+?\d+(?:[.,]\d+)?[eE]\+?\d+")
 _WHOLE_AS_DECIMAL = re.compile(r"(?P<whole>\+?\d+)[.,]0+")
 _SCHEME = re.compile(r"^(?:tel|whatsapp):\s*", re.IGNORECASE)
-_ADDRESS = re.compile(r"(?P<digits>\d+)@(?:c\.us|s\.whatsapp\.net)")
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-")
 _WRITTEN = re.compile(r"\+?[\d\s().\-/]+")
 
@@ -65,9 +65,9 @@ def _plain(written: str) -> str:
         raise UnusableNumberError("empty", text("number_empty"))
     if _SCIENTIFIC.fullmatch(plain):
         raise UnusableNumberError("scientific", text("number_exponent"))
-    address = _ADDRESS.fullmatch(plain)
-    if address is not None:
-        return f"+{address['digits']}"
+    digits = phone_in(plain)
+    if digits:
+        return f"+{digits}"
     decimal = _WHOLE_AS_DECIMAL.fullmatch(plain)
     if decimal is not None:
         plain = decimal["whole"]

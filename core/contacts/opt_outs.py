@@ -1,7 +1,8 @@
 """People who write that they want no more messages: blocked with the delivery of their word, in every form known.
 
 An address that hides the phone number is suppressed as it is, and looked up; what cannot be found out is told to the
-tenant. The confirmation, where a tenant wants one, is sent at most once and is the last thing that is sent.
+tenant. The confirmation, where a tenant wants one, is sent at most once and is the last thing that is sent. What is
+written in a group is no wish of the group.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,11 +12,12 @@ import structlog
 
 from core import database
 from core.audit import services as audit
+from core.contacts.identities import is_group_address
 from core.contacts.opt_out_settings import OptOut, opt_out_of
 from core.contacts.opt_out_words import asks_to_opt_out
 from core.contacts.suppressions import find_person, is_suppressed, suppress
 from core.jobs.services import JobContext, JobFailedError, create_job, job_handler
-from core.numbers.senders import load_route
+from core.numbers.senders import SenderRoute, load_route
 from core.numbers.trials import send_text
 from core.plugin import AddressLookup, IdentityEvent, MessageInEvent, ProviderError
 from core.texts import text
@@ -49,7 +51,8 @@ async def apply_opt_outs(batch: Sequence[StoredEvent]) -> Collection[int]:
             wishes[user_id] = await opt_out_of(user_id)
         if asks_to_opt_out(event.text, wishes[user_id].words):
             writer = _Writer(user_id, stored.number_id, event.address, event.phone)
-            await _opt_out(writer, wishes[user_id])
+            if not await _is_group(writer):
+                await _opt_out(writer, wishes[user_id])
     return [stored.id for stored in batch]
 
 
@@ -73,6 +76,20 @@ async def _owners(batch: Sequence[StoredEvent]) -> Mapping[int, int]:
         "SELECT id, user_id FROM numbers WHERE id = ANY($1::bigint[])", sorted({stored.number_id for stored in batch})
     )
     return {row["id"]: row["user_id"] for row in rows}
+
+
+async def _is_group(writer: _Writer) -> bool:
+    """Whether a message came by the address of a group, which one member must not take the messages from."""
+    if writer.phone:
+        return False
+    return is_group_address(writer.address) or bool(
+        await database.fetch_value(
+            "SELECT EXISTS (SELECT FROM contact_addresses a JOIN contacts c ON c.id = a.contact_id"
+            " WHERE a.address = $2 AND c.user_id = $1 AND c.type = 2)",
+            writer.user_id,
+            writer.address,
+        )
+    )
 
 
 async def _opt_out(writer: _Writer, wishes: OptOut) -> None:
@@ -103,29 +120,36 @@ async def _opt_out(writer: _Writer, wishes: OptOut) -> None:
 
 @job_handler(RESOLVE)
 async def resolve_opt_out(context: JobContext) -> None:
-    """Ask the service who is behind an address that opted out, and suppress that person's number too."""
+    """Ask the service who is behind an address that opted out, and suppress that person's number too.
+
+    Where the service does not know people by numbers, nobody is hidden: the address is all that there is.
+    """
     user_id, address = context.user_id, str(context.params["address"])
     if user_id is None:
         raise JobFailedError(text("job_without_row", id=context.id))
-    phone = await _phone_behind(context.subject_id, address)
+    route = await load_route(context.subject_id)
+    phone = await _phone_behind(route, address)
     person = await find_person(user_id, (phone, address))
     await suppress(user_id, person)
-    if person.contact_ids or phone:
+    if person.contact_ids or phone or not _hides_numbers(route):
         return
     _log.error("opt_out_unresolved", user_id=user_id, number_id=context.subject_id)
     await audit.record("contact.opt_out_unresolved", user_id=user_id, facts={"number": context.subject_id})
     raise JobFailedError(text("opt_out_unresolved", address=address))
 
 
-async def _phone_behind(number_id: int, address: str) -> str:
-    route = await load_route(number_id)
+def _hides_numbers(route: SenderRoute) -> bool:
+    return isinstance(route.provider, AddressLookup) or route.sender.capabilities.number_check != "none"
+
+
+async def _phone_behind(route: SenderRoute, address: str) -> str:
     if not isinstance(route.provider, AddressLookup):
         return ""
     try:
         return await route.provider.find_phone(route.sender, address)
     except ProviderError:
         # Asked again by the job's own retries, unless that was the last of them: then nobody knows.
-        _log.warning("opt_out_lookup_failed", number_id=number_id, exc_info=True)
+        _log.warning("opt_out_lookup_failed", number_id=route.sender.number_id, exc_info=True)
         raise
 
 

@@ -15,6 +15,7 @@ from core.contacts.tables import (
     Public,
     PublicByContact,
     Suppression,
+    SyncEntry,
 )
 
 APP_CONFIG = AppConfig(
@@ -31,6 +32,7 @@ APP_CONFIG = AppConfig(
         Suppression,
         Import,
         ImportFailure,
+        SyncEntry,
     ],
     migration_dependencies=["core.accounts.piccolo_app"],
     commands=[],

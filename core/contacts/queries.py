@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from core import database
+from core.contacts.addresses import CURRENT
 from core.contacts.audience import public_conditions
 from core.contacts.filters import BLOCKED, LIVE, ContactFilter, Parameters, contact_conditions
 from core.contacts.schemas import ContactRead, Selection
@@ -28,7 +29,7 @@ COLUMNS = (
     "c.id, c.number, c.name, c.variables, c.labels, c.type, c.status, c.last_inbound_at, c.created_at, c.updated_at,"
     f" {BLOCKED} AS blocked,"
     " (SELECT jsonb_object_agg(a.provider, a.address) FROM contact_addresses a"
-    "  WHERE a.contact_id = c.id AND a.number = coalesce(c.number, '') AND a.address <> '') AS addresses"
+    f"  WHERE a.contact_id = c.id AND {CURRENT}) AS addresses"
 )
 
 

@@ -24,7 +24,12 @@ Variables = Annotated[
 ]
 Address = Annotated[str, msgspec.Meta(pattern=r"^\S{3,120}$")]
 Addresses = Annotated[
-    dict[str, Address], msgspec.Meta(max_length=10, description="Provider to address, for groups only.")
+    dict[str, Address],
+    msgspec.Meta(
+        max_length=10,
+        description="Provider to address: of a group, or of a person whom the service does not know by a number.",
+        examples=[{}],
+    ),
 ]
 Ids = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAXIMUM_SELECTED)]
 Color = Annotated[str, msgspec.Meta(pattern="^#[0-9a-fA-F]{6}$", examples=["#2f855a"])]
@@ -49,7 +54,7 @@ class _Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContactCreate(_Input, frozen=True, kw_only=True):
-    """A new contact: a person (type 1) with a number, or a group (type 2) with its addresses instead."""
+    """A new contact: a person (type 1) with a number, addresses or both, or a group (type 2) with addresses alone."""
 
     number: WrittenNumber | None = None
     name: Name = ""
@@ -62,13 +67,14 @@ class ContactCreate(_Input, frozen=True, kw_only=True):
 
 
 class ContactUpdate(_Changes, frozen=True, kw_only=True):
-    """Changes of a contact; ``variables`` and ``labels`` replace what was there."""
+    """Changes of a contact; ``variables``, ``labels`` and ``addresses`` replace what was there."""
 
     number: WrittenNumber | msgspec.UnsetType = msgspec.UNSET
     name: Name | msgspec.UnsetType = msgspec.UNSET
     variables: Variables | msgspec.UnsetType = msgspec.UNSET
     labels: LabelIds | msgspec.UnsetType = msgspec.UNSET
     status: ContactStatus | msgspec.UnsetType = msgspec.UNSET
+    addresses: Addresses | msgspec.UnsetType = msgspec.UNSET
     country: Country = "BR"
 
 
@@ -127,6 +133,27 @@ class Affected(msgspec.Struct, frozen=True):
     affected: int
 
 
+class SyncCreate(_Input, frozen=True, kw_only=True):
+    """Which contacts of a number's address book and chats are wanted, and what they are labelled with."""
+
+    people: bool = True
+    groups: bool = True
+    label_id: Annotated[Id, msgspec.Meta(description="A label for every contact that is listed.")] | None = None
+    label_name: (
+        Annotated[
+            str, msgspec.Meta(min_length=1, max_length=80, description="Instead: its name; made where it is missing.")
+        ]
+        | None
+    ) = None
+
+    def __post_init__(self) -> None:
+        """Refuse what lists nobody or names two labels."""
+        if not self.people and not self.groups:
+            raise ValueError(text("people_or_groups"))
+        if self.label_id is not None and self.label_name is not None:
+            raise ValueError(text("label_twice"))
+
+
 class LabelCreate(_Input, frozen=True, kw_only=True):
     """A new label."""
 
@@ -176,23 +203,23 @@ class PublicRead(_Shown, frozen=True, kw_only=True):
     """Contacts it has at this moment, blocked ones included."""
 
 
-class BlockCreate(_Input, frozen=True, kw_only=True):
-    """A number nothing is to be sent to."""
-
-    number: WrittenNumber
-    reason: Annotated[str, msgspec.Meta(max_length=120)] = ""
-    country: Country = "BR"
-
-
 class BlockRemove(_Input, frozen=True, kw_only=True):
-    """A number to take off the block list."""
+    """A number, or an address as a service gives it, to take off the block list."""
 
-    number: WrittenNumber
+    number: WrittenNumber | None = None
+    address: Annotated[Address, msgspec.Meta(description="Instead of a number.")] | None = None
     country: Country = "BR"
+
+
+class BlockCreate(BlockRemove, frozen=True, kw_only=True):
+    """A number, or an address as a service gives it, nothing is to be sent to."""
+
+    reason: Annotated[str, msgspec.Meta(max_length=120)] = ""
 
 
 class BlockRead(_Shown, frozen=True, kw_only=True):
-    """An entry of the block list; it outlives the contact."""
+    """An entry of the block list, a number or an address; it outlives the contact."""
 
-    number: str
+    number: str | None
+    address: str | None
     reason: str

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from msgspec import UNSET
 
 from core import database
+from core.contacts.addresses import address_errors, block_listed_groups, put_addresses, refuse_taken_addresses
 from core.contacts.labels import ensure_labels
 from core.contacts.numbers import UnusableNumberError, is_country, normalize_number
 from core.contacts.queries import get_contact
 from core.contacts.schemas import OWN_FIELDS, ContactCreate, ContactRead, ContactUpdate
-from core.contacts.suppressions import block_suppressed, remember
+from core.contacts.suppressions import block_suppressed, remember_blocked
 from core.contacts.tables import ContactType
 from core.contacts.variables import remember_names
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.plans import services as plans
-from core.runtime import providers
 from core.texts import text
 
 
@@ -32,7 +32,7 @@ async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
         # Serialises the tenant's changes of numbers, so the look-ups below hold until the commit.
         await plans.limits_of(user_id, lock=True)
         await _refuse_taken_number(user_id, number)
-        await _refuse_taken_addresses(user_id, new.addresses)
+        await refuse_taken_addresses(user_id, new.addresses)
         await plans.ensure_within(user_id, "contacts")
         contact_id = await database.fetch_value(
             "INSERT INTO contacts (user_id, number, name, variables, labels, type, status, created_at, updated_at)"
@@ -47,8 +47,8 @@ async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
         )
         if not isinstance(contact_id, int):
             raise TypeError("INSERT gave no id")
-        await _add_addresses(contact_id, new.addresses)
-        await block_suppressed(user_id, contact_id, number)
+        await put_addresses(contact_id, new.addresses)
+        await _stay_out(user_id, contact_id, new.type, number, new.addresses)
         await remember_names(user_id, new.variables)
         return await get_contact(user_id, contact_id)
 
@@ -58,32 +58,45 @@ async def update_contact(user_id: int, contact_id: int, changes: ContactUpdate) 
     async with database.unit_of_work():
         await plans.limits_of(user_id, lock=True)
         present = await get_contact(user_id, contact_id)
-        number = _changed_number(present, changes)
-        if number != present.number:
-            await _refuse_taken_number(user_id, number)
-            await _keep_out(user_id, contact_id)
+        number, addresses = _changed_identity(present, changes)
+        if (number, addresses) != (present.number, present.addresses):
+            await _change_identity(user_id, present, number, addresses)
         labels = present.labels if changes.labels is UNSET else list(dict.fromkeys(changes.labels))
         await ensure_labels(user_id, set(labels) - set(present.labels), "labels")
         await database.execute(
-            "UPDATE contacts SET number = $3, name = $4, variables = $5, labels = $6, status = $7, updated_at = now()"
+            "UPDATE contacts SET name = $3, variables = $4, labels = $5, status = $6, updated_at = now()"
             " WHERE id = $1 AND user_id = $2",
             contact_id,
             user_id,
-            number,
             present.name if changes.name is UNSET else _one_line(changes.name),
             database.encode_json(present.variables if changes.variables is UNSET else changes.variables),
             database.encode_json(labels),
             present.status if changes.status is UNSET else changes.status,
         )
-        await block_suppressed(user_id, contact_id, number)
         await remember_names(user_id, () if changes.variables is UNSET else changes.variables)
         return await get_contact(user_id, contact_id)
+
+
+async def _change_identity(
+    user_id: int, present: ContactRead, number: str | None, addresses: Mapping[str, str]
+) -> None:
+    """Give a contact another number or other addresses; what the old ones opted out of, they stay out of."""
+    if number != present.number:
+        await _refuse_taken_number(user_id, number)
+    await refuse_taken_addresses(user_id, addresses, but=present.id)
+    await remember_blocked(user_id, [present.id])
+    await database.execute(
+        "UPDATE contacts SET number = $3 WHERE id = $1 AND user_id = $2", present.id, user_id, number
+    )
+    if addresses != present.addresses:
+        await put_addresses(present.id, addresses)
+    await _stay_out(user_id, present.id, present.type, number, addresses)
 
 
 async def delete_contact(user_id: int, contact_id: int) -> None:
     """Delete a contact; whoever opted out stays so, should they become a contact again."""
     async with database.unit_of_work():
-        await _keep_out(user_id, contact_id)
+        await remember_blocked(user_id, [contact_id])
         gone = await database.execute(
             "UPDATE contacts SET deleted_at = now(), updated_at = now()"
             " WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL",
@@ -94,15 +107,12 @@ async def delete_contact(user_id: int, contact_id: int) -> None:
             raise NotFoundError("contact", contact_id)
 
 
-async def _keep_out(user_id: int, contact_id: int) -> None:
-    """Whoever opted out stays so when the contact goes away or gets another number."""
-    rows = await database.fetch(
-        "SELECT number FROM contacts WHERE user_id = $1 AND id = $2 AND blocked_at IS NOT NULL AND number IS NOT NULL",
-        user_id,
-        contact_id,
-    )
-    if rows:
-        await remember(user_id, [row["number"] for row in rows])
+async def _stay_out(user_id: int, contact_id: int, kind: int, number: str | None, addresses: Mapping[str, str]) -> None:
+    """Block a contact that was just made or got another number or address, when that opted out or is blocked."""
+    if kind == ContactType.GROUP:
+        await block_listed_groups(user_id, [contact_id])
+    else:
+        await block_suppressed(user_id, [number or "", *addresses.values()])
 
 
 def read_number(written: str, country: str) -> tuple[str | None, dict[str, list[str]]]:
@@ -118,49 +128,48 @@ def read_number(written: str, country: str) -> tuple[str | None, dict[str, list[
 def _check(new: ContactCreate) -> str | None:
     """Return the number of a new contact; raises ``InvalidInputError`` with everything that is wrong."""
     errors = _variable_errors(new.variables)
+    kind = ContactType(new.type)
     number = None
-    if ContactType(new.type) is ContactType.PERSON:
-        if new.number is None:
-            errors["number"] = [text("required")]
-        else:
-            number, found = read_number(new.number, new.country)
-            errors.update(found)
-        if new.addresses:
-            errors["addresses"] = [text("group_addresses")]
-    else:
+    if kind is ContactType.GROUP:
         if new.number is not None:
             errors["number"] = [text("group_number")]
         if not new.addresses:
             errors["addresses"] = [text("required")]
-        errors.update(_provider_errors(new.addresses))
+    elif new.number is not None:
+        number, found = read_number(new.number, new.country)
+        errors.update(found)
+    elif not new.addresses:
+        errors["number"] = [text("required")]
+    errors.update(address_errors(kind, new.addresses))
     if errors:
         raise InvalidInputError(errors)
     return number
 
 
-def _changed_number(present: ContactRead, changes: ContactUpdate) -> str | None:
+def _changed_identity(present: ContactRead, changes: ContactUpdate) -> tuple[str | None, Mapping[str, str]]:
+    """Return the number and addresses that a contact has from now on; raises ``InvalidInputError`` as ``_check``."""
     errors = {} if changes.variables is UNSET else _variable_errors(changes.variables)
-    number = present.number
+    number, addresses = present.number, present.addresses
     if changes.number is not UNSET and changes.number != present.number:
         if present.type == ContactType.GROUP:
             errors["number"] = [text("group_number")]
         else:
             number, found = read_number(changes.number, changes.country)
             errors.update(found)
+    if changes.addresses is not UNSET and changes.addresses != present.addresses:
+        addresses = changes.addresses
+        given = {name: address for name, address in addresses.items() if present.addresses.get(name) != address}
+        errors.update(address_errors(ContactType(present.type), given))
+        if not addresses and number is None and "number" not in errors:
+            errors["addresses"] = [text("required")]
     if errors:
         raise InvalidInputError(errors)
-    return number
+    return number, addresses
 
 
 def _variable_errors(variables: Mapping[str, str]) -> dict[str, list[str]]:
     reason = "This name stands for the contact's own name or number."
     return {f"variables.{name}": [reason] for name in variables if name.lower() in OWN_FIELDS}
-
-
-def _provider_errors(addresses: Mapping[str, str]) -> dict[str, list[str]]:
-    known = providers().messaging_by_name
-    reason = text("choice", allowed=", ".join(known))
-    return {f"addresses.{name}": [reason] for name in addresses if name not in known}
 
 
 def _one_line(name: str) -> str:
@@ -173,27 +182,3 @@ async def _refuse_taken_number(user_id: int, number: str | None) -> None:
     )
     if taken is not None:
         raise ConflictError(f"Contact {taken} has this number already.", code="contact_exists", id=taken)
-
-
-async def _refuse_taken_addresses(user_id: int, addresses: Mapping[str, str]) -> None:
-    for provider, address in addresses.items():
-        taken = await database.fetch_value(
-            "SELECT c.id FROM contact_addresses a JOIN contacts c ON c.id = a.contact_id"
-            " WHERE a.address = $3 AND a.provider = $2 AND c.user_id = $1 AND c.deleted_at IS NULL LIMIT 1",
-            user_id,
-            provider,
-            address,
-        )
-        if taken is not None:
-            raise ConflictError(f"Contact {taken} has this address already.", code="contact_exists", id=taken)
-
-
-async def _add_addresses(contact_id: int, addresses: Mapping[str, str]) -> None:
-    for provider, address in addresses.items():
-        await database.execute(
-            "INSERT INTO contact_addresses (contact_id, provider, number, address, checked_at)"
-            " VALUES ($1, $2, '', $3, now())",
-            contact_id,
-            provider,
-            address,
-        )

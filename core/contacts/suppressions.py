@@ -7,7 +7,7 @@ every other secret: phone numbers are few enough to be guessed from plain hashes
 
 import hmac
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 
 import msgspec
@@ -85,9 +85,9 @@ async def remember(user_id: int, forms: Iterable[str]) -> int:
     )
 
 
-async def lift(user_id: int, number: str) -> int:
-    """Forget that whoever has ``number`` opted out, in every form; returns how many rows that were."""
-    person = await find_person(user_id, (number,))
+async def lift(user_id: int, form: str) -> int:
+    """Forget that whoever goes by ``form`` opted out, in every form; returns how many rows that were."""
+    person = await find_person(user_id, (form,))
     async with database.unit_of_work():
         freed = await database.execute(
             "UPDATE contacts SET blocked_at = NULL, updated_at = now()"
@@ -106,28 +106,37 @@ async def is_suppressed(user_id: int, forms: Iterable[str]) -> bool:
     return bool(await _known(user_id, _widened(forms)))
 
 
-async def suppressed_numbers(user_id: int, numbers: Sequence[str]) -> frozenset[str]:
-    """Return those of ``numbers`` (E.164 digits) whose person opted out, also by an address a check has given."""
-    if not numbers or not await _has_any(user_id):
+async def suppressed_forms(user_id: int, forms: Collection[str]) -> frozenset[str]:
+    """Return those of ``forms`` (E.164 digits or addresses) whose person opted out, also by what a check has given."""
+    if not forms or not await _has_any(user_id):
         return frozenset()
     rows = await database.fetch(
-        "SELECT number, address FROM number_checks WHERE number = ANY($1::text[]) AND found", list(numbers)
+        "SELECT number, address FROM number_checks WHERE number = ANY($1::text[]) AND found", list(forms)
     )
-    forms: dict[str, set[str]] = {number: set(number_forms(number)) for number in numbers}
+    wider: dict[str, set[str]] = {form: set(number_forms(form)) for form in forms}
     for row in rows:
-        forms[row["number"]].add(row["address"])
-    known = await _known(user_id, {form for own in forms.values() for form in own})
-    return frozenset(number for number, own in forms.items() if own & known)
+        wider[row["number"]].add(row["address"])
+    known = await _known(user_id, {form for own in wider.values() for form in own})
+    return frozenset(form for form, own in wider.items() if own & known)
 
 
-async def block_suppressed(user_id: int, contact_id: int, number: str | None) -> None:
-    """Block a contact that was just made or got another number, when whoever has the number opted out."""
-    if number is not None and await suppressed_numbers(user_id, (number,)):
-        await database.execute(
-            "UPDATE contacts SET blocked_at = clock_timestamp() WHERE user_id = $1 AND id = $2 AND blocked_at IS NULL",
-            user_id,
-            contact_id,
-        )
+async def block_suppressed(user_id: int, forms: Iterable[str]) -> None:
+    """Block whoever goes by ``forms`` and is a contact now, or got another form, when any of the forms opted out."""
+    given = [form for form in forms if form]
+    if await suppressed_forms(user_id, given):
+        await suppress(user_id, await find_person(user_id, given))
+
+
+async def remember_blocked(user_id: int, contact_ids: Collection[int]) -> None:
+    """Those of the contacts who opted out stay so when the contacts go away or get another number or address."""
+    rows = await database.fetch(
+        "SELECT c.number, a.address FROM contacts c LEFT JOIN contact_addresses a ON a.contact_id = c.id"
+        " WHERE c.user_id = $1 AND c.id = ANY($2::bigint[]) AND c.blocked_at IS NOT NULL AND c.type = 1",
+        user_id,
+        list(contact_ids),
+    )
+    if rows:
+        await remember(user_id, {form for row in rows for form in (row["number"], row["address"]) if form})
 
 
 async def _has_any(user_id: int) -> bool:

@@ -60,7 +60,7 @@ class Contact(SoftDelete, Table, tablename="contacts"):
 
 
 class ContactAddress(Table, tablename="contact_addresses"):
-    """What a provider's number check answered for a contact; ``address`` is empty when it has no account there."""
+    """What a provider calls a contact: listed from a number, or given; ``number`` is the contact's at that time."""
 
     id = BigSerial(primary_key=True)
     contact_id = BigInt()
@@ -99,11 +99,12 @@ class PublicByContact(Timestamps, Table, tablename="public_by_contacts"):
 
 
 class BlockContact(Timestamps, Table, tablename="block_contacts"):
-    """A number this tenant never writes to, whether or not it is a contact."""
+    """A number, or else an address, this tenant never writes to, whether or not it is a contact."""
 
     id = BigSerial(primary_key=True)
     user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
-    number = Varchar(length=32)
+    number = Varchar(length=32, default=None, null=True)
+    address = Varchar(length=120, default=None, null=True)
     reason = Varchar(length=120, default="")
 
 
@@ -121,6 +122,17 @@ class Suppression(CreatedAt, Table, tablename="suppressions"):
     id = BigSerial(primary_key=True)
     user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
     digest = Bytea()
+
+
+class SyncEntry(Table, tablename="contact_sync_entries"):
+    """One contact as a number's address book listed it, kept while its job stores the contacts."""
+
+    id = BigSerial(primary_key=True)
+    job_id = BigInt()
+    address = Varchar(length=120)
+    phone = Varchar(length=32, default="")
+    name = Varchar(length=160, default="")
+    is_group = Boolean(default=False)
 
 
 class Import(Timestamps, Table, tablename="imports"):

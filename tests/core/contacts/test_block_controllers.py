@@ -97,3 +97,78 @@ async def test_another_tenants_entry_does_not_exist(tenant: httpx.AsyncClient, s
     assert [answer.status_code for answer in answers] == [404, 404, 404]
     assert contact["blocked"] is False
     assert await show(stranger, f"block-contacts/{block['id']}") == block
+
+
+class TestAddresses:
+    async def test_whoever_goes_by_it_is_blocked_in_every_form(
+        self, tenant: httpx.AsyncClient, stranger: httpx.AsyncClient
+    ) -> None:
+        contact = await add_contact(tenant, addresses={"waha": "987654321"})
+        theirs = await add(stranger, "contacts", addresses={"waha": "987654321"})
+        block = await add(tenant, "block-contacts", address="987654321", reason="pediu")
+
+        assert (block["number"], block["address"], block["reason"]) == (None, "987654321", "pediu")
+        assert (await show(tenant, f"contacts/{contact['id']}"))["blocked"] is True
+        assert (await show(stranger, f"contacts/{theirs['id']}"))["blocked"] is False
+        await tenant.delete(f"/api/contacts/{contact['id']}")
+        assert (await add_contact(tenant, number=f"+{contact['number']}"))["blocked"] is True
+
+    async def test_blocking_again_keeps_the_entry(self, tenant: httpx.AsyncClient) -> None:
+        first = await add(tenant, "block-contacts", address="987654321", reason="pediu")
+
+        assert (await add(tenant, "block-contacts", address="987654321"))["id"] == first["id"]
+
+    @pytest.mark.parametrize("by", ["id", "address"])
+    async def test_unblocking_frees_people_and_groups(self, tenant: httpx.AsyncClient, by: str) -> None:
+        person = await add(tenant, "contacts", addresses={"waha": "987654321"})
+        group = await add(tenant, "contacts", type=2, addresses={"waha": "-1987654321"})
+        for contact in (person, group):
+            address = contact["addresses"]["waha"]
+            block = await add(tenant, "block-contacts", address=address)
+            assert (await show(tenant, f"contacts/{contact['id']}"))["blocked"] is True
+            if by == "id":
+                answer = await tenant.delete(f"/api/block-contacts/{block['id']}")
+            else:
+                answer = await tenant.post("/api/block-contacts/remove", json={"address": address})
+            assert answer.status_code == 204
+            assert (await show(tenant, f"contacts/{contact['id']}"))["blocked"] is False
+        assert await show(tenant, "block-contacts") == []
+
+    async def test_a_group_made_later_is_blocked(self, tenant: httpx.AsyncClient) -> None:
+        await add(tenant, "block-contacts", address="120363000000000001@g.us")
+
+        assert (await add(tenant, "contacts", type=2, addresses={"waha": "120363000000000001@g.us"}))["blocked"] is True
+
+    async def test_a_phone_in_an_address_is_a_number(self, tenant: httpx.AsyncClient) -> None:
+        block = await add(tenant, "block-contacts", address="5511900001234@c.us")
+
+        assert (block["number"], block["address"]) == ("5511900001234", None)
+
+    async def test_the_list_is_searched_by_address(self, tenant: httpx.AsyncClient) -> None:
+        await add(tenant, "block-contacts", address="987654321@lid")
+        await add(tenant, "block-contacts", number="11900001234")
+
+        assert [block["address"] for block in await show(tenant, "block-contacts?search=54321@LID")] == [
+            "987654321@lid"
+        ]
+
+    @pytest.mark.parametrize("path", ["block-contacts", "block-contacts/remove"])
+    @pytest.mark.parametrize(
+        ("fields", "errors"),
+        [
+            ({"address": "987654321", "number": "11900001234"}, {"address": ["Leave this out when number is given."]}),
+            ({"address": "a b c"}, {"address": ["Does not have the required form."]}),
+            ({"address": "123@c.us"}, {"address": ["Digits are missing: write area code and number."]}),
+        ],
+    )
+    async def test_bad_ones_are_named(
+        self, tenant: httpx.AsyncClient, path: str, fields: dict[str, str], errors: dict[str, list[str]]
+    ) -> None:
+        answer = await tenant.post(f"/api/{path}", json=fields)
+
+        assert (answer.status_code, answer.json()["errors"]) == (422, errors)
+
+    async def test_one_that_is_not_blocked_is_not_found(self, tenant: httpx.AsyncClient) -> None:
+        answer = await tenant.post("/api/block-contacts/remove", json={"address": "987654321"})
+
+        assert (answer.status_code, answer.json()["detail"]) == (404, "No blocked address 987654321 was found.")

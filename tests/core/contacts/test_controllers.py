@@ -106,8 +106,20 @@ class TestCreate:
             ({"number": "11900001234", "name": "x" * 161}, {"name": ["Must have at most 160 characters."]}),
             (
                 {"number": "11900001234", "addresses": {"waha": GROUP}},
-                {"addresses": ["Only a group (type 2) is given addresses."]},
+                {"addresses.waha": ["This is the address of a group: make it a group (type 2)."]},
             ),
+            (
+                {"addresses": {"waha": "5511900001234@c.us", "pigeon": "5511900001234@s.whatsapp.net"}},
+                {
+                    "addresses.waha": ["This address is a phone number: give it as number."],
+                    "addresses.pigeon": ["Must be one of: waha."],
+                },
+            ),
+            (
+                {"type": 2, "addresses": {"waha": "5511900001234@c.us"}},
+                {"addresses.waha": ["This is the address of a person, not of a group."]},
+            ),
+            ({"addresses": {"waha": "ab"}}, {"addresses": ["Does not have the required form."]}),
             (
                 {"type": 2, "number": "11900001234", "addresses": {"pigeon": GROUP}},
                 {

@@ -9,7 +9,7 @@ from core.contacts.suppressions import (
     is_suppressed,
     lift,
     suppress,
-    suppressed_numbers,
+    suppressed_forms,
 )
 from core.settings.services import get_setting
 from tests.core.contacts.making import add_contact, phone, run_import, show
@@ -110,11 +110,11 @@ async def test_numbers_are_told_by_the_address_of_their_check(user: Member) -> N
         number,
         LID,
     )
-    assert await suppressed_numbers(user.id, (number, phone())) == {number}
+    assert await suppressed_forms(user.id, (number, phone())) == {number}
 
 
 async def test_nobody_opted_out_of_an_empty_list(user: Member) -> None:
-    assert await suppressed_numbers(user.id, (phone(),)) == frozenset()
+    assert await suppressed_forms(user.id, (phone(),)) == frozenset()
 
 
 async def test_lifting_frees_every_form(tenant: httpx.AsyncClient, user: Member) -> None:
