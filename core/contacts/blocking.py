@@ -7,6 +7,7 @@ import msgspec
 
 from core import database
 from core.contacts.addresses import block_listed_groups
+from core.contacts.country_settings import in_own_country
 from core.contacts.filters import search_pattern
 from core.contacts.identities import phone_in
 from core.contacts.schemas import BlockCreate, BlockRead, BlockRemove
@@ -51,6 +52,7 @@ async def block(user_id: int, new: BlockCreate) -> BlockRead:
 
     Whoever goes by the address is blocked in every form that is known of them, as an opt-out would; a group as well.
     """
+    new = await in_own_country(user_id, new)
     number, address = _read_written(new)
     if address is None:
         return await _insert(user_id, "number", number or "", new.reason)
@@ -73,6 +75,7 @@ async def unblock_written(user_id: int, wanted: BlockRemove) -> None:
     Raises:
         NotFoundError: It is not on the list, and nobody who goes by it opted out.
     """
+    wanted = await in_own_country(user_id, wanted)
     number, address = _read_written(wanted)
     if await _remove(user_id, number, address):
         return

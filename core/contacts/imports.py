@@ -10,6 +10,7 @@ from typing import IO, Any
 import msgspec
 
 from core import database
+from core.contacts.country_settings import DEFAULT_COUNTRY, in_own_country
 from core.contacts.import_options import ColumnRead, FileRead, ImportOptions, ImportRead
 from core.contacts.importer import KIND
 from core.contacts.labels import ensure_labels
@@ -46,6 +47,7 @@ async def upload_import(user_id: int, file: IO[bytes], filename: str, options: I
         InvalidInputError: The file holds no contacts, or an option does not fit; nothing is kept.
         TooLargeError: It has more than ``MAXIMUM_BYTES``.
     """
+    options = await in_own_country(user_id, options, "default_country")
     await _check(user_id, options)
     name = f"{FOLDER}/{secrets.token_hex(16)}.csv"
     path = config().data_folder / name
@@ -163,7 +165,7 @@ def _error_line(row: Mapping[str, Any], width: int, delimiter: str) -> str:
 async def _check(user_id: int, options: ImportOptions) -> None:
     """Refuse options that do not fit, naming all of them."""
     errors: dict[str, list[str]] = {}
-    if not is_country(options.default_country):
+    if not is_country(options.default_country or DEFAULT_COUNTRY):
         errors["default_country"] = [text("no_such_country")]
     if options.public_id is not None and options.public_name is not None:
         errors["public_name"] = [text("public_twice")]
@@ -213,7 +215,7 @@ def _map(path: Path, form: FileForm, options: ImportOptions) -> tuple[FileMap, i
         raise UnreadableFileError(text("file_no_rows"))
     if first.broken:
         raise UnreadableFileError(text("file_quote", line=first.line))
-    found = map_columns(first.cells, options.mapping, options.default_country)
+    found = map_columns(first.cells, options.mapping, options.default_country or DEFAULT_COUNTRY)
     rows = sum(1 for _ in records) + (0 if found.header else 1)
     if rows == 0:
         raise UnreadableFileError(text("file_headers_only"))

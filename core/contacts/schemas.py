@@ -63,7 +63,13 @@ class ContactCreate(_Input, frozen=True, kw_only=True):
     type: ContactType = 1
     status: ContactStatus = 1
     addresses: Addresses = {}
-    country: Annotated[Country, msgspec.Meta(description="Whose number it is, when it has no country code.")] = "BR"
+    country: (
+        Annotated[
+            Country,
+            msgspec.Meta(description="Whose number it is, when it has no country code; absent, as the account says."),
+        ]
+        | None
+    ) = None
 
 
 class ContactUpdate(_Changes, frozen=True, kw_only=True):
@@ -75,7 +81,7 @@ class ContactUpdate(_Changes, frozen=True, kw_only=True):
     labels: LabelIds | msgspec.UnsetType = msgspec.UNSET
     status: ContactStatus | msgspec.UnsetType = msgspec.UNSET
     addresses: Addresses | msgspec.UnsetType = msgspec.UNSET
-    country: Country = "BR"
+    country: Country | None = None
 
 
 class ContactRead(_Shown, frozen=True, kw_only=True):
@@ -208,7 +214,7 @@ class BlockRemove(_Input, frozen=True, kw_only=True):
 
     number: WrittenNumber | None = None
     address: Annotated[Address, msgspec.Meta(description="Instead of a number.")] | None = None
-    country: Country = "BR"
+    country: Country | None = None
 
 
 class BlockCreate(BlockRemove, frozen=True, kw_only=True):

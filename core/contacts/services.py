@@ -6,6 +6,7 @@ from msgspec import UNSET
 
 from core import database
 from core.contacts.addresses import address_errors, block_listed_groups, put_addresses, refuse_taken_addresses
+from core.contacts.country_settings import DEFAULT_COUNTRY, in_own_country
 from core.contacts.labels import ensure_labels
 from core.contacts.numbers import UnusableNumberError, is_country, normalize_number
 from core.contacts.queries import get_contact
@@ -26,6 +27,7 @@ async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
         PlanLimitError: The plan allows no further contact.
         ConflictError: One with this number or address exists; its id is named.
     """
+    new = await in_own_country(user_id, new)
     number = _check(new)
     async with database.unit_of_work():
         await ensure_labels(user_id, new.labels, "labels")
@@ -55,6 +57,7 @@ async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
 
 async def update_contact(user_id: int, contact_id: int, changes: ContactUpdate) -> ContactRead:
     """Change a contact; raises as ``create_contact`` does, and ``NotFoundError``."""
+    changes = await in_own_country(user_id, changes)
     async with database.unit_of_work():
         await plans.limits_of(user_id, lock=True)
         present = await get_contact(user_id, contact_id)
@@ -115,8 +118,9 @@ async def _stay_out(user_id: int, contact_id: int, kind: int, number: str | None
         await block_suppressed(user_id, [number or "", *addresses.values()])
 
 
-def read_number(written: str, country: str) -> tuple[str | None, dict[str, list[str]]]:
+def read_number(written: str, country: str | None) -> tuple[str | None, dict[str, list[str]]]:
     """Return the E.164 digits of a number in a request, and the errors of its fields."""
+    country = country or DEFAULT_COUNTRY
     if not is_country(country):
         return None, {"country": [text("no_such_country")]}
     try:
