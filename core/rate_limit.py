@@ -94,10 +94,10 @@ class CacheKey(Protocol):
 
 
 class RateLimiter:
-    """Counts the requests of one application."""
+    """Counts the requests of one application by its ``limits``."""
 
     def __init__(self, config: PlatformConfig, cache_key: CacheKey) -> None:
-        self._limits = config.limits
+        self.limits = config.limits
         self._proxies = config.server.trusted_proxies
         self._cache_key = cache_key
         self._logged_at = -LOG_EVERY_SECONDS
@@ -137,7 +137,7 @@ class RateLimiter:
     async def _ask(self, scope: HTTPScope, *, signs_in: bool) -> tuple[bytes, int, int, int, bytes]:
         credential = None if signs_in else credential_of(scope)
         entry = self._cache_key(credential.token) if credential is not None else None
-        limits = self._limits
+        limits = self.limits
         values = (
             entry or "",
             f"recado:rate:{'sign-in' if signs_in else 'address'}:{client_address(scope, self._proxies)}",
