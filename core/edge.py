@@ -111,17 +111,16 @@ class Edge:
 
     async def _serve_counted(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         try:
-            headers = await self._limiter.count(scope)
+            async with self._limiter.serving(scope) as headers:
+
+                async def send_with_limits(message: Message) -> None:
+                    if message["type"] == "http.response.start":
+                        message["headers"] = [*message["headers"], *headers]
+                    await send(message)
+
+                await self._app(scope, receive, send_with_limits if headers else send)
         except PlatformError as refusal:
             await _refuse(scope, send, refusal)
-            return
-
-        async def send_with_limits(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *headers]
-            await send(message)
-
-        await self._app(scope, receive, send_with_limits if headers else send)
 
     def _headers(self, scope: HTTPScope, present: Headers, request_id: str) -> Headers:
         names = {name.lower(): value for name, value in present}

@@ -163,6 +163,16 @@ class TooManyRequestsError(PlatformError):
     code = "too_many_requests"
 
 
+class TooManySignInsError(TooManyRequestsError):
+    """More people sign in at this moment than passwords can be verified."""
+
+    code = "too_many_sign_ins"
+    retry_after = 2.0
+
+    def __init__(self) -> None:
+        super().__init__("Too many people are signing in at this moment: try again shortly.")
+
+
 class ProviderFailedError(PlatformError):
     """An outside service failed; only its provider's name is told, never its answer."""
 

@@ -12,6 +12,8 @@ guessing down, and everything else is open.
 import asyncio
 import hashlib
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
 import structlog
@@ -20,13 +22,17 @@ from redis.exceptions import NoScriptError, RedisError
 
 from core.client_address import client_address
 from core.config import PlatformConfig
-from core.errors import NotReadyError, TooManyRequestsError
+from core.errors import NotReadyError, TooManyRequestsError, TooManySignInsError
 from core.runtime import runtime
 from core.security import credential_of
 
 LIMIT_SECONDS: Final = 0.25
+SIGN_IN_LIMIT_SECONDS: Final = 3.0
+"""A sign-in is closed where the count does not come, so a busy moment must not be taken for an outage."""
 WINDOW_SECONDS: Final = 60
 LOG_EVERY_SECONDS: Final = 60.0
+MOST_SIGN_INS: Final = 32
+"""Sign-ins that one process serves at a time."""
 
 SIGN_IN_PATHS: Final = (
     "/api/auth/login",
@@ -101,6 +107,27 @@ class RateLimiter:
         self._proxies = config.server.trusted_proxies
         self._cache_key = cache_key
         self._logged_at = -LOG_EVERY_SECONDS
+        self._signing_in = 0
+
+    @asynccontextmanager
+    async def serving(self, scope: HTTPScope) -> AsyncIterator[Headers]:
+        """Count a request and give the block the headers that tell what is left; raises as ``count``.
+
+        Of sign-ins, one process serves a few at a time: a flood of them must not keep connections from others.
+
+        Raises:
+            TooManySignInsError: It is a sign-in, and as many are being served.
+        """
+        if not scope["path"].startswith(SIGN_IN_PATHS):
+            yield await self.count(scope)
+            return
+        if self._signing_in >= MOST_SIGN_INS:
+            raise TooManySignInsError
+        self._signing_in += 1
+        try:
+            yield await self.count(scope)
+        finally:
+            self._signing_in -= 1
 
     async def count(self, scope: HTTPScope) -> Headers:
         """Count a request and return the headers that tell what is left.
@@ -116,7 +143,7 @@ class RateLimiter:
             return []
         signs_in = path.startswith(SIGN_IN_PATHS)
         try:
-            async with asyncio.timeout(LIMIT_SECONDS):
+            async with asyncio.timeout(SIGN_IN_LIMIT_SECONDS if signs_in else LIMIT_SECONDS):
                 known, allowed, limit, left, reset = await self._ask(scope, signs_in=signs_in)
         except (RedisError, OSError, TimeoutError) as error:
             self._note_away(error)

@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from zxcvbn import zxcvbn  # type: ignore[import-untyped] # no types are published with it
 
-from core.errors import InvalidInputError, TooManyRequestsError
+from core.errors import InvalidInputError, TooManySignInsError
 from core.texts import text
 
 MINIMUM_LENGTH = 8
@@ -36,16 +36,6 @@ _THREADS = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="passwords
 _running = 0
 
 _T = TypeVar("_T")
-
-
-class TooManySignInsError(TooManyRequestsError):
-    """More people sign in at this moment than passwords can be verified."""
-
-    code = "too_many_sign_ins"
-    retry_after = 2.0
-
-    def __init__(self) -> None:
-        super().__init__("Too many people are signing in at this moment: try again shortly.")
 
 
 async def hash_password(password: str) -> str:

@@ -8,13 +8,12 @@ import pytest
 from core.accounts.passwords import (
     MOST_WAITING,
     THREADS,
-    TooManySignInsError,
     ensure_strong,
     hash_password,
     needs_rehash,
     verify_password,
 )
-from core.errors import InvalidInputError
+from core.errors import InvalidInputError, TooManySignInsError
 
 # As PHP's password_hash("correct horse battery") writes it, with cost 4 to be quick.
 BCRYPT = bcrypt.hashpw(b"correct horse battery", bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
