@@ -57,6 +57,7 @@ def derive(version: str) -> Capabilities:
         number_check="bulk",
         sign_in=("qr", "pairing_code"),
         typing=True,
+        link_preview=True,
         warnings=tuple(_warnings(numbers)),
     )
 
