@@ -1,6 +1,6 @@
 """Find out what became of a message whose send got no answer, or no acknowledgement."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import httpx
@@ -45,8 +45,8 @@ class _Update(msgspec.Struct):
     status: object = None
 
 
-class _Stored(msgspec.Struct):
-    """A message of the store."""
+class StoredMessage(msgspec.Struct):
+    """A message of a server's store."""
 
     key: Key
     message: object = None
@@ -101,12 +101,13 @@ class Lookup:
         message, begun = prepared.message, prepared.attempted_at
         if begun is None or not message.text:
             return CannotTell("no_message_id")
-        fitting: dict[str, _Stored] = {}
+        fitting: dict[str, StoredMessage] = {}
         for jid in _possible(message.address):
             for stored in await self._list(sender, {"remoteJid": jid, "fromMe": True}):
                 sent_at, content = read_time(stored.time), read_text(stored.message)
                 if (
                     stored.key.from_me
+                    and is_of_chat(stored, jid)
                     and sent_at is not None
                     and begun - _CLOCKS_DIFFER <= sent_at <= begun + window
                     and content.text == message.text
@@ -117,15 +118,28 @@ class Lookup:
             return CannotTell("ambiguous" if fitting else "not_in_chat")
         return await self._found(next(iter(fitting.values())), sender)
 
-    async def _list(self, sender: Sender, key: dict[str, object]) -> list[_Stored]:
+    async def list_chat(self, sender: Sender, jid: str) -> list[StoredMessage]:
+        """Return the latest messages of a chat, the newest first.
+
+        From 2.3.7 on a person with a hidden number is told with the phone, and stored under the hidden number, with the
+        phone beside it.
+        """
+        keys = ({"remoteJid": jid},) if is_first(sender.capabilities) else ({"remoteJid": jid}, {"remoteJidAlt": jid})
+        for key in keys:
+            found = [stored for stored in await self._list(sender, key) if is_of_chat(stored, jid)]
+            if any(not stored.key.from_me for stored in found):
+                return found
+        return []
+
+    async def _list(self, sender: Sender, key: Mapping[str, object]) -> list[StoredMessage]:
         """Return what fits ``key``, the newest first; a record in a shape of its own is passed over."""
         body: dict[str, object] = {"where": {"key": key}}
         body.update({"limit": _PAGE} if is_first(sender.capabilities) else {"page": 1, "offset": _PAGE})
         answer = await self._ask(sender, "/chat/findMessages", body)
         records = _records(answer)
-        return [stored for raw in records if (stored := read_part(raw, _Stored)) is not None and stored.key.id]
+        return [stored for raw in records if (stored := read_part(raw, StoredMessage)) is not None and stored.key.id]
 
-    async def _found(self, stored: _Stored, sender: Sender) -> Finding:
+    async def _found(self, stored: StoredMessage, sender: Sender) -> Finding:
         """Say how far it came: version 2 lists a message's statuses with it, version 1 answers them separately."""
         statuses = [stored.status, *(update.status for update in stored.updates)]
         if is_first(sender.capabilities):
@@ -143,6 +157,12 @@ class Lookup:
     async def _ask(self, sender: Sender, path: str, body: object) -> httpx.Response:
         call = Change("POST", path_of(path, sender), body, QUICK_SECONDS)
         return await self._connection.change(sender.server, call, doing=_DOING)
+
+
+def is_of_chat(stored: StoredMessage, jid: str) -> bool:
+    """Whether a message belongs to the chat: a version that does not know a part of a question leaves it out."""
+    known = (stored.key.remote_jid, stored.key.remote_jid_alt or "")
+    return jid in {jid_of(one) for one in known if one}
 
 
 def _records(answer: httpx.Response) -> Iterable[msgspec.Raw]:

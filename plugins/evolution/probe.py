@@ -1,9 +1,9 @@
-"""What an Evolution API server can do, derived from its version."""
+"""What an Evolution API server can do, derived from its version, and what it holds."""
 
 import msgspec
 
 from core.plugin import Capabilities, MessageKind, RefusedError, Server, UncertainError, decode
-from plugins.evolution.connection import ABSENT, Connection
+from plugins.evolution.connection import ABSENT, Connection, number_of
 
 _DOING = "asking for Evolution API's version"
 _MEDIA = (MessageKind.IMAGE, MessageKind.AUDIO, MessageKind.DOCUMENT, MessageKind.VIDEO)
@@ -24,12 +24,7 @@ async def probe(connection: Connection, server: Server) -> Capabilities:
         RefusedError: Something answers there that is no Evolution API, or another one than 1 and 2.
         ProviderError: As ``Connection.change``.
     """
-    try:
-        welcome = decode(await connection.get(server, "/", {}, doing=_DOING), _Welcome, _DOING)
-    except (RefusedError, UncertainError) as error:
-        text = f"{error}. Is there an Evolution API server at this address?"
-        raise RefusedError(text, http_status=error.http_status) from None
-    found = derive(welcome.version)
+    found = derive(await _version(connection, server))
     # Of an instance that nobody has: fetching all of them would answer with the tokens of all.
     await connection.get(
         server,
@@ -41,13 +36,21 @@ async def probe(connection: Connection, server: Server) -> Capabilities:
     return found
 
 
+async def _version(connection: Connection, server: Server) -> str:
+    try:
+        return decode(await connection.get(server, "/", {}, doing=_DOING), _Welcome, _DOING).version
+    except (RefusedError, UncertainError) as error:
+        text = f"{error}. Is there an Evolution API server at this address?"
+        raise RefusedError(text, http_status=error.http_status) from None
+
+
 def derive(version: str) -> Capabilities:
     """Turn a version into capabilities.
 
     Raises:
         RefusedError: Neither version 1 nor 2.
     """
-    numbers = _parse(version)
+    numbers = number_of(version)
     if numbers[:1] not in {(major,) for major in _SUPPORTED}:
         raise RefusedError("The server is no Evolution API of version 1 or 2: only these are supported.")
     return Capabilities(
@@ -58,6 +61,8 @@ def derive(version: str) -> Capabilities:
         sign_in=("qr", "pairing_code"),
         typing=True,
         link_preview=True,
+        contacts=True,
+        groups=True,
         warnings=tuple(_warnings(numbers)),
     )
 
@@ -71,8 +76,3 @@ def _warnings(version: tuple[int, ...]) -> list[str]:
     elif version >= _LICENSED_SINCE:
         found.append("Evolution API 2.4 and newer stops all sending whenever its licence is not active.")
     return found
-
-
-def _parse(version: str) -> tuple[int, ...]:
-    parts = version.strip().removeprefix("v").partition("-")[0].split(".")
-    return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else ()

@@ -1,6 +1,6 @@
 """The Evolution provider: what core calls, each group in the module of its noun."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 
 import httpx
@@ -10,6 +10,7 @@ from core.plugin import (
     Capabilities,
     Challenge,
     Finding,
+    ListedContact,
     MessageKind,
     NumberCheck,
     Outcome,
@@ -41,6 +42,7 @@ from plugins.evolution.connection import (
     recipient_of,
     url_of,
 )
+from plugins.evolution.contacts import Contacts
 from plugins.evolution.failures import read_failure
 from plugins.evolution.instances import Instances
 from plugins.evolution.lookup import Lookup
@@ -75,7 +77,7 @@ class _Checked(msgspec.Struct):
 
 
 class EvolutionProvider:
-    """``MessagingProvider`` with sign-in, number checks, typing and seeded servers."""
+    """``MessagingProvider`` with every optional group but screenshots, polled events and address look-up."""
 
     name = "evolution"
     Credentials: type[msgspec.Struct] = EvolutionCredentials
@@ -88,6 +90,7 @@ class EvolutionProvider:
         self._connection = Connection(self._http)
         self._instances = Instances(self._connection)
         self._lookup = Lookup(self._connection)
+        self._contacts = Contacts(self._connection, self._instances)
 
     async def capabilities(self, server: Server) -> Capabilities:
         """Probe the version, the key and the licence."""
@@ -160,6 +163,10 @@ class EvolutionProvider:
     async def remove(self, sender: Sender) -> None:
         """Delete the instance."""
         await self._instances.remove(sender)
+
+    def list_contacts(self, sender: Sender) -> AsyncIterator[ListedContact]:
+        """Yield people, then groups."""
+        return self._contacts.list_all(sender)
 
     async def check_numbers(self, sender: Sender, numbers: Sequence[str]) -> Mapping[str, NumberCheck]:
         """Ask for many numbers at once; those the server says nothing of are left out.

@@ -27,7 +27,8 @@ from core.plugin import (
 from plugins.evolution.connection import jid_of, phone_of
 from plugins.evolution.content import read_text, read_time
 from plugins.evolution.failures import UNREADABLE, read_part
-from plugins.evolution.instances import SECRET_HEADER, SECRET_PARAMETER, SIGNED_OUT, read_reason
+from plugins.evolution.hooks import SECRET_HEADER, SECRET_PARAMETER
+from plugins.evolution.instances import SIGNED_OUT, read_reason
 from plugins.evolution.lookup import read_status
 from plugins.evolution.outcomes import Key
 

@@ -399,6 +399,7 @@ async def test_templates_belong_to_the_cloud(evolution: Evolution) -> None:
 )
 async def test_numbers_are_rewritten(evolution: Evolution, number: str, address: str) -> None:
     await evolution.open()
+    await evolution.post("/simulator/groups", {"session": "snd_17", "address": "120363012345678901@g.us"})
     assert (await evolution.send(number=number)).json()["key"]["remoteJid"] == address
 
 
