@@ -60,6 +60,7 @@ def derive(version: str) -> Capabilities:
         number_check="bulk",
         sign_in=("qr", "pairing_code"),
         typing=True,
+        seen=True,
         link_preview=True,
         contacts=True,
         groups=True,

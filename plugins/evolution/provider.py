@@ -49,6 +49,7 @@ from plugins.evolution.lookup import Lookup
 from plugins.evolution.messages import new_client_id, prepare_message
 from plugins.evolution.outcomes import read_outcome
 from plugins.evolution.probe import probe
+from plugins.evolution.seen import Seen
 from plugins.evolution.webhook import receive
 
 CHECK_AT_ONCE = 100
@@ -91,6 +92,7 @@ class EvolutionProvider:
         self._instances = Instances(self._connection)
         self._lookup = Lookup(self._connection)
         self._contacts = Contacts(self._connection, self._instances)
+        self._seen = Seen(self._connection, self._lookup)
 
     async def capabilities(self, server: Server) -> Capabilities:
         """Probe the version, the key and the licence."""
@@ -167,6 +169,10 @@ class EvolutionProvider:
     def list_contacts(self, sender: Sender) -> AsyncIterator[ListedContact]:
         """Yield people, then groups."""
         return self._contacts.list_all(sender)
+
+    async def mark_seen(self, sender: Sender, address: str) -> None:
+        """Mark what a person wrote since our last message as read."""
+        await self._seen.mark(sender, address)
 
     async def check_numbers(self, sender: Sender, numbers: Sequence[str]) -> Mapping[str, NumberCheck]:
         """Ask for many numbers at once; those the server says nothing of are left out.
