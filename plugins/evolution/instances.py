@@ -13,6 +13,7 @@ from core.plugin import (
     Sender,
     SenderReport,
     SenderState,
+    UncertainError,
     WebhookTarget,
     decode,
 )
@@ -24,6 +25,8 @@ SIGNED_OUT = frozenset({401, 402, 403, 406})
 """Reasons after which the server does not connect again by itself."""
 
 _SIGNING_OUT = "signing the number out"
+_RESTARTING = "restarting the instance"
+_FORGOTTEN = frozenset(f"close {code}" for code in SIGNED_OUT)
 _FIRST_SETTINGS: Mapping[str, object] = {
     "reject_call": False,
     "msg_call": "",
@@ -108,6 +111,27 @@ class Instances:
         await self._hooks.set(sender, webhook)
         await self._hear_groups(sender)
         return await self._connected(sender, await self.state(sender))
+
+    async def restart(self, sender: Sender) -> SenderReport:
+        """Restart the instance, and connect it where it is closed but signed in.
+
+        A closed one is refused by version 2, with an error inside a success, and left as it is by version 1.
+        """
+        method = "PUT" if is_first(sender.capabilities) else "POST"
+        call = Change(method, path_of("/instance/restart", sender))
+        refusal: UncertainError | None = None
+        try:
+            answer = await self._connection.change(sender.server, call, doing=_RESTARTING, accept=(ABSENT,))
+            if answer.status_code == ABSENT:
+                raise RefusedError("The server does not know this number: connect it again.", http_status=ABSENT)
+        except UncertainError as error:
+            if error.http_status != httpx.codes.OK:
+                raise
+            refusal = error
+        report = await self.state(sender)
+        if refusal is not None and report.state is not SenderState.FAILED:
+            raise refusal
+        return report if report.raw in _FORGOTTEN else await self._connected(sender, report)
 
     async def challenge(self, sender: Sender, phone: str = "") -> Challenge:
         """Return the QR text, or a pairing code for ``phone``."""

@@ -166,6 +166,10 @@ class EvolutionProvider:
         """Delete the instance."""
         await self._instances.remove(sender)
 
+    async def restart(self, sender: Sender) -> SenderReport:
+        """Restart the instance."""
+        return await self._instances.restart(sender)
+
     def list_contacts(self, sender: Sender) -> AsyncIterator[ListedContact]:
         """Yield people, then groups."""
         return self._contacts.list_all(sender)
