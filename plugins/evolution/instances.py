@@ -133,6 +133,15 @@ class Instances:
             raise refusal
         return report if report.raw in _FORGOTTEN else await self._connected(sender, report)
 
+    async def repair_webhook(self, sender: Sender, webhook: WebhookTarget) -> bool:
+        """Set the webhook where it is not ours, but of a number that is closed or that nobody knows."""
+        if not await self._hooks.differs(sender, webhook):
+            return False
+        if (await self.state(sender)).state in {SenderState.STOPPED, SenderState.FAILED}:
+            return False
+        await self._hooks.set(sender, webhook)
+        return True
+
     async def challenge(self, sender: Sender, phone: str = "") -> Challenge:
         """Return the QR text, or a pairing code for ``phone``."""
         answer = await self._connect(sender, phone)

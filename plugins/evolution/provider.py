@@ -170,6 +170,10 @@ class EvolutionProvider:
         """Restart the instance."""
         return await self._instances.restart(sender)
 
+    async def repair_webhook(self, sender: Sender, webhook: WebhookTarget) -> bool:
+        """Compare the webhook with ours, and set it again where it differs."""
+        return await self._instances.repair_webhook(sender, webhook)
+
     def list_contacts(self, sender: Sender) -> AsyncIterator[ListedContact]:
         """Yield people, then groups."""
         return self._contacts.list_all(sender)
