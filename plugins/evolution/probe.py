@@ -2,8 +2,8 @@
 
 import msgspec
 
-from core.plugin import Capabilities, MessageKind, RefusedError, Server, UncertainError, decode
-from plugins.evolution.connection import ABSENT, Connection, number_of
+from core.plugin import Capabilities, MessageKind, RefusedError, Server, ServerReport, UncertainError, decode
+from plugins.evolution.connection import ABSENT, SLOW_SECONDS, Connection, number_of
 
 _DOING = "asking for Evolution API's version"
 _MEDIA = (MessageKind.IMAGE, MessageKind.AUDIO, MessageKind.DOCUMENT, MessageKind.VIDEO)
@@ -14,6 +14,21 @@ _SUPPORTED = {1, 2}
 
 class _Welcome(msgspec.Struct):
     version: str
+
+
+class _Inner(msgspec.Struct):
+    status: object = None
+
+
+class _Listed(msgspec.Struct, rename="camel"):
+    """An instance as far as it is counted: flat in version 2, inside ``instance`` in version 1; tokens are not read."""
+
+    connection_status: object = None
+    instance: _Inner | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return "open" in (self.connection_status, self.instance.status if self.instance else None)
 
 
 async def probe(connection: Connection, server: Server) -> Capabilities:
@@ -34,6 +49,19 @@ async def probe(connection: Connection, server: Server) -> Capabilities:
         accept=(ABSENT,),
     )
     return found
+
+
+async def report(connection: Connection, server: Server) -> ServerReport:
+    """Count the instances; a server tells nothing of its memory or its start.
+
+    Raises:
+        ProviderError: As ``probe``.
+    """
+    doing = "counting the instances"
+    version = derive(await _version(connection, server)).version
+    answer = await connection.get(server, "/instance/fetchInstances", {}, doing=doing, limit_seconds=SLOW_SECONDS)
+    listed = decode(answer, list[_Listed], doing)
+    return ServerReport(version=version, sessions=len(listed), connected=sum(one.is_open for one in listed))
 
 
 async def _version(connection: Connection, server: Server) -> str:

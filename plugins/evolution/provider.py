@@ -21,6 +21,7 @@ from core.plugin import (
     Sender,
     SenderReport,
     Server,
+    ServerReport,
     UnavailableError,
     UncertainError,
     WebhookDelivery,
@@ -48,7 +49,7 @@ from plugins.evolution.instances import Instances
 from plugins.evolution.lookup import Lookup
 from plugins.evolution.messages import new_client_id, prepare_message
 from plugins.evolution.outcomes import read_outcome
-from plugins.evolution.probe import probe
+from plugins.evolution.probe import probe, report
 from plugins.evolution.seen import Seen
 from plugins.evolution.webhook import receive
 
@@ -101,6 +102,10 @@ class EvolutionProvider:
     async def check(self, server: Server) -> str:
         """Return for example ``Evolution API 2.3.7``."""
         return f"Evolution API {(await self.capabilities(server)).version}"
+
+    async def server_report(self, server: Server) -> ServerReport:
+        """Return the version, and how many instances there are and are open."""
+        return await report(self._connection, server)
 
     def seeded_servers(self) -> Sequence[SeededServer]:
         """Return the servers of ``[[plugins.evolution.servers]]``."""
