@@ -6,6 +6,7 @@ with the error's text (source of 1.8 and 2.3), and proves nothing. Nor does a cl
 """
 
 from collections.abc import Callable
+from typing import Annotated
 
 import httpx
 import msgspec
@@ -49,13 +50,18 @@ _BY_STATUS: dict[int, Outcome] = {
 }
 
 
+LONGEST_ID = 128
+"""Longer ids and addresses are none of WhatsApp's."""
+_ID = msgspec.Meta(max_length=LONGEST_ID)
+
+
 class Key(msgspec.Struct, rename="camel"):
     """A message's key, the same in answers, the store and webhooks."""
 
-    id: str
-    remote_jid: str = ""
+    id: Annotated[str, _ID]
+    remote_jid: Annotated[str, _ID] = ""
     from_me: bool = False
-    remote_jid_alt: str | None = None
+    remote_jid_alt: Annotated[str, _ID] | None = None
 
 
 class _Sent(msgspec.Struct):

@@ -311,13 +311,16 @@ def test_a_storm_is_few_facts() -> None:
         for stamp in stamps
         for state in ("connecting", "close")
     }
-    assert len(keys) == 4
+    assert len(keys) == 2
 
 
-def test_each_opening_is_a_fact() -> None:
-    first = status_of("connection.update", {"state": "open"}, date_time="2026-11-23T13:48:02.630Z")
-    second = status_of("connection.update", {"state": "open"}, date_time="2026-11-23T13:48:02.631Z")
-    assert first.dedupe_key != second.dedupe_key
+@pytest.mark.parametrize(("state", "reason"), [("close", 401), ("open", 200), ("refused", 428)])
+def test_each_end_and_opening_is_a_fact(state: str, reason: int) -> None:
+    stamps = ("2026-11-23T13:48:02.630Z", "2026-11-23T13:48:02.631Z", "2026-11-23T13:48:02.630Z")
+    data = {"state": state, "statusReason": reason}
+    keys = [status_of("connection.update", data, date_time=stamp).dedupe_key for stamp in stamps]
+    assert keys[0] != keys[1]
+    assert keys[0] == keys[2]
 
 
 def test_changes_without_a_time_are_told_apart_by_their_content() -> None:
