@@ -18,7 +18,7 @@ from core.plugin import (
     decode,
 )
 from plugins.evolution.connection import ABSENT, Change, Connection, is_first, jid_of, path_of
-from plugins.evolution.failures import read_failure, read_part
+from plugins.evolution.failures import LICENSE_REQUIRED, read_failure, read_part
 from plugins.evolution.hooks import Hooks, build_webhook
 
 SIGNED_OUT = frozenset({401, 402, 403, 406})
@@ -262,7 +262,11 @@ class Instances:
         return await self._connect(sender, phone)
 
     async def _listed(self, sender: Sender) -> _Instance:
-        """Return what the server lists of the instance; nothing where it lists none, which changes no state."""
+        """Return what the server lists of the instance; nothing where it lists none, which changes no state.
+
+        Raises:
+            MisconfiguredError: The server waits for its licence.
+        """
         try:
             answer = await self._connection.get(
                 sender.server,
@@ -270,7 +274,9 @@ class Instances:
                 {"instanceName": sender.instance},
                 doing="asking who the instance is",
             )
-        except ProviderError:
+        except ProviderError as error:
+            if error.provider_code == LICENSE_REQUIRED:
+                raise
             return _Instance()
         one = read_part(answer.content, _Instance)
         listed = [one] if one is not None else read_part(answer.content, list[_Instance]) or []
