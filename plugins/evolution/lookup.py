@@ -1,6 +1,6 @@
 """Find out what became of a message whose send got no answer, or no acknowledgement."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import httpx
@@ -17,7 +17,7 @@ from core.plugin import (
     UncertainError,
     decode,
 )
-from plugins.evolution.connection import QUICK_SECONDS, Change, Connection, is_first, jid_of, path_of
+from plugins.evolution.connection import QUICK_SECONDS, Change, Connection, is_first, jid_of, path_of, phone_of
 from plugins.evolution.content import read_text, read_time
 from plugins.evolution.failures import read_part
 from plugins.evolution.outcomes import Key
@@ -124,12 +124,32 @@ class Lookup:
         From 2.3.7 on a person with a hidden number is told with the phone, and stored under the hidden number, with the
         phone beside it.
         """
-        keys = ({"remoteJid": jid},) if is_first(sender.capabilities) else ({"remoteJid": jid}, {"remoteJidAlt": jid})
-        for key in keys:
-            found = [stored for stored in await self._list(sender, key) if is_of_chat(stored, jid)]
+        async for found in self._chats(sender, jid):
             if any(not stored.key.from_me for stored in found):
                 return found
         return []
+
+    async def find_phone(self, sender: Sender, address: str) -> str:
+        """Return the digits behind a hidden number, as far as a message of its chat names both; version 1 never does.
+
+        Raises:
+            ProviderError: The server did not answer.
+        """
+        jid = jid_of(address)
+        if not jid.endswith("@lid") or is_first(sender.capabilities):
+            return phone_of(jid)
+        async for found in self._chats(sender, jid):
+            known = (jid for stored in found for jid in (stored.key.remote_jid, stored.key.remote_jid_alt or ""))
+            phone = next(filter(None, map(phone_of, known)), "")
+            if phone:
+                return phone
+        return ""
+
+    async def _chats(self, sender: Sender, jid: str) -> AsyncIterator[list[StoredMessage]]:
+        """Yield what is stored of a chat under its address, then under the other one that a person may have."""
+        keys = ({"remoteJid": jid},) if is_first(sender.capabilities) else ({"remoteJid": jid}, {"remoteJidAlt": jid})
+        for key in keys:
+            yield [stored for stored in await self._list(sender, key) if is_of_chat(stored, jid)]
 
     async def _list(self, sender: Sender, key: Mapping[str, object]) -> list[StoredMessage]:
         """Return what fits ``key``, the newest first; a record in a shape of its own is passed over."""

@@ -79,7 +79,7 @@ class _Checked(msgspec.Struct):
 
 
 class EvolutionProvider:
-    """``MessagingProvider`` with every optional group but screenshots, polled events and address look-up."""
+    """``MessagingProvider`` with every optional group but screenshots and polled events."""
 
     name = "evolution"
     Credentials: type[msgspec.Struct] = EvolutionCredentials
@@ -182,6 +182,10 @@ class EvolutionProvider:
     def list_contacts(self, sender: Sender) -> AsyncIterator[ListedContact]:
         """Yield people, then groups."""
         return self._contacts.list_all(sender)
+
+    async def find_phone(self, sender: Sender, address: str) -> str:
+        """Look for the number behind a hidden one in what is stored of its chat."""
+        return await self._lookup.find_phone(sender, address)
 
     async def mark_seen(self, sender: Sender, address: str) -> None:
         """Mark what a person wrote since our last message as read."""

@@ -57,9 +57,9 @@ async def test_each_kind_has_its_time() -> None:
 async def test_groups_of_the_protocol() -> None:
     provider = load({})
     offered = (SignIn, NumberChecking, ServerSeeding, Typing, ContactListing, ReadMarks, Restarting, WebhookRepair)
-    for group in (MessagingProvider, ServerReporting, *offered):
+    for group in (MessagingProvider, ServerReporting, AddressLookup, *offered):
         assert isinstance(provider, group)
-    for missing in (AddressLookup, EventPolling, Screenshots):
+    for missing in (EventPolling, Screenshots):
         assert not isinstance(provider, missing)
 
 
