@@ -248,7 +248,7 @@ class Control:
 def _shown(arrival: Arrival) -> str:
     """Return what stands on the phone: the text, and before it the file."""
     if arrival.file is None:
-        return arrival.text
+        return f"{arrival.text} [link preview]" if arrival.link_preview else arrival.text
     name = arrival.file.filename or arrival.file.mimetype
     return f"[{arrival.kind}: {name}, {arrival.file.size} bytes] {arrival.text}".strip()
 

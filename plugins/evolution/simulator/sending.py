@@ -16,7 +16,7 @@ from plugins.evolution.simulator.faults import (
 )
 from plugins.evolution.simulator.files import fields_of, receive_file
 from plugins.evolution.simulator.http import Refused, Reply, Request, Router, error_reply, invalid, json_reply
-from plugins.evolution.simulator.kinds import KINDS, content_of, flatten, text_of
+from plugins.evolution.simulator.kinds import KINDS, content_of, flatten, shows_preview, text_of
 from plugins.evolution.simulator.state import Instance, Message, State
 from plugins.evolution.simulator.webhooks import Webhooks
 
@@ -78,6 +78,7 @@ class Sending:
             text=text_of(name, flat),
             message_type=message_type,
             content=body,
+            link_preview=shows_preview(name, flat),
         )
         if KINDS[name].media:
             inner = next(iter(body.values()))

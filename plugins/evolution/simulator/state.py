@@ -102,6 +102,7 @@ class Message(msgspec.Struct):
     """``remoteJidAlt``."""
     participant: str = ""
     """Who wrote, in a group."""
+    link_preview: bool = False
 
 
 class Arrival(msgspec.Struct):
@@ -114,6 +115,7 @@ class Arrival(msgspec.Struct):
     at: float
     kind: str = "conversation"
     file: SentFile | None = None
+    link_preview: bool = False
 
 
 class State:
@@ -207,7 +209,7 @@ class State:
         """Note that a message reached its phone, if there is one."""
         if message.chat.endswith((PERSON, GROUP, LID)):
             place = Arrival(message.instance, message.chat, message.text, message.id, round(message.at, 3))
-            place.kind, place.file = message.message_type, message.file
+            place.kind, place.file, place.link_preview = message.message_type, message.file, message.link_preview
             self.arrivals.append(place)
 
     def forget_messages(self, instance: str) -> None:

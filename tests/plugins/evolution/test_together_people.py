@@ -166,6 +166,23 @@ async def test_instance_that_ignored_groups_hears_them_once_it_is_opened(
     assert [one.name for one in await list_all(provider, sender) if one.group] == ["Team"]
 
 
+# Link previews.
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+async def test_link_is_shown_as_it_is_wanted(
+    provider: EvolutionProvider,
+    evolution: Evolution,
+    wanted: bool,  # noqa: FBT001 - a setting
+) -> None:
+    sender = await connect(provider, evolution)
+    message = OutgoingMessage(TO, MessageKind.TEXT, "See https://p.example", link_preview=wanted)
+    assert isinstance(await provider.send(provider.prepare(message, sender, "id"), sender), Accepted)
+    (arrived,) = (await evolution.phone())["messages"]
+    assert arrived["link_preview"] is wanted
+    assert ("[link preview]" in (await evolution.http.get("/simulator")).text) is wanted
+
+
 # Read marks.
 
 
