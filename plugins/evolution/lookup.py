@@ -139,8 +139,8 @@ class Lookup:
         if not jid.endswith("@lid") or is_first(sender.capabilities):
             return phone_of(jid)
         async for found in self._chats(sender, jid):
-            known = (jid for stored in found for jid in (stored.key.remote_jid, stored.key.remote_jid_alt or ""))
-            phone = next(filter(None, map(phone_of, known)), "")
+            known = (one for stored in found for one in (stored.key.remote_jid, stored.key.remote_jid_alt))
+            phone = next((digits for one in known if one and (digits := phone_of(one))), "")
             if phone:
                 return phone
         return ""

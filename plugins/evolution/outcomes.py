@@ -56,11 +56,11 @@ _ID = msgspec.Meta(max_length=LONGEST_ID)
 
 
 class Key(msgspec.Struct, rename="camel"):
-    """A message's key, the same in answers, the store and webhooks."""
+    """A message's key, the same in answers, the store and webhooks; servers write null where they know nothing."""
 
     id: Annotated[str, _ID]
-    remote_jid: Annotated[str, _ID] = ""
-    from_me: bool = False
+    remote_jid: Annotated[str, _ID] | None = None
+    from_me: bool | None = False
     remote_jid_alt: Annotated[str, _ID] | None = None
 
 

@@ -29,7 +29,7 @@ class Seen:
         unread = find_unread(await self._lookup.list_chat(sender, jid))
         if not unread:
             return
-        keys = [{"remoteJid": one.key.remote_jid, "fromMe": False, "id": one.key.id} for one in unread]
+        keys = [{"remoteJid": one.key.remote_jid or jid, "fromMe": False, "id": one.key.id} for one in unread]
         method, name = ("PUT", "read_messages") if is_first(sender.capabilities) else ("POST", "readMessages")
         call = Change(method, path_of("/chat/markMessageAsRead", sender), {name: keys}, QUICK_SECONDS)
         await self._connection.change(sender.server, call, doing=_DOING)

@@ -69,10 +69,10 @@ class _Update(msgspec.Struct, rename="camel"):
     """Version 2 joins by ``keyId``, its ``messageId`` being a row of its own; version 1 by ``id``."""
 
     status: object = None
-    key_id: Annotated[str, _ID] = ""
-    id: Annotated[str, _ID] = ""
-    remote_jid: Annotated[str, _ID] = ""
-    from_me: bool = True
+    key_id: Annotated[str, _ID] | None = None
+    id: Annotated[str, _ID] | None = None
+    remote_jid: Annotated[str, _ID] | None = None
+    from_me: bool | None = None
 
 
 class _Connection(msgspec.Struct):
@@ -185,7 +185,7 @@ def _each(found: _T | list[_T]) -> list[_T]:
 def _read_update(update: _Update, shared: _Delivery) -> Iterable[AnyEvent]:
     message_id = update.key_id or update.id
     status = read_status(update.status)
-    if not update.from_me or update.status in _SIDE_EVENTS:
+    if update.from_me is False or update.status in _SIDE_EVENTS:
         return
     if status is None or not message_id:
         name = f"{shared.name} {str(update.status)[:30]}"

@@ -167,6 +167,13 @@ def test_new_acknowledgement_is_unknown(word: object) -> None:
     assert event.name == f"messages.update {word}"
 
 
+def test_what_a_server_leaves_open_is_ours() -> None:
+    data = {"keyId": "3EB0AA", "id": None, "remoteJid": None, "fromMe": None, "status": "READ"}
+    (event,) = events_of("messages.update", data)
+    assert isinstance(event, MessageStatusEvent)
+    assert (event.ids, event.status, event.address) == (("3EB0AA",), "read", "")
+
+
 def test_acknowledgement_without_an_id_is_unknown() -> None:
     (event,) = events_of("messages.update", {"messageId": "row", "status": "READ"})
     assert isinstance(event, UnknownEvent)
@@ -237,6 +244,12 @@ def test_hidden_number_alone() -> None:
 @pytest.mark.parametrize("address", ["1203@g.us", "1@newsletter", "status@broadcast", ""])
 def test_groups_and_channels_are_no_events(address: str) -> None:
     assert events_of("messages.upsert", incoming(remoteJid=address)) == ()
+
+
+def test_incoming_message_of_which_nobody_says_whose_it_is() -> None:
+    (event,) = events_of("messages.upsert", incoming(fromMe=None, remoteJidAlt=None))
+    assert isinstance(event, MessageInEvent)
+    assert event.text == "STOP"
 
 
 def test_message_typed_on_the_phone() -> None:
