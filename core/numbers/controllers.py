@@ -69,7 +69,7 @@ class ServerAdministrationController(Controller):
     )
     async def create_server(self, data: JSONBody[ServerCreate]) -> Resource[ServerRead]:
         """Add a server and probe it; one that does not answer is added with ``status`` false and the reason."""
-        return Resource(await servers.create_server(data))
+        return Resource(await health.note_server(await servers.create_server(data)))
 
     @get(
         "/{server_id:int}",
@@ -110,7 +110,7 @@ class ServerAdministrationController(Controller):
     )
     async def probe_server(self, server_id: FromPath[int]) -> Resource[ServerRead]:
         """Ask the server what it can do; its ``status`` says whether it answered."""
-        return Resource(await servers.probe_server(server_id))
+        return Resource(await health.examine_server(server_id))
 
     @get(
         "/{server_id:int}/health",

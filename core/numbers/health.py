@@ -10,8 +10,8 @@ from core.errors import NotFoundError
 from core.notifications.alarms import SERVER_ALARMS, clear_alarms, raise_alarm
 from core.numbers import senders
 from core.numbers.calls import calling
-from core.numbers.schemas import ServerHealthRead
-from core.numbers.servers import PROBE_SECONDS, probe_server
+from core.numbers.schemas import ServerHealthRead, ServerRead
+from core.numbers.servers import PROBE_SECONDS, get_server, probe_server
 from core.pagination import PageQuery
 from core.plugin import ServerReport, ServerReporting
 from core.plugin.registry import NoSuchProviderError
@@ -35,7 +35,7 @@ WHERE s.id = $1 AND s.deleted_at IS NULL
 """
 
 
-async def examine_server(server_id: int) -> None:
+async def examine_server(server_id: int) -> ServerRead:
     """Probe a server, ask how it is, and write a line of its history; raise an alarm when it fails twice in a row.
 
     Raises:
@@ -43,6 +43,14 @@ async def examine_server(server_id: int) -> None:
     """
     answered = await database.fetch_value("SELECT status FROM servers WHERE id = $1", server_id)
     server = await probe_server(server_id)
+    if not server.status and not answered:
+        await raise_alarm("server_down", "server", server_id, name=server.name, reason=server.status_reason)
+    return await note_server(server)
+
+
+async def note_server(server: ServerRead) -> ServerRead:
+    """Ask a server that was probed just now how it is, and write a line of its history; return it with what it told."""
+    server_id = server.id
     report = await _ask(server_id) if server.status else ServerReport()
     await database.execute(
         "UPDATE servers SET report = $2 WHERE id = $1",
@@ -54,8 +62,7 @@ async def examine_server(server_id: int) -> None:
     )
     if server.status:
         await clear_alarms("server", [server_id], SERVER_ALARMS)
-    elif not answered:
-        await raise_alarm("server_down", "server", server_id, name=server.name, reason=server.status_reason)
+    return await get_server(server_id)
 
 
 async def list_health(server_id: int, query: PageQuery) -> tuple[Sequence[ServerHealthRead], int]:

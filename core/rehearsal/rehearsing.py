@@ -96,7 +96,7 @@ async def rehearse(
         load_actors()
         begin = await _begin(campaign_id)
         clock = virtual_clock(begin)
-        async with _stages(begin, campaign_id, faults):
+        async with _stages(begin, campaign_id, faults, clock):
             with virtual_time(clock):
                 try:
                     plan = await flight_plan.plan_campaign(user_id, campaign_id)
@@ -165,7 +165,7 @@ async def _happened(campaign_id: int, begin: datetime, standing: Standing) -> Ha
 
 
 @asynccontextmanager
-async def _stages(begin: datetime, campaign_id: int, faults: float) -> AsyncIterator[None]:
+async def _stages(begin: datetime, campaign_id: int, faults: float, clock: VirtualClock) -> AsyncIterator[None]:
     """Put a simulator in the place of every server of the copy, with the campaign's numbers signed in."""
     servers = await database.fetch("SELECT id, provider FROM servers ORDER BY id")
     running: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
@@ -176,7 +176,7 @@ async def _stages(begin: datetime, campaign_id: int, faults: float) -> AsyncIter
                 number["instance"]: number["number"] or SPARE_PHONE.format(number["id"] % 10_000_000)
                 for number in numbers
             }
-            stage = _stage_of(row["provider"], phones, faults=faults, seed=campaign_id)
+            stage = _stage_of(row["provider"], phones, faults=faults, seed=campaign_id, now=clock.now)
             server, task, url = await _serve(stage.app)
             running.append((server, task))
             await database.execute(
@@ -194,11 +194,13 @@ async def _stages(begin: datetime, campaign_id: int, faults: float) -> AsyncIter
             await task
 
 
-def _stage_of(provider_name: str, phones: Mapping[str, str], *, faults: float, seed: int) -> Stage:
+def _stage_of(
+    provider_name: str, phones: Mapping[str, str], *, faults: float, seed: int, now: Callable[[], datetime]
+) -> Stage:
     try:
         provider = providers().messaging(provider_name)
         module = importlib.import_module(_simulator_of(provider))
-        return cast("SimulatorModule", module).create_stage(phones, faults=faults, seed=seed)
+        return cast("SimulatorModule", module).create_stage(phones, faults=faults, seed=seed, now=now)
     except NoSuchProviderError as error:
         raise OperatorError(str(error)) from None
     except (ModuleNotFoundError, AttributeError):

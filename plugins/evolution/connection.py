@@ -25,6 +25,8 @@ SLOW_SECONDS = 40.0
 ABSENT = 404
 _UNAVAILABLE = 503
 _PHONE_HOST = "s.whatsapp.net"
+_GROUP = "@g.us"
+_DIGITS = 9
 
 
 class EvolutionCredentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +36,7 @@ class EvolutionCredentials(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A POST or DELETE with a JSON body, or a POST that asks for something."""
+    """A call that changes something, with a JSON body, or a POST that asks for something."""
 
     method: str
     path: str
@@ -49,11 +51,18 @@ class Connection:
         self.http = http
 
     async def get(
-        self, server: Server, path: str, params: Mapping[str, str], *, doing: str, accept: Collection[int] = ()
+        self,
+        server: Server,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        doing: str,
+        accept: Collection[int] = (),
+        limit_seconds: float = QUICK_SECONDS,
     ) -> httpx.Response:
         """GET ``path``; raises as ``change``."""
         request = self.http.build_request("GET", url_of(server, path), headers=headers_of(server), params=params)
-        return await self._call(request, doing, QUICK_SECONDS, accept)
+        return await self._call(request, doing, limit_seconds, accept)
 
     async def change(self, server: Server, call: Change, *, doing: str, accept: Collection[int] = ()) -> httpx.Response:
         """Do a call once.
@@ -103,6 +112,13 @@ def is_first(capabilities: Capabilities) -> bool:
     return capabilities.version.startswith("1.")
 
 
+def number_of(version: str) -> tuple[int, ...]:
+    """Read a version such as ``2.4.0-rc1`` as numbers; nothing where it is none."""
+    parts = version.strip().removeprefix("v").partition("-")[0].split(".")
+    are_numbers = all(part.isascii() and part.isdecimal() and len(part) <= _DIGITS for part in parts)
+    return tuple(int(part) for part in parts) if are_numbers else ()
+
+
 def path_of(call: str, sender: Sender) -> str:
     """Return the path of a call of the sender's instance, for example ``/message/sendText/snd_17``."""
     return f"{call}/{quote(sender.instance, safe='')}"
@@ -122,4 +138,9 @@ def recipient_of(address: str) -> str:
 def phone_of(address: str) -> str:
     """Return the digits of a person's address, or nothing for lids, groups and channels."""
     user, _, host = jid_of(address).partition("@")
-    return user if host == _PHONE_HOST and user.isdecimal() else ""
+    return user if host == _PHONE_HOST and user.isascii() and user.isdecimal() else ""
+
+
+def is_group(address: str) -> bool:
+    """Whether a message to the address reaches a group."""
+    return address.endswith(_GROUP)

@@ -7,6 +7,7 @@ import msgspec
 
 _WRAPPERS = ("ephemeralMessage", "viewOnceMessage", "viewOnceMessageV2", "documentWithCaptionMessage", "editedMessage")
 _DEEPEST = 4
+_DIGITS = 20
 _TEXTS = (
     ("extendedTextMessage", "text"),
     ("buttonsResponseMessage", "selectedDisplayText"),
@@ -49,7 +50,7 @@ def read_time(value: object) -> datetime | None:
     """Read a Unix time in seconds: a number, its digits, or JavaScript's long integer ``{"low": ...}``."""
     if isinstance(value, Mapping):
         value = value.get("low")
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _DIGITS:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         return None

@@ -1,7 +1,6 @@
-"""A number's instance on an Evolution server: create, sign in, ask, silence, sign out, delete."""
+"""A number's instance on an Evolution server: create, sign in, ask, restart, silence, sign out, delete."""
 
-from collections.abc import Collection
-from urllib.parse import quote
+from collections.abc import Collection, Mapping
 
 import httpx
 import msgspec
@@ -14,21 +13,41 @@ from core.plugin import (
     Sender,
     SenderReport,
     SenderState,
+    UncertainError,
     WebhookTarget,
     decode,
 )
 from plugins.evolution.connection import ABSENT, Change, Connection, is_first, jid_of, path_of
-from plugins.evolution.failures import read_failure, read_part
+from plugins.evolution.failures import LICENSE_REQUIRED, read_failure, read_part
+from plugins.evolution.hooks import Hooks, build_webhook
 
-EVENTS = ("CONNECTION_UPDATE", "QRCODE_UPDATED", "MESSAGES_UPSERT", "MESSAGES_UPDATE", "SEND_MESSAGE")
-"""Known to every version: one that a server does not know makes it refuse the whole webhook."""
-SECRET_HEADER = "X-Recado-Secret"  # noqa: S105 - its name
-SECRET_PARAMETER = "secret"  # noqa: S105 - its name
-"""Version 1 sends no headers of ours, so the secret stands in the address."""
 SIGNED_OUT = frozenset({401, 402, 403, 406})
 """Reasons after which the server does not connect again by itself."""
 
 _SIGNING_OUT = "signing the number out"
+_RESTARTING = "restarting the instance"
+_FORGOTTEN = frozenset(f"close {code}" for code in SIGNED_OUT)
+_FIRST_SETTINGS: Mapping[str, object] = {
+    "reject_call": False,
+    "msg_call": "",
+    "groups_ignore": False,
+    "always_online": False,
+    "read_messages": False,
+    "read_status": False,
+    "sync_full_history": False,
+}
+_SECOND_SETTINGS: Mapping[str, object] = {
+    "rejectCall": False,
+    "msgCall": "",
+    "groupsIgnore": False,
+    "alwaysOnline": False,
+    "readMessages": False,
+    "readStatus": False,
+    "syncFullHistory": False,
+    "wavoipToken": "",
+}
+"""Of the ``settingsSchema`` of each version; all are required by one or another."""
+_CREATED_WITH = ("rejectCall", "groupsIgnore", "alwaysOnline", "readMessages", "syncFullHistory")
 _BAD_REQUEST = 400
 _FORBIDDEN = 403
 
@@ -58,9 +77,11 @@ class _Code(msgspec.Struct, rename="camel"):
     pairing_code: str | None = None
 
 
-class _Webhook(msgspec.Struct):
-    url: str = ""
-    enabled: bool = True
+class _Settings(msgspec.Struct, rename="camel"):
+    """An instance's settings: in version 1 ``groups_ignore`` and the like, in version 2 in camel case."""
+
+    groups_ignore: object = False
+    first_groups_ignore: object = msgspec.field(name="groups_ignore", default=False)
 
 
 class Instances:
@@ -68,23 +89,58 @@ class Instances:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._hooks = Hooks(connection)
 
     async def open(self, sender: Sender, webhook: WebhookTarget) -> SenderReport:
-        """Create the instance with its webhook, or give an existing one the webhook, and connect it."""
+        """Create the instance with its webhook, or give an existing one the webhook, and connect it.
+
+        Version 1 creates every instance with groups ignored, whatever it is asked for (``groups_ignore || true`` in
+        src/api/controllers/instance.controller.ts of 1.8), so that is set right before it connects.
+        """
         doing = "creating the instance"
         create = Change("POST", "/instance/create", _creation(sender, webhook))
         answer = await self._connection.change(sender.server, create, doing=doing, accept=(_FORBIDDEN,))
         if answer.status_code != _FORBIDDEN:
+            if is_first(sender.capabilities):
+                await self._set_settings(sender, {})
+                await self._connect(sender, "")
             return SenderReport(state=SenderState.SIGN_IN, raw="created")
         if not read_failure(answer.content).says("already in use"):
             text = "The server refused to create an instance: check that its key is the global one."
             raise MisconfiguredError(text, http_status=_FORBIDDEN)
-        await self._set_webhook(sender, _webhook(sender, webhook))
+        await self._hooks.set(sender, webhook)
+        await self._hear_groups(sender)
+        return await self._connected(sender, await self.state(sender))
+
+    async def restart(self, sender: Sender) -> SenderReport:
+        """Restart the instance, and connect it where it is closed but signed in.
+
+        A closed one is refused by version 2, with an error inside a success, and left as it is by version 1.
+        """
+        method = "PUT" if is_first(sender.capabilities) else "POST"
+        call = Change(method, path_of("/instance/restart", sender))
+        refusal: UncertainError | None = None
+        try:
+            answer = await self._connection.change(sender.server, call, doing=_RESTARTING, accept=(ABSENT,))
+            if answer.status_code == ABSENT:
+                raise RefusedError("The server does not know this number: connect it again.", http_status=ABSENT)
+        except UncertainError as error:
+            if error.http_status != httpx.codes.OK:
+                raise
+            refusal = error
         report = await self.state(sender)
-        if report.state is SenderState.FAILED:
-            await self._connect(sender, "")
-            report = await self.state(sender)
-        return report
+        if refusal is not None and report.state is not SenderState.FAILED:
+            raise refusal
+        return report if report.raw in _FORGOTTEN else await self._connected(sender, report)
+
+    async def repair_webhook(self, sender: Sender, webhook: WebhookTarget) -> bool:
+        """Set the webhook where it is not ours, but of a number that is closed or that nobody knows."""
+        if not await self._hooks.differs(sender, webhook):
+            return False
+        if (await self.state(sender)).state in {SenderState.STOPPED, SenderState.FAILED}:
+            return False
+        await self._hooks.set(sender, webhook)
+        return True
 
     async def challenge(self, sender: Sender, phone: str = "") -> Challenge:
         """Return the QR text, or a pairing code for ``phone``."""
@@ -123,16 +179,15 @@ class Instances:
             name=listed.profile_name or "",
         )
 
+    async def find_owner(self, sender: Sender) -> str:
+        """Return the address of the account behind the instance, or nothing where the server does not tell."""
+        listed = await self._listed(sender)
+        owner = listed.owner_jid or listed.owner or ""
+        return jid_of(owner) if owner else ""
+
     async def stop(self, sender: Sender) -> None:
         """Switch the webhook off: there is no way to disconnect an instance and keep its sign-in."""
-        doing = "looking for the instance's webhook"
-        answer = await self._connection.get(
-            sender.server, path_of("/webhook/find", sender), {}, doing=doing, accept=(ABSENT,)
-        )
-        present = read_part(answer.content, _Webhook)
-        if answer.status_code == ABSENT or present is None or not present.enabled or not present.url:
-            return
-        await self._set_webhook(sender, _silence(sender, present.url))
+        await self._hooks.silence(sender)
 
     async def sign_out(self, sender: Sender) -> None:
         """Log the instance out and delete it.
@@ -160,9 +215,35 @@ class Instances:
         call = Change("DELETE", path_of(path, sender))
         return await self._connection.change(sender.server, call, doing=doing, accept=accept)
 
-    async def _set_webhook(self, sender: Sender, body: object) -> None:
-        call = Change("POST", path_of("/webhook/set", sender), body)
-        await self._connection.change(sender.server, call, doing="setting the webhook")
+    async def _hear_groups(self, sender: Sender) -> None:
+        """See to it that the instance does not ignore groups; its other settings stay.
+
+        One that ignores them drops the receipts of what it sent to a group, and the wish of a member's phone to get a
+        message again (``shouldIgnoreJid`` of the engine), so that some never can read it; version 1 also neither lists
+        groups nor sends to them. What people write in groups comes in then, and is passed over.
+        """
+        doing = "asking for the instance's settings"
+        answer = await self._connection.get(
+            sender.server, path_of("/settings/find", sender), {}, doing=doing, accept=(ABSENT,)
+        )
+        present = read_part(answer.content, _Settings)
+        if present is not None and (present.groups_ignore is True or present.first_groups_ignore is True):
+            await self._set_settings(sender, read_part(answer.content, dict[str, object]) or {})
+
+    async def _set_settings(self, sender: Sender, present: Mapping[str, object]) -> None:
+        """Write the settings whole, as the server wants them, with what is ``present`` kept."""
+        defaults = _FIRST_SETTINGS if is_first(sender.capabilities) else _SECOND_SETTINGS
+        ignore = "groups_ignore" if is_first(sender.capabilities) else "groupsIgnore"
+        body = {name: _kept(present.get(name), default) for name, default in defaults.items()}
+        call = Change("POST", path_of("/settings/set", sender), {**body, ignore: False})
+        await self._connection.change(sender.server, call, doing="setting the instance's settings")
+
+    async def _connected(self, sender: Sender, report: SenderReport) -> SenderReport:
+        """Connect the instance where ``report`` says that it is closed; return its state."""
+        if report.state is not SenderState.FAILED:
+            return report
+        await self._connect(sender, "")
+        return await self.state(sender)
 
     async def _connect(self, sender: Sender, phone: str) -> _Code:
         doing = "connecting the instance"
@@ -181,7 +262,11 @@ class Instances:
         return await self._connect(sender, phone)
 
     async def _listed(self, sender: Sender) -> _Instance:
-        """Return what the server lists of the instance; nothing where it lists none, which changes no state."""
+        """Return what the server lists of the instance; nothing where it lists none, which changes no state.
+
+        Raises:
+            MisconfiguredError: The server waits for its licence.
+        """
         try:
             answer = await self._connection.get(
                 sender.server,
@@ -189,7 +274,9 @@ class Instances:
                 {"instanceName": sender.instance},
                 doing="asking who the instance is",
             )
-        except ProviderError:
+        except ProviderError as error:
+            if error.provider_code == LICENSE_REQUIRED:
+                raise
             return _Instance()
         one = read_part(answer.content, _Instance)
         listed = [one] if one is not None else read_part(answer.content, list[_Instance]) or []
@@ -203,63 +290,15 @@ def read_reason(state: str, code: int | None) -> str:
 
 
 def _creation(sender: Sender, webhook: WebhookTarget) -> dict[str, object]:
-    body: dict[str, object] = {
-        "instanceName": sender.instance,
-        "integration": "WHATSAPP-BAILEYS",
-        "qrcode": True,
-    }
+    """Build the body of ``/instance/create``; version 2 shows its QR code at once, version 1 is set right before."""
+    body: dict[str, object] = {"instanceName": sender.instance, "integration": "WHATSAPP-BAILEYS"}
+    hook = build_webhook(sender, webhook)
     if is_first(sender.capabilities):
-        settings = {
-            "reject_call": False,
-            "groups_ignore": True,
-            "always_online": False,
-            "read_messages": False,
-            "read_status": False,
-        }
-        hook = _webhook(sender, webhook)
         flat = {"webhook": hook["url"], **{name: hook[name] for name in hook if name not in {"url", "enabled"}}}
-        return {**body, **settings, **flat}
-    settings = {
-        "rejectCall": False,
-        "groupsIgnore": True,
-        "alwaysOnline": False,
-        "readMessages": False,
-        "syncFullHistory": False,
-    }
-    return {**body, **settings, **_webhook(sender, webhook)}
+        return {**body, "qrcode": False, **flat}
+    settings = {name: _SECOND_SETTINGS[name] for name in _CREATED_WITH}
+    return {**body, "qrcode": True, **settings, **hook}
 
 
-def _webhook(sender: Sender, webhook: WebhookTarget) -> dict[str, object]:
-    """Build the body of ``/webhook/set``: nested and with a header in version 2, flat in version 1."""
-    if is_first(sender.capabilities):
-        mark = "&" if "?" in webhook.url else "?"
-        secret = quote(sender.webhook_secret.reveal(), safe="")
-        return _first_webhook(f"{webhook.url}{mark}{SECRET_PARAMETER}={secret}", EVENTS)
-    headers = {SECRET_HEADER: sender.webhook_secret.reveal()}
-    return _second_webhook(webhook.url, EVENTS, headers)
-
-
-def _silence(sender: Sender, url: str) -> dict[str, object]:
-    return _first_webhook(url, ()) if is_first(sender.capabilities) else _second_webhook(url, (), {})
-
-
-def _first_webhook(url: str, events: Collection[str]) -> dict[str, object]:
-    return {
-        "enabled": bool(events),
-        "url": url,
-        "webhook_by_events": False,
-        "webhook_base64": False,
-        "events": list(events),
-    }
-
-
-def _second_webhook(url: str, events: Collection[str], headers: dict[str, str]) -> dict[str, object]:
-    hook = {
-        "enabled": bool(events),
-        "url": url,
-        "byEvents": False,
-        "base64": False,
-        "headers": headers,
-        "events": list(events),
-    }
-    return {"webhook": hook}
+def _kept(value: object, default: object) -> object:
+    return value if type(value) is type(default) else default

@@ -1,6 +1,6 @@
 """Find out what became of a message whose send got no answer, or no acknowledgement."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import httpx
@@ -17,7 +17,7 @@ from core.plugin import (
     UncertainError,
     decode,
 )
-from plugins.evolution.connection import QUICK_SECONDS, Change, Connection, is_first, jid_of, path_of
+from plugins.evolution.connection import QUICK_SECONDS, Change, Connection, is_first, jid_of, path_of, phone_of
 from plugins.evolution.content import read_text, read_time
 from plugins.evolution.failures import read_part
 from plugins.evolution.outcomes import Key
@@ -45,8 +45,8 @@ class _Update(msgspec.Struct):
     status: object = None
 
 
-class _Stored(msgspec.Struct):
-    """A message of the store."""
+class StoredMessage(msgspec.Struct):
+    """A message of a server's store."""
 
     key: Key
     message: object = None
@@ -101,12 +101,13 @@ class Lookup:
         message, begun = prepared.message, prepared.attempted_at
         if begun is None or not message.text:
             return CannotTell("no_message_id")
-        fitting: dict[str, _Stored] = {}
+        fitting: dict[str, StoredMessage] = {}
         for jid in _possible(message.address):
             for stored in await self._list(sender, {"remoteJid": jid, "fromMe": True}):
                 sent_at, content = read_time(stored.time), read_text(stored.message)
                 if (
                     stored.key.from_me
+                    and is_of_chat(stored, jid)
                     and sent_at is not None
                     and begun - _CLOCKS_DIFFER <= sent_at <= begun + window
                     and content.text == message.text
@@ -117,15 +118,48 @@ class Lookup:
             return CannotTell("ambiguous" if fitting else "not_in_chat")
         return await self._found(next(iter(fitting.values())), sender)
 
-    async def _list(self, sender: Sender, key: dict[str, object]) -> list[_Stored]:
+    async def list_chat(self, sender: Sender, jid: str) -> list[StoredMessage]:
+        """Return the latest messages of a chat, the newest first.
+
+        From 2.3.7 on a person with a hidden number is told with the phone, and stored under the hidden number, with the
+        phone beside it.
+        """
+        async for found in self._chats(sender, jid):
+            if any(not stored.key.from_me for stored in found):
+                return found
+        return []
+
+    async def find_phone(self, sender: Sender, address: str) -> str:
+        """Return the digits behind a hidden number, as far as a message of its chat names both; version 1 never does.
+
+        Raises:
+            ProviderError: The server did not answer.
+        """
+        jid = jid_of(address)
+        if not jid.endswith("@lid") or is_first(sender.capabilities):
+            return phone_of(jid)
+        async for found in self._chats(sender, jid):
+            known = (one for stored in found for one in (stored.key.remote_jid, stored.key.remote_jid_alt))
+            phone = next((digits for one in known if one and (digits := phone_of(one))), "")
+            if phone:
+                return phone
+        return ""
+
+    async def _chats(self, sender: Sender, jid: str) -> AsyncIterator[list[StoredMessage]]:
+        """Yield what is stored of a chat under its address, then under the other one that a person may have."""
+        keys = ({"remoteJid": jid},) if is_first(sender.capabilities) else ({"remoteJid": jid}, {"remoteJidAlt": jid})
+        for key in keys:
+            yield [stored for stored in await self._list(sender, key) if is_of_chat(stored, jid)]
+
+    async def _list(self, sender: Sender, key: Mapping[str, object]) -> list[StoredMessage]:
         """Return what fits ``key``, the newest first; a record in a shape of its own is passed over."""
         body: dict[str, object] = {"where": {"key": key}}
         body.update({"limit": _PAGE} if is_first(sender.capabilities) else {"page": 1, "offset": _PAGE})
         answer = await self._ask(sender, "/chat/findMessages", body)
         records = _records(answer)
-        return [stored for raw in records if (stored := read_part(raw, _Stored)) is not None and stored.key.id]
+        return [stored for raw in records if (stored := read_part(raw, StoredMessage)) is not None and stored.key.id]
 
-    async def _found(self, stored: _Stored, sender: Sender) -> Finding:
+    async def _found(self, stored: StoredMessage, sender: Sender) -> Finding:
         """Say how far it came: version 2 lists a message's statuses with it, version 1 answers them separately."""
         statuses = [stored.status, *(update.status for update in stored.updates)]
         if is_first(sender.capabilities):
@@ -143,6 +177,12 @@ class Lookup:
     async def _ask(self, sender: Sender, path: str, body: object) -> httpx.Response:
         call = Change("POST", path_of(path, sender), body, QUICK_SECONDS)
         return await self._connection.change(sender.server, call, doing=_DOING)
+
+
+def is_of_chat(stored: StoredMessage, jid: str) -> bool:
+    """Whether a message belongs to the chat: a version that does not know a part of a question leaves it out."""
+    known = (stored.key.remote_jid, stored.key.remote_jid_alt or "")
+    return jid in {jid_of(one) for one in known if one}
 
 
 def _records(answer: httpx.Response) -> Iterable[msgspec.Raw]:

@@ -32,7 +32,10 @@ class _SecondMedia(_Media, kw_only=True):
 
 
 class _Text(msgspec.Struct, rename="camel"):
-    """Version 2; a ``delay`` would hold the request for as long, so there is none."""
+    """Version 2; a ``delay`` would hold the request for as long, so there is none.
+
+    A server shows a preview unless it is told not to.
+    """
 
     number: str
     text: str
@@ -91,7 +94,7 @@ def _first(message: OutgoingMessage) -> object:
     number = recipient_of(message.address)
     match message.kind:
         case MessageKind.TEXT:
-            return _FirstText(number, _Options(), {"text": message.text})
+            return _FirstText(number, _Options(link_preview=message.link_preview), {"text": message.text})
         case MessageKind.AUDIO:
             options = _Options(presence="recording", encoding=True)
             return _FirstAudio(number, options, {"audio": _content(_file(message))})
@@ -102,7 +105,7 @@ def _second(message: OutgoingMessage) -> object:
     number = recipient_of(message.address)
     match message.kind:
         case MessageKind.TEXT:
-            return _Text(number, message.text)
+            return _Text(number, message.text, message.link_preview)
         case MessageKind.AUDIO:
             return _Audio(number, _content(_file(message)))
     media = _media(message)

@@ -6,6 +6,7 @@ with the error's text (source of 1.8 and 2.3), and proves nothing. Nor does a cl
 """
 
 from collections.abc import Callable
+from typing import Annotated
 
 import httpx
 import msgspec
@@ -21,7 +22,7 @@ from core.plugin import (
     Unknown,
     retry_after,
 )
-from plugins.evolution.connection import jid_of
+from plugins.evolution.connection import is_group, jid_of
 from plugins.evolution.failures import Failure, read_failure, read_part
 
 _UNAVAILABLE = Unknown("unavailable", sender_stopped=True)
@@ -32,6 +33,14 @@ _FETCH_TEXTS = ("AxiosError", "ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUN
 # Said by the route itself, before anything else is done, of an address without a dot in its host.
 _ADDRESS_REFUSED = "must be a url or base64"
 
+_NO_GROUP = ("[object Object]", "Cannot read properties of undefined (reading 'id')")
+"""What comes of a group that the server cannot ask WhatsApp about, before anything is sent to it.
+
+From 2.3 on ``NotFoundException('Group not found')``, an object without a text, is thrown before the send
+(``sendMessageWithTyping``); before, ``whatsappNumber`` reads the ``id`` of nothing. The number may have left the group,
+but the same comes of any question to WhatsApp that fails.
+"""
+
 _BY_STATUS: dict[int, Outcome] = {
     401: SenderStopped("unauthorized", scope="server"),
     403: SenderStopped("forbidden"),
@@ -41,13 +50,18 @@ _BY_STATUS: dict[int, Outcome] = {
 }
 
 
-class Key(msgspec.Struct, rename="camel"):
-    """A message's key, the same in answers, the store and webhooks."""
+LONGEST_ID = 128
+"""Longer ids and addresses are none of WhatsApp's."""
+_ID = msgspec.Meta(max_length=LONGEST_ID)
 
-    id: str
-    remote_jid: str = ""
-    from_me: bool = False
-    remote_jid_alt: str | None = None
+
+class Key(msgspec.Struct, rename="camel"):
+    """A message's key, the same in answers, the store and webhooks; servers write null where they know nothing."""
+
+    id: Annotated[str, _ID]
+    remote_jid: Annotated[str, _ID] | None = None
+    from_me: bool | None = False
+    remote_jid_alt: Annotated[str, _ID] | None = None
 
 
 class _Sent(msgspec.Struct):
@@ -74,7 +88,9 @@ def read_outcome(response: httpx.Response, prepared: Prepared) -> Outcome:
     return _BY_STATUS.get(status, Unknown(f"http_{status}"))
 
 
-def _read_bad_request(failure: Failure, _: Prepared) -> Outcome:
+def _read_bad_request(failure: Failure, prepared: Prepared) -> Outcome:
+    if _is_unknown_group(failure, prepared):
+        return Retryable("group_unknown")
     if failure.not_on_whatsapp:
         return Rejected("no_whatsapp")
     if failure.invalid:
@@ -86,7 +102,13 @@ def _read_bad_request(failure: Failure, _: Prepared) -> Outcome:
     return Unknown("engine_error")
 
 
+def _is_unknown_group(failure: Failure, prepared: Prepared) -> bool:
+    return is_group(prepared.message.address) and any(text in _NO_GROUP for text in failure.texts)
+
+
 def _read_server_error(failure: Failure, prepared: Prepared) -> Outcome:
+    if _is_unknown_group(failure, prepared):
+        return Retryable("group_unknown")
     if failure.offline or failure.says("Connection Closed"):
         return _CLOSED
     # Only the look-up before the send leaves the engine's words as they are: later ones come with "Error: ".

@@ -1,9 +1,9 @@
-"""What an Evolution API server can do, derived from its version."""
+"""What an Evolution API server can do, derived from its version, and what it holds."""
 
 import msgspec
 
-from core.plugin import Capabilities, MessageKind, RefusedError, Server, UncertainError, decode
-from plugins.evolution.connection import ABSENT, Connection
+from core.plugin import Capabilities, MessageKind, RefusedError, Server, ServerReport, UncertainError, decode
+from plugins.evolution.connection import ABSENT, SLOW_SECONDS, Connection, number_of
 
 _DOING = "asking for Evolution API's version"
 _MEDIA = (MessageKind.IMAGE, MessageKind.AUDIO, MessageKind.DOCUMENT, MessageKind.VIDEO)
@@ -16,6 +16,21 @@ class _Welcome(msgspec.Struct):
     version: str
 
 
+class _Inner(msgspec.Struct):
+    status: object = None
+
+
+class _Listed(msgspec.Struct, rename="camel"):
+    """An instance as far as it is counted: flat in version 2, inside ``instance`` in version 1; tokens are not read."""
+
+    connection_status: object = None
+    instance: _Inner | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return "open" in (self.connection_status, self.instance.status if self.instance else None)
+
+
 async def probe(connection: Connection, server: Server) -> Capabilities:
     """Ask ``GET /`` for the version, then something that needs the key: the first is open to everybody.
 
@@ -24,12 +39,7 @@ async def probe(connection: Connection, server: Server) -> Capabilities:
         RefusedError: Something answers there that is no Evolution API, or another one than 1 and 2.
         ProviderError: As ``Connection.change``.
     """
-    try:
-        welcome = decode(await connection.get(server, "/", {}, doing=_DOING), _Welcome, _DOING)
-    except (RefusedError, UncertainError) as error:
-        text = f"{error}. Is there an Evolution API server at this address?"
-        raise RefusedError(text, http_status=error.http_status) from None
-    found = derive(welcome.version)
+    found = derive(await _version(connection, server))
     # Of an instance that nobody has: fetching all of them would answer with the tokens of all.
     await connection.get(
         server,
@@ -41,13 +51,34 @@ async def probe(connection: Connection, server: Server) -> Capabilities:
     return found
 
 
+async def report(connection: Connection, server: Server) -> ServerReport:
+    """Count the instances; a server tells nothing of its memory or its start.
+
+    Raises:
+        ProviderError: As ``probe``.
+    """
+    doing = "counting the instances"
+    version = derive(await _version(connection, server)).version
+    answer = await connection.get(server, "/instance/fetchInstances", {}, doing=doing, limit_seconds=SLOW_SECONDS)
+    listed = decode(answer, list[_Listed], doing)
+    return ServerReport(version=version, sessions=len(listed), connected=sum(one.is_open for one in listed))
+
+
+async def _version(connection: Connection, server: Server) -> str:
+    try:
+        return decode(await connection.get(server, "/", {}, doing=_DOING), _Welcome, _DOING).version
+    except (RefusedError, UncertainError) as error:
+        text = f"{error}. Is there an Evolution API server at this address?"
+        raise RefusedError(text, http_status=error.http_status) from None
+
+
 def derive(version: str) -> Capabilities:
     """Turn a version into capabilities.
 
     Raises:
         RefusedError: Neither version 1 nor 2.
     """
-    numbers = _parse(version)
+    numbers = number_of(version)
     if numbers[:1] not in {(major,) for major in _SUPPORTED}:
         raise RefusedError("The server is no Evolution API of version 1 or 2: only these are supported.")
     return Capabilities(
@@ -57,6 +88,10 @@ def derive(version: str) -> Capabilities:
         number_check="bulk",
         sign_in=("qr", "pairing_code"),
         typing=True,
+        seen=True,
+        link_preview=True,
+        contacts=True,
+        groups=True,
         warnings=tuple(_warnings(numbers)),
     )
 
@@ -70,8 +105,3 @@ def _warnings(version: tuple[int, ...]) -> list[str]:
     elif version >= _LICENSED_SINCE:
         found.append("Evolution API 2.4 and newer stops all sending whenever its licence is not active.")
     return found
-
-
-def _parse(version: str) -> tuple[int, ...]:
-    parts = version.strip().removeprefix("v").partition("-")[0].split(".")
-    return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else ()

@@ -1,6 +1,6 @@
 """The Evolution provider: what core calls, each group in the module of its noun."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 
 import httpx
@@ -10,6 +10,7 @@ from core.plugin import (
     Capabilities,
     Challenge,
     Finding,
+    ListedContact,
     MessageKind,
     NumberCheck,
     Outcome,
@@ -20,6 +21,7 @@ from core.plugin import (
     Sender,
     SenderReport,
     Server,
+    ServerReport,
     UnavailableError,
     UncertainError,
     WebhookDelivery,
@@ -41,12 +43,14 @@ from plugins.evolution.connection import (
     recipient_of,
     url_of,
 )
+from plugins.evolution.contacts import Contacts
 from plugins.evolution.failures import read_failure
 from plugins.evolution.instances import Instances
 from plugins.evolution.lookup import Lookup
 from plugins.evolution.messages import new_client_id, prepare_message
 from plugins.evolution.outcomes import read_outcome
-from plugins.evolution.probe import probe
+from plugins.evolution.probe import probe, report
+from plugins.evolution.seen import Seen
 from plugins.evolution.webhook import receive
 
 CHECK_AT_ONCE = 100
@@ -75,7 +79,7 @@ class _Checked(msgspec.Struct):
 
 
 class EvolutionProvider:
-    """``MessagingProvider`` with sign-in, number checks, typing and seeded servers."""
+    """``MessagingProvider`` with every optional group but screenshots and polled events."""
 
     name = "evolution"
     Credentials: type[msgspec.Struct] = EvolutionCredentials
@@ -88,6 +92,8 @@ class EvolutionProvider:
         self._connection = Connection(self._http)
         self._instances = Instances(self._connection)
         self._lookup = Lookup(self._connection)
+        self._contacts = Contacts(self._connection, self._instances)
+        self._seen = Seen(self._connection, self._lookup)
 
     async def capabilities(self, server: Server) -> Capabilities:
         """Probe the version, the key and the licence."""
@@ -96,6 +102,10 @@ class EvolutionProvider:
     async def check(self, server: Server) -> str:
         """Return for example ``Evolution API 2.3.7``."""
         return f"Evolution API {(await self.capabilities(server)).version}"
+
+    async def server_report(self, server: Server) -> ServerReport:
+        """Return the version, and how many instances there are and are open."""
+        return await report(self._connection, server)
 
     def seeded_servers(self) -> Sequence[SeededServer]:
         """Return the servers of ``[[plugins.evolution.servers]]``."""
@@ -160,6 +170,26 @@ class EvolutionProvider:
     async def remove(self, sender: Sender) -> None:
         """Delete the instance."""
         await self._instances.remove(sender)
+
+    async def restart(self, sender: Sender) -> SenderReport:
+        """Restart the instance."""
+        return await self._instances.restart(sender)
+
+    async def repair_webhook(self, sender: Sender, webhook: WebhookTarget) -> bool:
+        """Compare the webhook with ours, and set it again where it differs."""
+        return await self._instances.repair_webhook(sender, webhook)
+
+    def list_contacts(self, sender: Sender) -> AsyncIterator[ListedContact]:
+        """Yield people, then groups."""
+        return self._contacts.list_all(sender)
+
+    async def find_phone(self, sender: Sender, address: str) -> str:
+        """Look for the number behind a hidden one in what is stored of its chat."""
+        return await self._lookup.find_phone(sender, address)
+
+    async def mark_seen(self, sender: Sender, address: str) -> None:
+        """Mark what a person wrote since our last message as read."""
+        await self._seen.mark(sender, address)
 
     async def check_numbers(self, sender: Sender, numbers: Sequence[str]) -> Mapping[str, NumberCheck]:
         """Ask for many numbers at once; those the server says nothing of are left out.

@@ -5,9 +5,10 @@ memory and unordered, repeats what is not taken for some minutes, and gives its 
 """
 
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -27,17 +28,24 @@ from core.plugin import (
 from plugins.evolution.connection import jid_of, phone_of
 from plugins.evolution.content import read_text, read_time
 from plugins.evolution.failures import UNREADABLE, read_part
-from plugins.evolution.instances import SECRET_HEADER, SECRET_PARAMETER, SIGNED_OUT, read_reason
+from plugins.evolution.hooks import SECRET_HEADER, SECRET_PARAMETER
+from plugins.evolution.instances import SIGNED_OUT, read_reason
 from plugins.evolution.lookup import read_status
-from plugins.evolution.outcomes import Key
+from plugins.evolution.outcomes import LONGEST_ID, Key
 
 _PEOPLE = ("@s.whatsapp.net", "@lid", "@c.us")
 _NOTHING = msgspec.Raw(b"{}")
-_CONFIDENTIAL = ("apikey", "destination")
-"""The instance's key, and our address with the number's token (and in version 1 its secret)."""
+_ADDRESS = "destination"
+"""Our address with the number's token, and where no header is kept its secret."""
+_CONFIDENTIAL = frozenset({"apikey", "token", "hash", "jwt", "accesstoken"})
+"""The instance's key: beside every event's data, and inside those of ``TYPEBOT_START`` and ``NEW_JWT_TOKEN``."""
+_MAY_BE_CONFIDENTIAL = re.compile(rb'"(?:api[_-]?key|token|hash|jwt|access[_-]?token)"', re.IGNORECASE)
+_NAME = 120
+"""The longest name of an account or event that is told."""
 _ZONE_STEP = timedelta(minutes=15)
 _STORM = 18
 """Characters of ``date_time`` up to the tens of seconds: without a network the server tells of 15 changes a second."""
+_ID = msgspec.Meta(max_length=LONGEST_ID)
 _SIDE_EVENTS = ("DELETED", "EDITED")
 _T = TypeVar("_T")
 
@@ -61,17 +69,24 @@ class _Update(msgspec.Struct, rename="camel"):
     """Version 2 joins by ``keyId``, its ``messageId`` being a row of its own; version 1 by ``id``."""
 
     status: object = None
-    key_id: str = ""
-    id: str = ""
-    remote_jid: str = ""
-    from_me: bool = True
+    key_id: Annotated[str, _ID] | None = None
+    id: Annotated[str, _ID] | None = None
+    remote_jid: Annotated[str, _ID] | None = None
+    from_me: bool | None = None
 
 
 class _Connection(msgspec.Struct):
-    state: str
+    state: Annotated[str, _ID]
     reason: object = msgspec.field(name="statusReason", default=None)
     address: object = msgspec.field(name="wuid", default=None)
     name: object = msgspec.field(name="profileName", default=None)
+
+
+class _Closed(msgspec.Struct, rename="camel"):
+    """Why an instance ended; its connection tells the same, unless its webhook was made for this alone."""
+
+    status: Literal["closed"]
+    disconnection_reason_code: object = None
 
 
 class _QrCode(msgspec.Struct):
@@ -84,6 +99,7 @@ _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_update = msgspec.json.Decoder(_Update | list[_Update]).decode
 _decode_message = msgspec.json.Decoder(_Message | list[_Message]).decode
 _decode_connection = msgspec.json.Decoder(_Connection).decode
+_decode_closed = msgspec.json.Decoder(_Closed).decode
 _decode_qr_code = msgspec.json.Decoder(_QrCode).decode
 
 
@@ -115,7 +131,32 @@ def clean(body: bytes) -> bytes:
     parts = read_part(body, dict[str, msgspec.Raw])
     if parts is None:
         return b""
-    return msgspec.json.encode({name: parts[name] for name in parts if name.lower() not in _CONFIDENTIAL})
+    kept = {name: _clean_part(raw) for name, raw in parts.items() if not _is_confidential(name) and name != _ADDRESS}
+    try:
+        return msgspec.json.encode(kept)
+    except RecursionError:
+        return b""
+
+
+def _clean_part(raw: msgspec.Raw) -> object:
+    """Decode only what may hold something confidential, and take that out at any depth."""
+    if _MAY_BE_CONFIDENTIAL.search(raw) is None:
+        return raw
+    whole: Any = read_part(raw, object)
+    waiting = [whole]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            for name in [name for name in one if _is_confidential(name)]:
+                del one[name]
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+    return whole
+
+
+def _is_confidential(name: str) -> bool:
+    return name.lower().replace("_", "").replace("-", "") in _CONFIDENTIAL
 
 
 def read_events(body: bytes) -> tuple[AnyEvent, ...]:
@@ -123,24 +164,11 @@ def read_events(body: bytes) -> tuple[AnyEvent, ...]:
     name = "unreadable"
     try:
         envelope = _decode_envelope(body)
-        name = envelope.event.lower().replace("_", ".").replace("-", ".")
+        name = envelope.event[:_NAME].lower().replace("_", ".").replace("-", ".")
         stamp = envelope.date_time if isinstance(envelope.date_time, str) else ""
         shared = _Delivery(name, stamp or hashlib.sha256(body).hexdigest(), _moment(stamp, datetime.now(UTC)))
-        match name:
-            case "messages.update":
-                return tuple(
-                    event for one in _each(_decode_update(envelope.data)) for event in _read_update(one, shared)
-                )
-            case "messages.upsert":
-                return tuple(
-                    event for one in _each(_decode_message(envelope.data)) for event in _read_message(one, shared)
-                )
-            case "send.message":
-                return tuple(_read_sent(one, shared) for one in _each(_decode_message(envelope.data)))
-            case "connection.update":
-                return (_read_connection(_decode_connection(envelope.data), shared),)
-            case "qrcode.updated":
-                return (_read_qr_code(_decode_qr_code(envelope.data), shared),)
+        if name in _READERS:
+            return tuple(_READERS[name](envelope.data, shared))
     except UNREADABLE:
         pass
     return (UnknownEvent(dedupe_key=hashlib.sha256(body).hexdigest(), name=name),)
@@ -157,7 +185,7 @@ def _each(found: _T | list[_T]) -> list[_T]:
 def _read_update(update: _Update, shared: _Delivery) -> Iterable[AnyEvent]:
     message_id = update.key_id or update.id
     status = read_status(update.status)
-    if not update.from_me or update.status in _SIDE_EVENTS:
+    if update.from_me is False or update.status in _SIDE_EVENTS:
         return
     if status is None or not message_id:
         name = f"{shared.name} {str(update.status)[:30]}"
@@ -214,16 +242,22 @@ def _read_connection(update: _Connection, shared: _Delivery) -> AnyEvent:
         "refused": SenderState.FAILED,
         "close": SenderState.FAILED if code in SIGNED_OUT else SenderState.STARTING,
     }.get(update.state, SenderState.NEEDS_PERSON)
-    # Each opening is a fact of its own; of a storm of others one in ten seconds is told.
-    stamp = shared.stamp if state is SenderState.CONNECTED else shared.stamp[:_STORM]
+    # Openings and ends are facts of their own. Attempts come in storms, which alternate between two words for the same
+    # state: one in ten seconds is told.
+    word = state if state is SenderState.STARTING else raw
+    stamp = shared.stamp if state in {SenderState.CONNECTED, SenderState.FAILED} else shared.stamp[:_STORM]
     return SenderStatusEvent(
-        dedupe_key=f"connection:{raw}:{stamp}",
+        dedupe_key=f"connection:{word}:{stamp}",
         state=state.value,
         raw=raw,
-        address=jid_of(update.address) if isinstance(update.address, str) and update.address else "",
-        name=update.name if isinstance(update.name, str) else "",
+        address=jid_of(update.address[:LONGEST_ID]) if isinstance(update.address, str) and update.address else "",
+        name=update.name[:_NAME] if isinstance(update.name, str) else "",
         at=shared.at,
     )
+
+
+def _read_closed(closed: _Closed, shared: _Delivery) -> AnyEvent:
+    return _read_connection(_Connection("close", closed.disconnection_reason_code), shared)
 
 
 def _read_qr_code(update: _QrCode, shared: _Delivery) -> AnyEvent:
@@ -233,6 +267,20 @@ def _read_qr_code(update: _QrCode, shared: _Delivery) -> AnyEvent:
         return UnknownEvent(dedupe_key=f"unknown:{shared.name}:{shared.stamp}", name=shared.name)
     state, raw = (SenderState.SIGN_IN, "qrcode") if waits else (SenderState.FAILED, "qrcode limit")
     return SenderStatusEvent(dedupe_key=f"{raw}:{shared.stamp[:_STORM]}", state=state.value, raw=raw, at=shared.at)
+
+
+_READERS: Mapping[str, Callable[[msgspec.Raw, _Delivery], Iterable[AnyEvent]]] = {
+    "messages.update": lambda data, shared: (
+        event for one in _each(_decode_update(data)) for event in _read_update(one, shared)
+    ),
+    "messages.upsert": lambda data, shared: (
+        event for one in _each(_decode_message(data)) for event in _read_message(one, shared)
+    ),
+    "send.message": lambda data, shared: (_read_sent(one, shared) for one in _each(_decode_message(data))),
+    "connection.update": lambda data, shared: (_read_connection(_decode_connection(data), shared),),
+    "status.instance": lambda data, shared: (_read_closed(_decode_closed(data), shared),),
+    "qrcode.updated": lambda data, shared: (_read_qr_code(_decode_qr_code(data), shared),),
+}
 
 
 def _moment(stamp: str, now: datetime) -> datetime:

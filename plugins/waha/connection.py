@@ -1,6 +1,7 @@
 """How a WAHA server is called: its key, its sessions' names, its addresses and its message ids."""
 
 from collections.abc import Collection, Mapping
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -12,6 +13,13 @@ QUICK_SECONDS = 20.0
 """Limit of reads: WAHA waits 10 to 15 s before it says that a session has the wrong status."""
 SLOW_SECONDS = 30.0
 """Limit of start, stop, logout and delete, which take 3 to 5 s."""
+BROWSER_ENGINES: Final = frozenset({"WEBJS", "WPP"})
+"""Engines that drive a Chromium; the others speak WhatsApp's protocol themselves."""
+NOTHING: Final = msgspec.Raw(b"{}")
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a JSON decoder may raise."""
+
+_T = TypeVar("_T")
 
 
 class WahaCredentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,11 +35,18 @@ class Connection:
         self.http = http
 
     async def get(
-        self, server: Server, path: str, params: Mapping[str, str], *, doing: str, accept: Collection[int] = ()
+        self,
+        server: Server,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        doing: str,
+        accept: Collection[int] = (),
+        limit_seconds: float = QUICK_SECONDS,
     ) -> httpx.Response:
         """GET ``path``; raises as ``Client.call``."""
         request = self.http.build_request("GET", url_of(server, path), headers=headers_of(server), params=params)
-        return await self.http.call(request, doing=doing, limit_seconds=QUICK_SECONDS, accept=accept)
+        return await self.http.call(request, doing=doing, limit_seconds=limit_seconds, accept=accept)
 
     async def change(
         self, server: Server, call: "Change", *, doing: str, accept: Collection[int] = ()
@@ -92,6 +107,11 @@ def plain_address(address: str) -> str:
     return f"{user.partition(':')[0]}{at}{'c.us' if host == 's.whatsapp.net' else host}"
 
 
+def is_group(address: str) -> bool:
+    """Whether an address is a group's."""
+    return address.endswith("@g.us")
+
+
 def phone_of(address: str) -> str:
     """Return the digits of a person's address, or nothing for lids, groups and channels."""
     user, _, host = plain_address(address).partition("@")
@@ -99,6 +119,17 @@ def phone_of(address: str) -> str:
 
 
 def split_id(message_id: str) -> tuple[str, str]:
-    """Split a serialized id ``true_<chat>_<raw>[_<participant>]`` into raw id and chat; a raw id has no chat."""
+    """Split a serialized id ``true_<chat>_<raw>[_<participant>]`` into raw id and chat; a raw id has no chat.
+
+    The participant, who is in the ids of groups alone, is the number itself in those of its own messages.
+    """
     parts = message_id.split("_")
     return (parts[2], plain_address(parts[1])) if len(parts) > 2 else (message_id, "")  # noqa: PLR2004 - see above
+
+
+def part(raw: msgspec.Raw, kind: type[_T]) -> _T | None:
+    """Decode what differs between engines and versions; nothing, where it has another shape."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except UNREADABLE:
+        return None

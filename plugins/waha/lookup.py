@@ -18,7 +18,7 @@ from core.plugin import (
     Sender,
     decode,
 )
-from plugins.waha.connection import Connection, chat_id, session_path, split_id
+from plugins.waha.connection import BROWSER_ENGINES, Connection, chat_id, is_group, session_path, split_id
 
 STATUSES = {
     -1: MessageStatus.FAILED,
@@ -30,6 +30,7 @@ STATUSES = {
 }
 """WAHA's ``ack``; 4 is *played*."""
 _DOING = "looking a message up"
+_LATEST = {"sortBy": "timestamp", "sortOrder": "desc", "downloadMedia": "false"}
 _ABSENT = 404
 _SIGN_IN_SECONDS = 10
 """Nobody signs a session out and in again within this time, so a message as young as that proves the store whole."""
@@ -57,6 +58,8 @@ async def look_up(connection: Connection, prepared: Prepared, sender: Sender, id
     that was signed out since has lost its store, and a 404 from it says nothing.
     """
     try:
+        if ids and sender.capabilities.engine in BROWSER_ENGINES and is_group(prepared.message.address):
+            return await _in_group(connection, prepared, sender, ids)
         for raw_id in _ids(prepared, sender, ids):
             finding = await _by_id(connection, sender, raw_id)
             if finding is not None:
@@ -73,7 +76,7 @@ async def look_up(connection: Connection, prepared: Prepared, sender: Sender, id
 
 def _ids(prepared: Prepared, sender: Sender, ids: Sequence[str]) -> Iterable[str]:
     """Name the ids worth asking for, each once; WEBJS and WPP find their messages by the serialized id alone."""
-    if sender.capabilities.engine in {"WEBJS", "WPP"}:
+    if sender.capabilities.engine in BROWSER_ENGINES:
         return dict.fromkeys(f"true_{chat_id(prepared.message.address)}_{split_id(one)[0]}" for one in ids)
     own = (prepared.client_id,) if sender.capabilities.client_message_id else ()
     return dict.fromkeys((*(split_id(one)[0] for one in ids), *own))
@@ -93,8 +96,17 @@ async def _by_id(connection: Connection, sender: Sender, message_id: str) -> Fin
     return _found(decode(answer, _Stored, _DOING))
 
 
+async def _in_group(connection: Connection, prepared: Prepared, sender: Sender, ids: Sequence[str]) -> Finding:
+    """Look among a group's own messages: a browser engine's id of one ends with a form of our number nobody told."""
+    filters = {**_LATEST, "limit": "50", "filter.fromMe": "true"}
+    listed = await _list(connection, sender, quote(prepared.message.address, safe="@."), filters)
+    raw_ids = {split_id(one)[0] for one in ids}
+    found = next((one for one in listed if split_id(one.id)[0] in raw_ids), None)
+    return _found(found) if found else CannotTell("not_in_store")
+
+
 async def _absent(connection: Connection, prepared: Prepared, sender: Sender) -> Finding:
-    filters = {"limit": "1", "sortBy": "timestamp", "sortOrder": "desc", "downloadMedia": "false"}
+    filters = {**_LATEST, "limit": "1"}
     if prepared.attempted_at is not None:
         filters["filter.timestamp.lte"] = str(int(prepared.attempted_at.timestamp() + _SIGN_IN_SECONDS))
     older = await _list(connection, sender, "all", filters)
@@ -121,14 +133,8 @@ async def _by_text(connection: Connection, prepared: Prepared, sender: Sender) -
 
 
 def _since(begun: datetime) -> dict[str, str]:
-    return {
-        "limit": "50",
-        "filter.fromMe": "true",
-        "filter.timestamp.gte": str(int(begun.timestamp())),
-        "sortBy": "timestamp",
-        "sortOrder": "desc",
-        "downloadMedia": "false",
-    }
+    since = str(int(begun.timestamp()))
+    return {**_LATEST, "limit": "50", "filter.fromMe": "true", "filter.timestamp.gte": since}
 
 
 async def _list(connection: Connection, sender: Sender, chat: str, filters: dict[str, str]) -> list[_Stored]:

@@ -57,7 +57,9 @@ def prepare_message(message: OutgoingMessage, sender: Sender, client_id: str) ->
     """
     given_id = client_id if sender.capabilities.client_message_id else UNSET
     if message.kind is MessageKind.TEXT:
-        text = _Text(session_of(sender), chat_id(message.address), message.text, link_preview=False, id=given_id)
+        # Always said: WAHA would make a preview of itself.
+        preview = message.link_preview and sender.capabilities.link_preview
+        text = _Text(session_of(sender), chat_id(message.address), message.text, preview, given_id)
         return Prepared(message, client_id, TEXT_PATH, _encode(text))
     if message.media is None:
         raise ValueError(f"a message of the kind {message.kind} needs media")

@@ -1,11 +1,14 @@
 """What WAHA's answer to a send means: was it sent, was it certainly not, or can nobody say."""
 
+from datetime import datetime
+
 import httpx
 import msgspec
 
 from core.plugin import Accepted, Outcome, Prepared, Rejected, Retryable, SenderStopped, Unknown, retry_after
-from plugins.waha.connection import plain_address, split_id
+from plugins.waha.connection import UNREADABLE, plain_address, split_id
 from plugins.waha.messages import TEXT_PATH
+from plugins.waha.restrictions import RESTRICTED, Refusal
 
 # Codes of Node while WAHA fetches ``file.url``: nothing was sent to WhatsApp yet.
 _FETCH_CODES = {"ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"}
@@ -14,7 +17,6 @@ _STOPPED_CODES = {"STOPPED": "session_stopped", "SCAN_QR_CODE": "session_signed_
 
 _BY_EXCEPTION: dict[str, Outcome] = {
     "rate-overlimit": Retryable("rate_overlimit", scope="sender"),
-    "error 463": SenderStopped("new_contacts_restricted", scope="new_contacts"),
     "Connection Closed": Unknown("connection_closed", sender_stopped=True),
     "DEADLINE_EXCEEDED": Unknown("deadline_exceeded"),
     "Maximum execution time is exceeded": Unknown("lock_timeout"),
@@ -72,7 +74,6 @@ class _Failure(msgspec.Struct):
 
 _decode_sent = msgspec.json.Decoder(_Sent).decode
 _decode_failure = msgspec.json.Decoder(_Failure).decode
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def read_outcome(response: httpx.Response, prepared: Prepared) -> Outcome:
@@ -97,7 +98,7 @@ def find_id(body: bytes) -> tuple[str, str]:
         sent = _decode_sent(body)
         if sent.key is None and sent.id is None:
             sent.key = msgspec.json.decode(body, type=_SentInside).inner.key
-    except _UNREADABLE:
+    except UNREADABLE:
         return "", ""
     if sent.key is not None and sent.key.id:
         return sent.key.id, _address(sent.key.remote_jid)
@@ -118,12 +119,14 @@ def _read_success(body: bytes) -> Outcome:
 def _read_failure(body: bytes) -> _Failure:
     try:
         return _decode_failure(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         return _Failure()
 
 
 def _read_exception(exception: _Exception, prepared: Prepared) -> Outcome:
     text = str(exception.message)
+    if f"error {RESTRICTED}" in text:
+        return SenderStopped("new_contacts_restricted", _named_end(exception), scope="new_contacts")
     for part, outcome in _BY_EXCEPTION.items():
         if part in text:
             return outcome
@@ -132,6 +135,14 @@ def _read_exception(exception: _Exception, prepared: Prepared) -> Outcome:
     if exception.code in _FETCH_CODES and prepared.path != TEXT_PATH:
         return Retryable("media_unreachable", scope="server")
     return Unknown("server_error")
+
+
+def _named_end(exception: _Exception) -> datetime | None:
+    """Return until when strangers are refused, where the exception carries what acknowledgements do."""
+    try:
+        return msgspec.convert(exception.data, Refusal).named_end()
+    except msgspec.ValidationError:
+        return None
 
 
 def _read_unprocessable(failure: _Failure, prepared: Prepared) -> Outcome:

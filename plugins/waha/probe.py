@@ -3,22 +3,31 @@
 import msgspec
 
 from core.plugin import Capabilities, MessageKind, RefusedError, Server, UncertainError, decode
-from plugins.waha.connection import Connection
+from plugins.waha.connection import BROWSER_ENGINES, Connection
 
 _DOING = "asking for WAHA's version"
 _CLIENT_IDS_SINCE = (2026, 4, 3)
 _FREE_SINCE = (2026, 6, 1)
 _ENGINES_WITH_IDS = {"NOWEB", "GOWS"}
+_ENGINES = _ENGINES_WITH_IDS | BROWSER_ENGINES
+"""Those whose lists of contacts and groups ``contacts`` reads."""
 _MEDIA = (MessageKind.IMAGE, MessageKind.AUDIO, MessageKind.DOCUMENT, MessageKind.VIDEO)
 
 
-class _Version(msgspec.Struct):
+class Version(msgspec.Struct):
+    """What ``GET /api/server/version`` answers."""
+
     version: str
     engine: str
     tier: str = "CORE"
 
 
 async def probe(connection: Connection, server: Server) -> Capabilities:
+    """Ask for the version and say what follows from it; raises as ``ask_version``."""
+    return derive(await ask_version(connection, server))
+
+
+async def ask_version(connection: Connection, server: Server) -> Version:
     """Ask ``GET /api/server/version``.
 
     Raises:
@@ -27,13 +36,13 @@ async def probe(connection: Connection, server: Server) -> Capabilities:
     """
     try:
         response = await connection.get(server, "/api/server/version", {}, doing=_DOING)
-        return derive(decode(response, _Version, _DOING))
+        return decode(response, Version, _DOING)
     except (RefusedError, UncertainError) as error:
         text = f"{error}. Is there a WAHA server at this address?"
         raise RefusedError(text, http_status=error.http_status) from None
 
 
-def derive(found: _Version) -> Capabilities:
+def derive(found: Version) -> Capabilities:
     """Turn version, engine and tier into capabilities (WAHA's change log; source of 2026.2.1 and 2026.7.1)."""
     version = _parse(found.version)
     engine = found.engine.upper()
@@ -49,6 +58,12 @@ def derive(found: _Version) -> Capabilities:
         number_check="single",
         sign_in=("qr", "pairing_code"),
         typing=True,
+        seen=True,
+        # WPP's sendText passes no such option on (session.wpp.core.ts).
+        link_preview=engine != "WPP",
+        contacts=engine in _ENGINES,
+        groups=engine in _ENGINES,
+        screenshots=engine in BROWSER_ENGINES,
         multi_session=free,
         warnings=tuple(_warnings(version, engine, free=free)),
     )

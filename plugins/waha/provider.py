@@ -1,6 +1,6 @@
 """The WAHA provider: what core calls, each group in the module of its noun."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from urllib.parse import quote
 
 import httpx
@@ -10,16 +10,19 @@ from core.plugin import (
     Capabilities,
     Challenge,
     Finding,
+    ListedContact,
     MessageKind,
     NumberCheck,
     Outcome,
     OutgoingMessage,
+    Picture,
     Prepared,
     Secret,
     SeededServer,
     Sender,
     SenderReport,
     Server,
+    ServerReport,
     UnavailableError,
     WebhookDelivery,
     WebhookResult,
@@ -39,10 +42,12 @@ from plugins.waha.connection import (
     session_path,
     url_of,
 )
+from plugins.waha.contacts import list_contacts
 from plugins.waha.lookup import look_up
 from plugins.waha.messages import TEXT_PATH, new_client_id, prepare_message
 from plugins.waha.outcomes import read_outcome
 from plugins.waha.probe import probe
+from plugins.waha.report import report
 from plugins.waha.sessions import Sessions
 from plugins.waha.webhook import receive
 
@@ -68,7 +73,7 @@ class _Identity(msgspec.Struct):
 
 
 class WahaProvider:
-    """``MessagingProvider`` with sign-in, number checks, look-up of addresses, typing and seeded servers."""
+    """``MessagingProvider`` with all of ``core.plugin.optional`` but ``EventPolling``: WAHA calls by itself."""
 
     name = "waha"
     Credentials: type[msgspec.Struct] = WahaCredentials
@@ -149,6 +154,26 @@ class WahaProvider:
         """Delete the session."""
         await self._sessions.remove(sender)
 
+    async def restart(self, sender: Sender) -> SenderReport:
+        """Restart the session."""
+        return await self._sessions.restart(sender)
+
+    async def screenshot(self, sender: Sender) -> Picture:
+        """Return the picture of the session's browser."""
+        return await self._sessions.screenshot(sender)
+
+    async def repair_webhook(self, sender: Sender, webhook: WebhookTarget) -> bool:
+        """Compare the session's configuration with ours, and set it where it differs."""
+        return await self._sessions.repair_webhook(sender, webhook)
+
+    async def server_report(self, server: Server) -> ServerReport:
+        """Return since when the server runs, and its sessions."""
+        return await report(self._connection, server)
+
+    def list_contacts(self, sender: Sender) -> AsyncIterator[ListedContact]:
+        """List the address book, the groups and the chats."""
+        return list_contacts(self._connection, self._sessions, sender)
+
     async def check_numbers(self, sender: Sender, numbers: Sequence[str]) -> Mapping[str, NumberCheck]:
         """Ask for one number after the other, as WAHA's interface wants it.
 
@@ -182,6 +207,10 @@ class WahaProvider:
         await self._connection.change(
             sender.server, Change("POST", path, body, QUICK_SECONDS), doing="showing the typing sign"
         )
+
+    async def mark_seen(self, sender: Sender, address: str) -> None:
+        """Mark the unread messages of a chat as read."""
+        await self._sessions.mark_seen(sender, chat_id(address))
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -1,16 +1,38 @@
-"""A number's session on a WAHA server: create, sign in, ask, stop, sign out, delete."""
+"""A number's session on a WAHA server: create, sign in, ask, restart, repair, look at, stop, sign out, delete."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import httpx
 import msgspec
 
-from core.plugin import Challenge, RefusedError, Sender, SenderReport, SenderState, WebhookTarget, decode
-from plugins.waha.connection import QUICK_SECONDS, Change, Connection, plain_address, session_of, session_path
+from core.plugin import (
+    Challenge,
+    Picture,
+    RefusedError,
+    Sender,
+    SenderReport,
+    SenderState,
+    UncertainError,
+    WebhookTarget,
+    decode,
+)
+from plugins.waha.configuration import configuration, delivers, holds, merged
+from plugins.waha.connection import (
+    BROWSER_ENGINES,
+    NOTHING,
+    QUICK_SECONDS,
+    Change,
+    Connection,
+    part,
+    plain_address,
+    session_of,
+    session_path,
+)
+from plugins.waha.restrictions import restricted_until
 
-EVENTS = ("session.status", "message.any", "message.ack")
-"""``message.any`` without ``message``: an incoming message would fire both."""
+PAIRING_SECONDS = 20.0
+"""Limit of a pairing code, which WAHA waits for longer than a minute while WhatsApp is out of reach."""
 
 _STATES = {
     "STOPPED": SenderState.STOPPED,
@@ -21,13 +43,7 @@ _STATES = {
 }
 _NOT_FOUND = 404
 _UNPROCESSABLE = 422
-
-
-class Timelock(msgspec.Struct, rename="camel"):
-    """WhatsApp refuses messages to people never written to (WAHA 2026.7.2)."""
-
-    is_active: bool = False
-    time_enforcement_ends: float | None = None
+_PICTURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
 class Me(msgspec.Struct):
@@ -35,12 +51,12 @@ class Me(msgspec.Struct):
 
     id: str = ""
     push_name: str | None = msgspec.field(name="pushName", default=None)
-    timelock: Timelock | None = msgspec.field(name="reachoutTimelock", default=None)
+    lid: str | None = None
 
 
 class _Session(msgspec.Struct):
     status: str = ""
-    me: Me | None = None
+    me: msgspec.Raw = NOTHING
     config: object = None
 
 
@@ -61,7 +77,7 @@ class Sessions:
     async def open(self, sender: Sender, webhook: WebhookTarget) -> SenderReport:
         """Create the session, or give an existing one our configuration, and start it unless it runs."""
         doing = "creating the session"
-        config = _config(sender, webhook)
+        config = configuration(sender, webhook)
         create = Change("POST", "/api/sessions", {"name": session_of(sender), "start": True, "config": config})
         response = await self._connection.change(sender.server, create, doing=doing, accept=(_UNPROCESSABLE,))
         if response.status_code == _UNPROCESSABLE:
@@ -77,11 +93,30 @@ class Sessions:
     async def _configure(self, sender: Sender, config: Mapping[str, object], doing: str) -> httpx.Response:
         """Give a session that exists our configuration, unless it has it: a PUT stops and starts one that runs."""
         path = f"/api/sessions/{session_path(sender)}"
-        present = await self._connection.get(sender.server, path, {}, doing=doing, accept=(_NOT_FOUND,))
-        if present.status_code != _NOT_FOUND and holds(decode(present, _Session, doing).config, config):
-            return present
+        answer = await self._connection.get(sender.server, path, {}, doing=doing, accept=(_NOT_FOUND,))
+        present = None if answer.status_code == _NOT_FOUND else decode(answer, _Session, doing).config
+        if holds(present, config):
+            return answer
         # Where WAHA refused the name, this answers 404 or 422 and raises.
-        return await self._connection.change(sender.server, Change("PUT", path, {"config": config}), doing=doing)
+        return await self._put(sender, merged(present, config), doing)
+
+    async def repair_webhook(self, sender: Sender, webhook: WebhookTarget) -> bool:
+        """Set the configuration again where events would not reach core as its own; this restarts the session."""
+        doing = "comparing the session's webhook"
+        path = f"/api/sessions/{session_path(sender)}"
+        answer = await self._connection.get(sender.server, path, {}, doing=doing, accept=(_NOT_FOUND,))
+        if answer.status_code == _NOT_FOUND:
+            return False
+        session = decode(answer, _Session, doing)
+        config = configuration(sender, webhook)
+        if session.status == "STOPPED" or delivers(session.config, config):
+            return False
+        await self._put(sender, merged(session.config, config), "setting the session's webhook")
+        return True
+
+    async def _put(self, sender: Sender, config: Mapping[str, object], doing: str) -> httpx.Response:
+        change = Change("PUT", f"/api/sessions/{session_path(sender)}", {"config": config})
+        return await self._connection.change(sender.server, change, doing=doing)
 
     async def challenge(self, sender: Sender, phone: str = "") -> Challenge:
         """Return the QR text, or a pairing code for ``phone``."""
@@ -89,7 +124,7 @@ class Sessions:
         server = sender.server
         if phone:
             doing = "asking for a pairing code"
-            call = Change("POST", f"{path}/request-code", {"phoneNumber": phone}, QUICK_SECONDS)
+            call = Change("POST", f"{path}/request-code", {"phoneNumber": phone}, PAIRING_SECONDS)
             answer = await self._connection.change(server, call, doing=doing)
             return Challenge(kind="pairing_code", value=decode(answer, _Code, doing).code)
         doing = "asking for the QR code"
@@ -109,6 +144,45 @@ class Sessions:
             return SenderReport(state=SenderState.STOPPED)
         return _read_session(answer, doing)
 
+    async def restart(self, sender: Sender) -> SenderReport:
+        """Stop and start the session; its sign-in stays."""
+        doing = "restarting the session"
+        call = Change("POST", f"/api/sessions/{session_path(sender)}/restart")
+        answer = await self._connection.change(sender.server, call, doing=doing, accept=(_NOT_FOUND,))
+        if answer.status_code == _NOT_FOUND:
+            raise RefusedError("The server does not know this number: connect it.", http_status=_NOT_FOUND)
+        return _read_session(answer, doing) if answer.content else await self.state(sender)
+
+    async def screenshot(self, sender: Sender) -> Picture:
+        """Return the picture of the session's browser, which the engines with one have alone."""
+        engine, doing = sender.capabilities.engine, "taking a screenshot"
+        if engine not in BROWSER_ENGINES:
+            raise RefusedError(f"The engine {engine or '(none)'} has no browser to take a picture of.")
+        params, refusals = {"session": session_of(sender)}, (_NOT_FOUND, _UNPROCESSABLE)
+        answer = await self._connection.get(sender.server, "/api/screenshot", params, doing=doing, accept=refusals)
+        if answer.is_error:
+            raise RefusedError("The number is not running, so it shows nothing.", http_status=answer.status_code)
+        for beginning, mimetype in _PICTURES.items():
+            # WAHA calls the PNG of a browser a JPEG (src/api/screenshot.controller.ts).
+            if answer.content.startswith(beginning):
+                return Picture(mimetype=mimetype, content=answer.content)
+        raise UncertainError("The server gave no picture for a screenshot.", http_status=answer.status_code)
+
+    async def mark_seen(self, sender: Sender, chat: str) -> None:
+        """Mark a chat's unread messages of the last week as read."""
+        body = {"session": session_of(sender), "chatId": chat}
+        call = Change("POST", "/api/sendSeen", body, QUICK_SECONDS)
+        await self._connection.change(sender.server, call, doing="marking messages as read")
+
+    async def me(self, sender: Sender) -> Me:
+        """Return the account the session is signed in to; an empty one while it is not."""
+        doing = "asking for the number's own address"
+        answer = await self._connection.get(
+            sender.server, f"/api/sessions/{session_path(sender)}", {}, doing=doing, accept=(_NOT_FOUND,)
+        )
+        found = None if answer.is_error else part(decode(answer, _Session, doing).me, Me)
+        return found or Me()
+
     async def stop(self, sender: Sender) -> None:
         """Stop the session; its sign-in stays on the server."""
         await self._order(sender, "stop", doing="stopping the session", accept=_NOT_FOUND)
@@ -127,59 +201,19 @@ class Sessions:
         await self._connection.change(sender.server, call, doing=doing, accept=(accept,))
 
 
-def holds(present: object, wanted: object) -> bool:
-    """Whether a configuration is as we want it; what it says beyond that is WAHA's own, or its administrator's.
-
-    Lists are compared whole: one webhook more would be somebody else's.
-    """
-    if isinstance(wanted, Mapping):
-        return isinstance(present, Mapping) and all(holds(present.get(key), value) for key, value in wanted.items())
-    if isinstance(wanted, list) and isinstance(present, list):
-        return len(present) == len(wanted) and all(map(holds, present, wanted))
-    return present == wanted
-
-
-def read_report(status: str, me: Me | None, timelock: Timelock | None, now: datetime) -> SenderReport:
-    """Translate a session's status; one that we do not know needs a person."""
-    lock = timelock or (me.timelock if me else None)
+def read_report(status: str, me: msgspec.Raw, extra: msgspec.Raw, now: datetime) -> SenderReport:
+    """Translate a session's status, with its account and the status' own data; an unknown one needs a person."""
+    account = part(me, Me) or Me()
+    ends = [end for end in (restricted_until(me, now), restricted_until(extra, now)) if end]
     return SenderReport(
         state=_STATES.get(status, SenderState.NEEDS_PERSON),
         raw=status,
-        address=plain_address(me.id) if me else "",
-        name=(me.push_name or "") if me else "",
-        restricted_until=_end_of(lock, now) if lock and lock.is_active else None,
+        address=plain_address(account.id),
+        name=account.push_name or "",
+        restricted_until=max(ends, default=None),
     )
-
-
-def _end_of(lock: Timelock, now: datetime) -> datetime:
-    """Return when the restriction ends; a day from ``now`` where WhatsApp does not say."""
-    try:
-        ends = lock.time_enforcement_ends
-        return datetime.fromtimestamp(ends, UTC) if ends else now + timedelta(days=1)
-    except (OverflowError, ValueError, OSError):
-        return now + timedelta(days=1)
 
 
 def _read_session(response: httpx.Response, doing: str) -> SenderReport:
     session = decode(response, _Session, doing)
-    return read_report(session.status, session.me, None, datetime.now(UTC))
-
-
-def _config(sender: Sender, webhook: WebhookTarget) -> dict[str, object]:
-    """Build the session's whole configuration; a PUT replaces all of it."""
-    return {
-        "metadata": {"number_id": str(sender.number_id)},
-        "ignore": {"status": True, "groups": True, "channels": True, "broadcast": True},
-        # The store answers lookups; fullSync would copy years of chats to the server.
-        "noweb": {"markOnline": False, "store": {"enabled": True, "fullSync": False}},
-        # Without it WEBJS leaves acknowledgements out (github.com/devlikeapro/waha/issues/1311).
-        "webjs": {"tagsEventsOn": True},
-        "webhooks": [
-            {
-                "url": webhook.url,
-                "events": list(EVENTS),
-                "hmac": {"key": sender.webhook_secret.reveal()},
-                "retries": {"policy": "exponential", "delaySeconds": 2, "attempts": 10},
-            }
-        ],
-    }
+    return read_report(session.status, session.me, NOTHING, datetime.now(UTC))

@@ -2,7 +2,8 @@
 
 import asyncio
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 
 from plugins.evolution.simulator.control import Control
 from plugins.evolution.simulator.faults import (
@@ -32,8 +33,9 @@ from plugins.evolution.simulator.http import (
 from plugins.evolution.simulator.lifecycle import Lifecycle
 from plugins.evolution.simulator.lookups import Lookups
 from plugins.evolution.simulator.options import Options, parse_options
+from plugins.evolution.simulator.people import People
 from plugins.evolution.simulator.sending import Sending
-from plugins.evolution.simulator.state import Instance, State
+from plugins.evolution.simulator.state import Instance, State, utc_now
 from plugins.evolution.simulator.webhooks import Webhooks
 
 DEFAULT_PORT = 8080
@@ -45,9 +47,16 @@ _OWN = "/simulator"
 class Simulator:
     """One simulated Evolution server."""
 
-    def __init__(self, options: Options, instances: Iterable[Instance] = (), orders: Iterable[Fault] = ()) -> None:
+    def __init__(
+        self,
+        options: Options,
+        instances: Iterable[Instance] = (),
+        orders: Iterable[Fault] = (),
+        *,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._options = options
-        self._state = State(options)
+        self._state = State(options, now)
         self._state.instances.update((instance.name, instance) for instance in instances)
         self._faults = Faults(self._state)
         self._faults.orders.extend(orders)
@@ -56,7 +65,8 @@ class Simulator:
         self._sending = Sending(self._state, self._faults, self._webhooks)
         self._router = Router()
         control = Control(self._state, self._faults, self._webhooks, lifecycle)
-        for part in (self._sending, lifecycle, Lookups(self._state), Hooks(self._state), control):
+        parts = (self._sending, lifecycle, Lookups(self._state), People(self._state), Hooks(self._state), control)
+        for part in parts:
             part.routes(self._router)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

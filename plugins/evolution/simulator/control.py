@@ -1,16 +1,17 @@
 """What no Evolution has: the phones, as JSON and as a page, and the orders of a test or a rehearsal."""
 
-import time
+from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 import msgspec
 
 from plugins.evolution.simulator import shapes
-from plugins.evolution.simulator.addresses import PERSON
+from plugins.evolution.simulator.addresses import GROUP, PERSON
 from plugins.evolution.simulator.faults import Fault, Faults
 from plugins.evolution.simulator.http import Refused, Reply, Request, Router, error_reply, json_reply
 from plugins.evolution.simulator.lifecycle import Lifecycle
-from plugins.evolution.simulator.state import Arrival, Instance, Message, State
+from plugins.evolution.simulator.state import Arrival, Group, Instance, Message, State
 from plugins.evolution.simulator.webhooks import Webhooks
 
 _SHOWN = 200
@@ -25,7 +26,9 @@ td, th {{ border-bottom: 1px solid #8884; padding: .3rem .6rem; text-align: left
 <h1>Simulated phones</h1>
 <p>{count} messages arrived, {repeated} of them repeated. This server imitates Evolution API {version}.</p>
 <h2>Instances</h2><table><tr><th>Name</th><th>State</th><th>Phone</th><th></th></tr>{instances}</table>
-<h2>Latest messages</h2><table><tr><th>To</th><th>Text</th><th>From instance</th><th>Id</th></tr>{messages}</table>
+<h2>Groups</h2><table><tr><th>Name</th><th>Address</th><th>Members</th><th>Instance</th></tr>{groups}</table>
+<h2>Latest messages</h2><table><tr><th>To</th><th>Group</th><th>Text</th><th>From instance</th><th>Id</th></tr>
+{messages}</table>
 </html>
 """
 
@@ -44,6 +47,8 @@ class Control:
         router.add("GET", "/simulator", self._page)
         router.add("GET", "/simulator/phone", self._phone)
         router.add("POST", "/simulator/messages", self._message)
+        router.add("POST", "/simulator/contacts", self._contact)
+        router.add("POST", "/simulator/groups", self._group)
         router.add("POST", "/simulator/sessions/{name}/scan", self._scan)
         router.add("POST", "/simulator/sessions/{name}/state", self._change)
         router.add("POST", "/simulator/sessions/{name}/network", self._network)
@@ -54,7 +59,7 @@ class Control:
         router.add("DELETE", "/simulator/state", self._reset)
 
     async def _phone(self, request: Request) -> Reply:
-        """Answer with all that arrived; ``?session=`` and ``?offset=`` choose."""
+        """Answer with all that arrived, and what was marked as read; ``?session=`` and ``?offset=`` choose."""
         session, offset = request.query.get("session"), request.query.get("offset", "0")
         if not offset.isdecimal():
             return error_reply(400, ["offset must be a number"])
@@ -64,6 +69,7 @@ class Control:
             "distinct": len({(one.chat_id, one.text, one.file) for one in found}),
             "duplicates": list(self._state.duplicates()),
             "messages": found[int(offset) :],
+            "seen": self._state.seen,
         }
         return json_reply(body)
 
@@ -71,12 +77,11 @@ class Control:
         """Let a person write: ``from`` to the session, or the session's owner on the phone ``to`` somebody.
 
         ``lid`` true writes under the person's hidden number, with the phone beside it as a server does that knows
-        both: 2.3.7 then swaps the two, v1 shows the hidden number alone; ``hidden`` leaves the phone out everywhere.
+        both: 2.3.7 then tells the two swapped, v1 the hidden number alone; ``hidden`` leaves the phone out everywhere.
+        ``group`` writes in a group, which the server passes over where the instance ignores groups.
         """
         fields = request.fields()
-        instance = self._state.instances.get(str(fields.get("session")))
-        if instance is None:
-            return error_reply(400, ["session must name an instance"])
+        instance = self._session(fields)
         incoming = str(fields.get("from", ""))
         phone = (incoming or str(fields.get("to", ""))).partition("@")[0]
         if not phone.isdecimal():
@@ -84,6 +89,10 @@ class Control:
         message = self._typed(instance, phone, str(fields.get("text", "")), from_me=not incoming)
         if fields.get("lid"):
             message.chat, message.alternative = self._hidden(phone, is_known=fields["lid"] is True)
+        if fields.get("group"):
+            message.chat, message.participant = str(fields["group"]), message.chat
+            if instance.ignores_groups:
+                return json_reply({"id": message.id}, 201)
         self._state.store(message)
         if not incoming:
             self._state.arrive(message)
@@ -102,7 +111,7 @@ class Control:
             text=text,
             message_type=kind,
             content={kind: {"text": text} if self._state.options.is_v1 else text},
-            at=time.time(),
+            at=self._state.time(),
             from_me=from_me,
             push_name="Simulated phone" if from_me else "Ana",
             source="android",
@@ -110,10 +119,41 @@ class Control:
 
     def _hidden(self, phone: str, *, is_known: bool) -> tuple[str, str]:
         """Return ``remoteJid`` and ``remoteJidAlt`` of a person with a hidden number."""
-        lid, plain, options = self._state.lid_of(phone), f"{phone}{PERSON}", self._state.options
-        if not is_known or options.is_v1:
-            return lid, ""
-        return (plain, lid) if options.parsed_version >= (2, 3, 7) else (lid, plain)
+        lid = self._state.lid_of(phone)
+        return (lid, "") if not is_known or self._state.options.is_v1 else (lid, f"{phone}{PERSON}")
+
+    async def _contact(self, request: Request) -> Reply:
+        """Put ``name`` and ``address`` into the address book of ``session``."""
+        fields = request.fields()
+        instance, address = self._session(fields), fields.get("address")
+        if not isinstance(address, str) or "@" not in address:
+            return error_reply(400, ["address must be one such as 12132132130@s.whatsapp.net"])
+        self._state.contacts[instance.name, address] = str(fields.get("name", ""))
+        return json_reply({"address": address}, 201)
+
+    async def _group(self, request: Request) -> Reply:
+        """Make ``session`` a member of a group called ``name``; ``community`` makes it one of groups."""
+        fields = request.fields()
+        instance = self._session(fields)
+        address = fields.get("address") or f"1203634{self._state.random.randrange(10**11):011d}{GROUP}"
+        if not isinstance(address, str) or not address.endswith(GROUP):
+            return error_reply(400, [f"address must end in {GROUP}"])
+        members = fields.get("members") if isinstance(fields.get("members"), list) else []
+        made = Group(
+            id=address,
+            subject=str(fields.get("name", "")),
+            members=tuple(str(phone) for phone in members or ()),
+            is_community=fields.get("community") is True,
+            created_at=int(self._state.time()),
+        )
+        self._state.groups[instance.name, address] = made
+        return json_reply(made, 201)
+
+    def _session(self, fields: Mapping[str, Any]) -> Instance:
+        instance = self._state.instances.get(str(fields.get("session")))
+        if instance is None:
+            raise Refused(error_reply(400, ["session must name an instance"]))
+        return instance
 
     async def _scan(self, request: Request) -> Reply:
         """Pair an instance with ``phone``; JSON or the page's form."""
@@ -193,17 +233,22 @@ class Control:
             repeated=sum(int(str(one["times"])) - 1 for one in state.duplicates()),
             version=escape(state.options.version),
             instances="".join(_instance_row(one) for one in state.instances.values()),
-            messages="".join(
-                _row(one.chat_id, _shown(one), one.session, one.id) for one in state.arrivals[: -_SHOWN - 1 : -1]
+            groups="".join(
+                _row(one.subject, one.id, ", ".join(one.members), name) for (name, _), one in state.groups.items()
             ),
+            messages="".join(self._arrival_row(one) for one in state.arrivals[: -_SHOWN - 1 : -1]),
         )
         return Reply(200, page.encode(), "text/html; charset=utf-8")
+
+    def _arrival_row(self, arrival: Arrival) -> str:
+        group = self._state.groups.get((arrival.session, arrival.chat_id))
+        return _row(arrival.chat_id, group.subject if group else "", _shown(arrival), arrival.session, arrival.id)
 
 
 def _shown(arrival: Arrival) -> str:
     """Return what stands on the phone: the text, and before it the file."""
     if arrival.file is None:
-        return arrival.text
+        return f"{arrival.text} [link preview]" if arrival.link_preview else arrival.text
     name = arrival.file.filename or arrival.file.mimetype
     return f"[{arrival.kind}: {name}, {arrival.file.size} bytes] {arrival.text}".strip()
 

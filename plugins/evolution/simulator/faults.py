@@ -130,6 +130,13 @@ def not_on_whatsapp(address: str, number: str) -> Reply:
     return error_reply(400, [{"jid": address, "exists": False, "number": number}])
 
 
+def no_group(*, is_old: bool) -> Reply:
+    """The answer of a send to a group that WhatsApp tells nothing of: certainly not sent."""
+    if is_old:
+        return error_reply(500, "Cannot read properties of undefined (reading 'id')")
+    return error_reply(400, ["[object Object]"])
+
+
 def hidden_error() -> Reply:
     """The failure that comes with 200: an exception that was made a text."""
     return json_reply({"error": True, "message": "[object Object]"})

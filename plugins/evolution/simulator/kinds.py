@@ -1,5 +1,6 @@
 """What each send takes in both dialects, and what it makes of it on WhatsApp."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -34,6 +35,7 @@ KINDS: dict[str, Kind] = {
     "sendStatus": Kind("statusMessage", ("type",), to_number=False),
 }
 _V1_STICKER = "image"
+_LINK = re.compile(r"https?://\S")
 
 
 def flatten(name: str, fields: dict[str, Any], *, is_v1: bool) -> dict[str, Any]:
@@ -55,6 +57,7 @@ def flatten(name: str, fields: dict[str, Any], *, is_v1: bool) -> dict[str, Any]
     options = fields.get("options") if is_v1 else fields
     delay = options.get("delay") if isinstance(options, dict) else None
     flat = {**inner, "number": fields.get("number", ""), "delay": delay}
+    flat["linkPreview"] = options.get("linkPreview") if isinstance(options, dict) else None
     _check(name, flat)
     return flat
 
@@ -89,6 +92,11 @@ def text_of(name: str, flat: dict[str, Any]) -> str:
     fields = {"sendPoll": "name", "sendLocation": "name", "sendReaction": "reaction", "sendStatus": "content"}
     fields |= {"sendList": "title", "sendButtons": "title", "sendMedia": "caption"}
     return str(flat.get(fields.get(name, "text")) or "")
+
+
+def shows_preview(name: str, flat: dict[str, Any]) -> bool:
+    """Whether a text is shown with a preview of its link: a server does that unless it is told not to."""
+    return name == "sendText" and flat["linkPreview"] is not False and _LINK.search(text_of(name, flat)) is not None
 
 
 def content_of(name: str, flat: dict[str, Any], *, is_v1: bool) -> tuple[str, dict[str, Any]]:

@@ -9,11 +9,11 @@ from plugins.evolution.simulator import shapes
 from plugins.evolution.simulator.faults import hidden_error
 from plugins.evolution.simulator.hooks import read_v1, read_v2
 from plugins.evolution.simulator.http import Refused, Reply, Request, Router, error_reply, invalid, json_reply
+from plugins.evolution.simulator.people import created_settings
 from plugins.evolution.simulator.state import Instance, State
 from plugins.evolution.simulator.webhooks import Webhooks
 
 _INTEGRATIONS = ("WHATSAPP-BAILEYS", "WHATSAPP-BUSINESS", "EVOLUTION")
-_SETTINGS = ("rejectCall", "groupsIgnore", "alwaysOnline", "readMessages", "readStatus", "syncFullHistory")
 _STORM_SECONDS = 1 / 15
 _LETTERS = "ABCDEFGHJKLMNPQRSTVWXYZ123456789"
 _LOGGED_OUT, _CLOSED = 401, 428
@@ -50,6 +50,7 @@ class Lifecycle:
         """Pair an instance with a phone, as a person who scans the QR code does."""
         self.halt(instance)
         instance.phone, instance.disconnection = phone, {}
+        self._state.contacts[instance.name, instance.owner] = "Simulated phone"
         self.set_state(instance, "open")
 
     def set_state(self, instance: Instance, state: str, reason: int = 200) -> None:
@@ -64,7 +65,9 @@ class Lifecycle:
         """End a connection for good; ``forget`` as a phone that logs the device out does."""
         self.halt(instance)
         instance.phone = "" if forget else instance.phone
-        self._webhooks.emit(instance, "STATUS_INSTANCE", shapes.status_closed(instance, reason, self._state.options))
+        self._webhooks.emit(
+            instance, "STATUS_INSTANCE", shapes.status_closed(instance, reason, self._state.options, self._state.time())
+        )
         self.set_state(instance, "close", reason)
 
     def set_online(self, instance: Instance, *, online: bool) -> None:
@@ -121,7 +124,7 @@ class Lifecycle:
         hook = read_v1(fields, of_creation=True) if options.is_v1 else read_v2(fields, of_creation=True)
         token = str(fields.get("token") or self._state.make_uuid().upper())
         instance = Instance(name, token, self._state.make_uuid(), integration=integration, webhook=hook)
-        instance.settings = {setting: fields.get(setting) is True for setting in _SETTINGS}
+        instance.settings = created_settings(fields, is_v1=options.is_v1)
         self._state.instances[name] = instance
         self._webhooks.emit(instance, "INSTANCE_CREATE", {"instanceName": name, "instanceId": instance.id})
         if fields.get("qrcode") is True:

@@ -8,6 +8,7 @@ from plugins.evolution.simulator.http import Reply, Request, Router, json_reply
 from plugins.evolution.simulator.state import Message, State
 
 _PAGE = 50
+_HIDDEN_SINCE = (2, 3, 0)
 _DOCUMENTATION = "https://doc.evolution-api.com"
 
 
@@ -25,8 +26,6 @@ class Lookups:
             router.add("POST", "/verify-creds", self._credentials)
         router.add("POST", "/chat/findMessages/{instance}", self._messages)
         router.add("POST", "/chat/findStatusMessage/{instance}", self._statuses)
-        router.add("GET" if is_v1 else "POST", "/chat/findChats/{instance}", self._chats)
-        router.add("POST", "/chat/findContacts/{instance}", self._contacts)
 
     async def _root(self, _: Request) -> Reply:
         options = self._state.options
@@ -49,7 +48,7 @@ class Lookups:
         options, fields = self._state.options, request.fields()
         instance = self._state.instances[request.names["instance"]]
         where = _part(fields, "where")
-        found = [one for one in self._state.stored(instance.name) if _passes(one, _part(where, "key"), where)]
+        found = [one for one in self._state.stored(instance.name) if self._passes(one, _part(where, "key"), where)]
         if options.is_v1:
             return json_reply([shapes.stored(one, instance, options) for one in found[: _count(fields, "limit", 10)]])
         size, page = _count(fields, "offset", _PAGE), _count(fields, "page", 1)
@@ -64,27 +63,26 @@ class Lookups:
         rows = [
             shapes.updated(one, status, instance, options)
             for one in self._state.stored(instance.name)
-            if _passes(one, where, {})
+            if self._passes(one, where, {})
             for status in one.updates
             if where.get("status") in (None, None, status)
         ]
         return json_reply(rows)
 
-    async def _chats(self, request: Request) -> Reply:
-        """Answer with the addresses that the instance wrote to or heard from, the latest first."""
-        return json_reply([{"remoteJid": one.chat, "pushName": one.push_name} for one in self._people(request)])
-
-    async def _contacts(self, request: Request) -> Reply:
-        name = "id" if self._state.options.is_v1 else "remoteJid"
-        wanted = _part(request.fields(), "where").get(name)
-        people = [one for one in self._people(request) if wanted in (None, None, one.chat)]
-        return json_reply([{name: one.chat, "pushName": one.push_name} for one in people])
-
-    def _people(self, request: Request) -> list[Message]:
-        people: dict[str, Message] = {}
-        for one in self._state.stored(request.names["instance"]):
-            people.setdefault(one.chat, one)
-        return list(people.values())
+    def _passes(self, message: Message, key: dict[str, Any], where: dict[str, Any]) -> bool:
+        """Whether a message fits; v2 takes a false ``fromMe`` for none, and knows hidden numbers from 2.3 on."""
+        options = self._state.options
+        from_me, hidden = key.get("fromMe"), key.get("remoteJidAlt")
+        is_of_chat = key.get("remoteJid") in (None, None, message.chat)
+        if hidden is not None and options.parsed_version >= _HIDDEN_SINCE:
+            is_of_chat = message.alternative == hidden or key.get("remoteJid") == message.chat
+        return (
+            is_of_chat
+            and key.get("id") in (None, None, message.id)
+            and (from_me in (None, None, message.from_me) or (not options.is_v1 and not from_me))
+            and where.get("messageType") in (None, None, message.message_type)
+            and where.get("source") in (None, None, message.source)
+        )
 
 
 def _part(fields: dict[str, Any], name: str) -> dict[str, Any]:
@@ -95,13 +93,3 @@ def _part(fields: dict[str, Any], name: str) -> dict[str, Any]:
 def _count(fields: dict[str, Any], name: str, default: int) -> int:
     value = fields.get(name)
     return value if isinstance(value, int) and value > 0 else default
-
-
-def _passes(message: Message, key: dict[str, Any], where: dict[str, Any]) -> bool:
-    return (
-        key.get("id") in (None, None, message.id)
-        and key.get("remoteJid") in (None, None, message.chat)
-        and key.get("fromMe") in (None, None, message.from_me)
-        and where.get("messageType") in (None, None, message.message_type)
-        and where.get("source") in (None, None, message.source)
-    )

@@ -51,6 +51,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Brazilian accounts from area code 31 on have no ninth digit; the server finds them by either form."""
     missing_suffix: str = "0000"
     """Numbers with this end do not exist; empty: all do."""
+    any_group: bool = False
+    """Whether every group exists and has the number as a member; else only those that were made."""
     missing: str = ""
     """More numbers that do not exist, separated by commas."""
 

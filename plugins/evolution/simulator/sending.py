@@ -1,26 +1,29 @@
 """Sends: what Evolution checks, what it hands to WhatsApp, and the acknowledgements that come back."""
 
 import asyncio
-import time
 from typing import Any
 
 from plugins.evolution.simulator import shapes
+from plugins.evolution.simulator.addresses import GROUP
 from plugins.evolution.simulator.faults import (
     ACK_KINDS,
     Faults,
     Match,
     boom,
     connection_closed,
+    no_group,
     not_on_whatsapp,
 )
 from plugins.evolution.simulator.files import fields_of, receive_file
 from plugins.evolution.simulator.http import Refused, Reply, Request, Router, error_reply, invalid, json_reply
-from plugins.evolution.simulator.kinds import KINDS, content_of, flatten, text_of
+from plugins.evolution.simulator.kinds import KINDS, content_of, flatten, shows_preview, text_of
 from plugins.evolution.simulator.state import Instance, Message, State
 from plugins.evolution.simulator.webhooks import Webhooks
 
 _STATUSES = ("SERVER_ACK", "DELIVERY_ACK", "READ")
 _STATUS_BROADCAST = "status@broadcast"
+_GROUPS_SINCE = (2, 3, 0)
+_KEY = {"id", "fromMe", "remoteJid"}
 _PRESENCES = ("unavailable", "available", "composing", "recording", "paused")
 
 
@@ -64,7 +67,7 @@ class Sending:
         flat = flatten(name, fields, is_v1=options.is_v1)
         if instance.state != "open":
             return connection_closed()
-        chat = self._chat(name, flat)
+        chat = self._chat(instance, name, flat)
         client_id = flat.get("messageId") if options.is_from_2_4 else None
         message_type, body = content_of(name, flat, is_v1=options.is_v1)
         message = Message(
@@ -75,6 +78,7 @@ class Sending:
             text=text_of(name, flat),
             message_type=message_type,
             content=body,
+            link_preview=shows_preview(name, flat),
         )
         if KINDS[name].media:
             inner = next(iter(body.values()))
@@ -88,15 +92,23 @@ class Sending:
             self._execute(instance, message)
         return json_reply(shapes.sent(message, instance, options), 201)
 
-    def _chat(self, name: str, flat: dict[str, Any]) -> str:
+    def _chat(self, instance: Instance, name: str, flat: dict[str, Any]) -> str:
         """Return the address that a send goes to; the server asks WhatsApp about each number."""
         if name == "sendStatus":
             return _STATUS_BROADCAST
         number = flat["key"]["remoteJid"] if name == "sendReaction" else flat["number"]
         address, exists = self._state.check(number)
-        if not exists:
+        if address.endswith(GROUP):
+            self._check_group(instance, exists=exists)
+        elif not exists:
             raise Refused(not_on_whatsapp(address, number))
         return address
+
+    def _check_group(self, instance: Instance, *, exists: bool) -> None:
+        """Refuse a send to a group that is not there; v1 does where the instance ignores groups."""
+        options = self._state.options
+        if not exists or (options.is_v1 and instance.ignores_groups):
+            raise Refused(no_group(is_old=options.parsed_version < _GROUPS_SINCE))
 
     async def _later(self, seconds: float, instance: Instance, message: Message) -> None:
         await asyncio.sleep(seconds)
@@ -104,7 +116,7 @@ class Sending:
 
     def _execute(self, instance: Instance, message: Message) -> None:
         """Give a message to WhatsApp: it is stored, and reaches its phone."""
-        message.at = time.time()
+        message.at = self._state.time()
         self._state.store(message)
         shown = shapes.upserted(message, instance, self._state.options)
         self._webhooks.emit(instance, "SEND_MESSAGE", shown)
@@ -117,16 +129,18 @@ class Sending:
         fault = self._faults.take(ACK_KINDS, Match(session=instance.name, chat_id=message.chat, text=message.text))
         if fault is not None and fault.kind == "late_acks":
             await asyncio.sleep(fault.seconds)
-        for status in self._statuses(message, fault.kind if fault else ""):
+        for status in self._statuses(instance, message, fault.kind if fault else ""):
             if state.options.ack_seconds:
                 await asyncio.sleep(state.random.uniform(0, state.options.ack_seconds))
             message.updates.append(status)
             update = shapes.updated(message, status, instance, state.options)
             self._webhooks.emit(instance, "MESSAGES_UPDATE", update)
 
-    def _statuses(self, message: Message, kind: str) -> list[str]:
-        statuses = list(_STATUSES)
-        if self._state.random.random() >= self._state.options.read_share:
+    def _statuses(self, instance: Instance, message: Message, kind: str) -> list[str]:
+        # Of a group that is ignored the receipts of the members are passed over.
+        is_ignored = instance.ignores_groups and message.chat.endswith(GROUP)
+        statuses = list(_STATUSES[:1] if is_ignored else _STATUSES)
+        if self._state.random.random() >= self._state.options.read_share and not is_ignored:
             statuses.pop()
         elif message.content.get("audioMessage", {}).get("ptt"):
             statuses.append("PLAYED")
@@ -178,11 +192,13 @@ class Sending:
 
     async def _seen(self, request: Request) -> Reply:
         fields = request.fields()
-        name = "read_messages" if self._state.options.is_v1 and "readMessages" not in fields else "readMessages"
-        if not isinstance(fields.get(name), list):
+        name = "read_messages" if self._state.options.is_v1 else "readMessages"
+        keys = fields.get(name)
+        if not isinstance(keys, list) or not all(isinstance(key, dict) and key.keys() >= _KEY for key in keys):
             return invalid(f'instance requires property "{name}"')
         if self.instance(request).state != "open":
-            return connection_closed()
+            return error_reply(500, ["Read messages fail", "Error: Connection Closed"])
+        self._state.seen.extend(str(key["id"]) for key in keys)
         return json_reply({"message": "Read messages", "read": "success"}, 201)
 
 

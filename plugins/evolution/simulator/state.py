@@ -7,7 +7,8 @@ import time
 import uuid
 import zlib
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +17,11 @@ from plugins.evolution.simulator.addresses import GROUP, LID, PERSON, address_of
 from plugins.evolution.simulator.options import Options
 
 ConnectionState = Literal["open", "connecting", "close"]
+
+
+def utc_now() -> datetime:
+    """Return the moment by this machine's clock."""
+    return datetime.now(UTC)
 
 
 class Webhook(msgspec.Struct):
@@ -51,6 +57,21 @@ class Instance(msgspec.Struct):
         """The account's address, empty before it is signed in."""
         return f"{self.phone}{PERSON}" if self.phone else ""
 
+    @property
+    def ignores_groups(self) -> bool:
+        """Whether it passes over what concerns groups."""
+        return True in (self.settings.get("groupsIgnore"), self.settings.get("groups_ignore"))
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A group that a number is a member of."""
+
+    id: str
+    subject: str
+    members: tuple[str, ...] = ()
+    is_community: bool = False
+    created_at: int = 0
+
 
 class SentFile(msgspec.Struct, frozen=True):
     """What a message carried, as far as anybody asks."""
@@ -79,6 +100,9 @@ class Message(msgspec.Struct):
     updates: list[str] = []
     alternative: str = ""
     """``remoteJidAlt``."""
+    participant: str = ""
+    """Who wrote, in a group."""
+    link_preview: bool = False
 
 
 class Arrival(msgspec.Struct):
@@ -91,20 +115,31 @@ class Arrival(msgspec.Struct):
     at: float
     kind: str = "conversation"
     file: SentFile | None = None
+    link_preview: bool = False
 
 
 class State:
-    """All of it, in memory."""
+    """All of it, in memory; every time that is written down or compared is the clock's."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, now: Callable[[], datetime] = utc_now) -> None:
         self.options = options
+        self._now = now
         self.random = random.Random(options.seed)  # noqa: S311 - repeatable, not secret
         self.instances: dict[str, Instance] = {}
         self.messages: dict[tuple[str, str], Message] = {}
         self.arrivals: list[Arrival] = []
         self.lids: dict[str, str] = {}
+        self.contacts: dict[tuple[str, str], str] = {}
+        """Names by instance and address."""
+        self.groups: dict[tuple[str, str], Group] = {}
+        self.seen: list[str] = []
+        """Ids of the messages that were marked as read."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._missing = {number.strip() for number in options.missing.split(",") if number.strip()}
+
+    def time(self) -> float:
+        """Return the moment by the clock, in seconds since 1970."""
+        return self._now().timestamp()
 
     def begin(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Let ``work`` run beside the requests; it ends with the simulator at the latest."""
@@ -136,7 +171,7 @@ class State:
         address = address_of(number)
         user, _, host = address.partition("@")
         if f"@{host}" == GROUP:
-            return address, True
+            return address, self.options.any_group or any(known == address for _, known in self.groups)
         if f"@{host}" == LID:
             return address, address in self.lids
         account = self._account(user)
@@ -156,8 +191,12 @@ class State:
         return lid
 
     def store(self, message: Message) -> None:
-        """Put a message into the server's database."""
+        """Put a message into the server's database, and whom it came from or went to among the contacts."""
         self.messages[message.instance, message.id] = message
+        place = (message.instance, message.chat)
+        name = "" if message.from_me or message.participant else message.push_name
+        if message.chat.endswith((PERSON, GROUP, LID)):
+            self.contacts[place] = self.contacts.get(place) or name
 
     def stored(self, instance: str) -> list[Message]:
         """Return the messages of an instance, the newest first."""
@@ -170,12 +209,14 @@ class State:
         """Note that a message reached its phone, if there is one."""
         if message.chat.endswith((PERSON, GROUP, LID)):
             place = Arrival(message.instance, message.chat, message.text, message.id, round(message.at, 3))
-            place.kind, place.file = message.message_type, message.file
+            place.kind, place.file, place.link_preview = message.message_type, message.file, message.link_preview
             self.arrivals.append(place)
 
     def forget_messages(self, instance: str) -> None:
         """Empty the store of an instance that is deleted."""
         self.messages = {key: one for key, one in self.messages.items() if key[0] != instance}
+        self.contacts = {key: one for key, one in self.contacts.items() if key[0] != instance}
+        self.groups = {key: one for key, one in self.groups.items() if key[0] != instance}
 
     def reset(self) -> None:
         """Forget everything."""
@@ -183,6 +224,9 @@ class State:
         self.messages.clear()
         self.arrivals.clear()
         self.lids.clear()
+        self.contacts.clear()
+        self.groups.clear()
+        self.seen.clear()
 
     def duplicates(self) -> Iterator[dict[str, object]]:
         """Yield what one person got more than once: the same text and file in the same chat."""
@@ -192,13 +236,12 @@ class State:
                 yield {"chat_id": chat, "text": text, "times": times}
 
 
-def local_time(options: Options, *, at: float | None = None) -> str:
-    """Return the server's local time, written with the Z that it has no right to."""
-    moment = (time.time() if at is None else at) + 60 * options.utc_offset_minutes
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
-    return f"{whole}.{int(moment % 1 * 1000):03d}Z"
+def local_time(options: Options, at: float) -> str:
+    """Return a moment as the server's local time, written with the Z that it has no right to."""
+    return world_time(at + 60 * options.utc_offset_minutes)
 
 
-def world_time(at: float | None = None) -> str:
-    """Return a moment, by default now, as the database writes it: in UTC."""
-    return local_time(Options(), at=at)
+def world_time(at: float) -> str:
+    """Return a moment as the database writes it: in UTC."""
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
+    return f"{whole}.{int(at % 1 * 1000):03d}Z"

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,7 +49,7 @@ class Webhooks:
         ``is_ordered`` delivers also what no webhook can ask for.
         """
         options = self._state.options
-        envelope = shapes.envelope(event.lower().replace("_", "."), data, instance, options)
+        envelope = shapes.envelope(event.lower().replace("_", "."), data, instance, options, self._state.time())
         targets = [Webhook(options.webhook_global_url)] if options.webhook_global_url else []
         hook = instance.webhook
         if hook is not None and hook.enabled and (is_ordered or event in hook.events):
@@ -69,10 +68,10 @@ class Webhooks:
         event = str(envelope["event"])
         url = f"{hook.url.rstrip('/')}/{event.replace('.', '-')}" if hook.by_events else hook.url
         body = msgspec.json.encode({**envelope, "destination": url})
-        headers = {"Content-Type": "application/json", "User-Agent": "axios/1.7.9", **_headers(hook)}
+        headers = {"Content-Type": "application/json", "User-Agent": "axios/1.7.9", **self._headers(hook)}
         if self._state.options.is_from_2_4:
             headers |= {"X-Instance-ID": instance.id, "X-Instance-Name": instance.name}
-            headers |= {"X-Event-Type": event, "X-Timestamp": str(int(1000 * time.time()))}
+            headers |= {"X-Event-Type": event, "X-Timestamp": str(int(1000 * self._state.time()))}
         for attempt in range(_TRIES):
             if await self._post(url, body, headers):
                 return
@@ -86,6 +85,10 @@ class Webhooks:
             return False
         return response.is_success or (not self._state.options.is_v1 and response.status_code in _FINAL)
 
+    def _headers(self, hook: Webhook) -> dict[str, str]:
+        keeps = shapes.keeps_headers(self._state.options)
+        return _headers_of(hook, int(self._state.time())) if keeps else {}
+
     def _delay(self, attempt: int) -> float:
         first = self._state.options.retry_seconds
         if self._state.options.is_v1:
@@ -93,12 +96,11 @@ class Webhooks:
         return min(first * 2.0**attempt, _LONGEST_DELAY) * self._state.random.uniform(0.8, 1.2)
 
 
-def _headers(hook: Webhook) -> dict[str, str]:
+def _headers_of(hook: Webhook, now: int) -> dict[str, str]:
     """Return the headers of the configuration; ``jwt_key`` signs a token that says nothing about the body."""
     headers = {name: value for name, value in hook.headers.items() if name != "jwt_key"}
     key = hook.headers.get("jwt_key")
     if key:
-        now = int(time.time())
         claims = {"iat": now, "exp": now + _TOKEN_SECONDS, "app": "evolution", "action": "webhook"}
         signed = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
         signature = hmac.new(key.encode(), signed.encode(), hashlib.sha256).digest()

@@ -1,8 +1,10 @@
 """The simulator as an ASGI application."""
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 
+from plugins.waha.simulator.chats import Chats
 from plugins.waha.simulator.control import Control
 from plugins.waha.simulator.faults import Fault, Faults, unauthorized
 from plugins.waha.simulator.http import (
@@ -23,7 +25,7 @@ from plugins.waha.simulator.lifecycle import Lifecycle
 from plugins.waha.simulator.lookups import Lookups
 from plugins.waha.simulator.options import Options, parse_options
 from plugins.waha.simulator.sending import Sending
-from plugins.waha.simulator.state import Session, State
+from plugins.waha.simulator.state import Session, State, utc_now
 from plugins.waha.simulator.webhooks import Webhooks
 
 DEFAULT_PORT = 3000
@@ -34,9 +36,15 @@ BODY_BYTES = 50 * 2**20
 class Simulator:
     """One simulated WAHA server; made anew with each start of its lifespan."""
 
-    def __init__(self, options: Options, sessions: Iterable[Session] = (), orders: Iterable[Fault] = ()) -> None:
+    def __init__(
+        self,
+        options: Options,
+        sessions: Iterable[Session] = (),
+        orders: Iterable[Fault] = (),
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._options = options
-        self._state = State(options)
+        self._state = State(options, now)
         self._state.sessions.update((session.name, session) for session in sessions)
         faults = Faults(self._state)
         faults.orders.extend(orders)
@@ -46,6 +54,7 @@ class Simulator:
         self._router = Router()
         sending.routes(self._router)
         lifecycle.routes(self._router)
+        Chats(self._state, sending).routes(self._router)
         Lookups(self._state, faults, sending).routes(self._router)
         Control(self._state, faults, self._webhooks, lifecycle, sending).routes(self._router)
         self._lifecycle = lifecycle

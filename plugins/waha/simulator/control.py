@@ -1,7 +1,5 @@
 """What no WAHA has: the phones, as JSON and as a page, and the orders of a test or a rehearsal."""
 
-import time
-from html import escape
 from typing import Any
 
 import msgspec
@@ -9,30 +7,15 @@ import msgspec
 from plugins.waha.simulator import shapes
 from plugins.waha.simulator.faults import Fault, Faults
 from plugins.waha.simulator.http import Refused, Reply, Request, Router, bad_request, json_reply, number
-from plugins.waha.simulator.lifecycle import Lifecycle
+from plugins.waha.simulator.lifecycle import Lifecycle, capping
+from plugins.waha.simulator.page import draw
 from plugins.waha.simulator.sending import Sending
-from plugins.waha.simulator.state import Arrival, Message, State
+from plugins.waha.simulator.state import Contact, Group, Message, Session, State
 from plugins.waha.simulator.webhooks import Webhooks
-
-_SHOWN = 200
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Simulated phones</title>
-<meta name="viewport" content="width=device-width">
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }}
-table {{ border-collapse: collapse; width: 100% }}
-td, th {{ border-bottom: 1px solid #8884; padding: .3rem .6rem; text-align: left; vertical-align: top }}
-</style>
-<h1>Simulated phones</h1>
-<p>{count} messages arrived, {repeated} of them repeated. This server imitates WAHA {version} with {engine}.</p>
-<h2>Sessions</h2><table><tr><th>Name</th><th>Status</th><th>Phone</th><th></th></tr>{sessions}</table>
-<h2>Latest messages</h2><table><tr><th>To</th><th>Text</th><th>From session</th><th>Id</th></tr>{messages}</table>
-</html>
-"""
 
 
 class Control:
-    """The page at ``/`` and the calls under ``/simulator``."""
+    """The page at ``/`` and ``/simulator``, and the calls under it."""
 
     def __init__(
         self, state: State, faults: Faults, webhooks: Webhooks, lifecycle: Lifecycle, sending: Sending
@@ -45,9 +28,13 @@ class Control:
 
     def routes(self, router: Router) -> None:
         """Add the calls."""
-        router.add("GET", "/", self._page)
+        for path in ("/", "/simulator"):
+            router.add("GET", path, self._page)
         router.add("GET", "/simulator/phone", self._phone)
         router.add("POST", "/simulator/messages", self._message)
+        router.add("POST", "/simulator/contacts", self._contact)
+        router.add("POST", "/simulator/groups", self._group)
+        router.add("POST", "/simulator/sessions/{name}/capping", self._capping)
         router.add("POST", "/simulator/sessions/{name}/scan", self._scan)
         router.add("POST", "/simulator/sessions/{name}/status", self._status)
         router.add("POST", "/simulator/sessions/{name}/restrict", self._restrict)
@@ -71,34 +58,76 @@ class Control:
     async def _message(self, request: Request) -> Reply:
         """Let a person write: ``from`` to the session, or the session's owner on the phone ``to`` somebody.
 
-        ``lid`` true writes under the person's hidden number, with the phone beside it as engines do that know both;
-        ``hidden`` leaves that out, so that only the look-up tells, and with ``unknown`` that does not know either.
+        ``group`` is where the person writes instead. ``lid`` true writes under the person's hidden number, with the
+        phone beside it as engines do that know both; ``hidden`` leaves that out, so that only the look-up tells, and
+        with ``unknown`` that does not know either.
         """
         fields = request.fields()
-        session = self._state.sessions.get(str(fields.get("session")))
-        if session is None:
-            return bad_request("session must name a session")
-        incoming = str(fields.get("from", ""))
+        session = self._session(fields)
+        incoming, group = str(fields.get("from", "")), str(fields.get("group", ""))
         phone = (incoming or str(fields.get("to", ""))).partition("@")[0]
         if not phone.isdecimal():
             return bad_request("from or to must be a phone number")
-        text = str(fields.get("text", ""))
+        if group and group not in self._state.groups:
+            return bad_request("group must be the id of a group")
         lid = fields.get("lid")
-        chat = self._state.lid_of(phone) if lid else f"{phone}@c.us"
+        person = self._state.lid_of(phone) if lid else f"{phone}@c.us"
         if lid == "unknown":
-            del self._state.lids[chat]
-        message_id = f"3A{self._state.random.getrandbits(72):018X}"
-        message = Message(message_id, session.name, chat, text, time.time(), bool(not incoming), source="app")
+            del self._state.lids[person]
+        message = Message(
+            f"3A{self._state.random.getrandbits(72):018X}",
+            session.name,
+            group or person,
+            str(fields.get("text", "")),
+            self._state.time(),
+            not incoming,
+            source="app",
+            author=person if group else "",
+        )
         if not incoming:
             self._sending.execute(session, message)
             return json_reply({"id": message.serialized_id}, 201)
-        self._state.store(message)
+        if not session.ignores(message.chat):
+            self._state.store(message)
         payload = shapes.stored(message)
         if lid is True:
-            payload["_data"] = {"key": {"remoteJid": chat, "remoteJidAlt": f"{phone}@s.whatsapp.net"}}
+            payload["_data"] = {"key": {"remoteJid": person, "remoteJidAlt": f"{phone}@s.whatsapp.net"}}
         for event in self._state.random.sample(("message", "message.any"), 2):
-            self._webhooks.emit(session, event, payload)
+            self._webhooks.emit(session, event, payload, message.chat)
         return json_reply({"id": message.serialized_id}, 201)
+
+    async def _contact(self, request: Request) -> Reply:
+        """Let a session know ``phone``: with a ``name`` from the address book, with none from elsewhere."""
+        fields = request.fields()
+        session, phone = self._session(fields), str(fields.get("phone", ""))
+        if not phone.isdecimal():
+            return bad_request("phone must be digits")
+        contact = Contact(
+            session.name,
+            phone,
+            name=str(fields.get("name", "")),
+            pushname=str(fields.get("pushname", "")),
+            hidden=bool(fields.get("hidden")),
+        )
+        self._state.save_contact(contact)
+        return json_reply(contact, 201)
+
+    async def _group(self, request: Request) -> Reply:
+        """Put a session into a group of ``name`` with ``participants``, their phone numbers."""
+        fields = request.fields()
+        session, participants = self._session(fields), fields.get("participants") or []
+        if not isinstance(participants, list) or not all(str(phone).isdecimal() for phone in participants):
+            return bad_request("participants must be phone numbers")
+        group_id = f"120363{self._state.random.randrange(10**12):012d}@g.us"
+        group = Group(group_id, session.name, str(fields.get("name", "")), [str(phone) for phone in participants])
+        self._state.save_group(group)
+        return json_reply(group, 201)
+
+    def _session(self, fields: dict[str, Any]) -> Session:
+        session = self._state.sessions.get(str(fields.get("session")))
+        if session is None:
+            raise Refused(bad_request("session must name a session"))
+        return session
 
     async def _scan(self, request: Request) -> Reply:
         """Pair a session with ``phone``; JSON or the page's form."""
@@ -126,9 +155,20 @@ class Control:
         """Refuse people never written to for ``seconds``."""
         session = self._lifecycle.find(request)
         seconds = request.fields().get("seconds", 3600)
-        session.restricted_until = time.time() + (seconds if isinstance(seconds, int | float) else 3600)
+        session.restricted_until = self._state.time() + (seconds if isinstance(seconds, int | float) else 3600)
         self._lifecycle.set_status(session, session.status)
         return json_reply({"until": session.restricted_until})
+
+    async def _capping(self, request: Request) -> Reply:
+        """Give a session a quota of ``total`` new chats, ``used`` of them gone, in a cycle of ``seconds``."""
+        session = self._lifecycle.find(request)
+        fields = request.fields()
+        total, used = number(fields, "total", 10), number(fields, "used", 0)
+        begins = int(self._state.time())
+        status = "CAPPED" if used >= total else str(fields.get("status", "NONE"))
+        session.capping = capping(status, total, used, begins, begins + number(fields, "seconds", 86_400))
+        self._state.save_session(session)
+        return json_reply(session.capping)
 
     async def _list_faults(self, _: Request) -> Reply:
         return json_reply(self._faults.orders)
@@ -153,37 +193,4 @@ class Control:
         return Reply(204)
 
     async def _page(self, _: Request) -> Reply:
-        options = self._state.options
-        page = _PAGE.format(
-            count=len(self._state.arrivals),
-            repeated=sum(int(str(one["times"])) - 1 for one in self._state.duplicates()),
-            version=escape(options.version),
-            engine=options.engine,
-            sessions="".join(_session_row(one) for one in self._state.sessions.values()),
-            messages="".join(
-                _row(one.chat_id, _shown(one), one.session, one.id) for one in self._state.arrivals[: -_SHOWN - 1 : -1]
-            ),
-        )
-        return Reply(200, page.encode(), "text/html; charset=utf-8")
-
-
-def _shown(arrival: Arrival) -> str:
-    """Return what stands on the phone: the text, and before it the file."""
-    if arrival.file is None:
-        return arrival.text
-    name = arrival.file.filename or arrival.file.mimetype
-    return f"[{arrival.kind}: {name}, {arrival.file.size} bytes] {arrival.text}".strip()
-
-
-def _session_row(session: Any) -> str:
-    form = (
-        f'<form method="post" action="/simulator/sessions/{escape(session.name)}/scan">'
-        '<input name="phone" inputmode="numeric" placeholder="5511988887777" aria-label="Phone" required>'
-        " <button>Scan its QR code</button></form>"
-    )
-    cells = "".join(f"<td>{escape(text)}</td>" for text in (session.name, session.status, session.phone))
-    return f"<tr>{cells}<td>{form if session.status == 'SCAN_QR_CODE' else ''}</td></tr>"
-
-
-def _row(*texts: str) -> str:
-    return "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in texts) + "</tr>"
+        return Reply(200, draw(self._state).encode(), "text/html; charset=utf-8")

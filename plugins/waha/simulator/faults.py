@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from plugins.waha.simulator.http import Hung, Reply, Request, json_reply
-from plugins.waha.simulator.state import State, now_ms
+from plugins.waha.simulator.state import State
 
 RequestKind = Literal[
     "401",
@@ -25,7 +25,7 @@ RequestKind = Literal[
     "rate_overlimit",
     "status_422",
 ]
-AckKind = Literal["duplicate_acks", "failed_ack", "late_acks", "no_acks", "out_of_order_acks"]
+AckKind = Literal["duplicate_acks", "failed_ack", "late_acks", "no_acks", "out_of_order_acks", "restricted_ack"]
 WebhookKind = Literal["duplicate_webhooks", "lost_webhooks"]
 
 REQUEST_KINDS: frozenset[str] = frozenset(get_args(RequestKind))
@@ -133,7 +133,7 @@ def exception_reply(exception: dict[str, object], request: Request, state: State
     """WAHA's 500, which echoes the whole request and a stack."""
     body = {
         "statusCode": 500,
-        "timestamp": now_ms(),
+        "timestamp": state.now().isoformat(timespec="milliseconds"),
         "exception": {**exception, "stack": "Error\n    at process.processTicksAndRejections"},
         "request": {"path": request.path, "method": request.method, "body": request.fields(), "query": request.query},
         "version": {"version": state.options.version, "engine": state.options.engine, "tier": state.options.tier},

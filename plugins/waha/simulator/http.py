@@ -73,9 +73,9 @@ def not_found(message: str) -> Reply:
     return json_reply({"message": message, "error": "Not Found", "statusCode": 404}, 404)
 
 
-def number(query: Mapping[str, str], name: str, default: int) -> int:
-    """Return a number of the query; raises ``Refused`` where it is none."""
-    value = query.get(name, str(default))
+def number(query: Mapping[str, object], name: str, default: int) -> int:
+    """Return a number of the query, or of a body; raises ``Refused`` where it is none."""
+    value = str(query.get(name, default))
     if not value.isdecimal():
         raise Refused(bad_request(f"{name} must be a number"))
     return int(value)

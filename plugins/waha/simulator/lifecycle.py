@@ -2,14 +2,13 @@
 
 import asyncio
 import re
-import time
 from typing import Any
 
 import msgspec
 
 from plugins.waha.simulator.http import Refused, Reply, Request, Router, bad_request, json_reply, not_found
-from plugins.waha.simulator.state import Session, State, now_ms
-from plugins.waha.simulator.webhooks import Target, Webhooks, me_of
+from plugins.waha.simulator.state import Session, State
+from plugins.waha.simulator.webhooks import Target, Webhooks, me_of, timelock_of
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _QR_CODES = 6
@@ -40,6 +39,7 @@ class Lifecycle:
         router.add("PUT", "/api/sessions/{name}", self._replace)
         router.add("DELETE", "/api/sessions/{name}", self._delete)
         router.add("GET", "/api/sessions/{name}/me", self._me)
+        router.add("GET", "/api/sessions/{name}/capping", self._capping)
         for verb in ("start", "stop", "restart", "logout"):
             router.add("POST", f"/api/sessions/{{name}}/{verb}", getattr(self, f"_{verb}"))
 
@@ -70,14 +70,13 @@ class Lifecycle:
     def set_status(self, session: Session, status: str) -> None:
         """Change a session's status and tell its webhooks."""
         session.status = status
-        session.statuses = [*session.statuses, {"status": status, "timestamp": now_ms()}][-3:]
+        session.statuses = [*session.statuses, {"status": status, "timestamp": self._state.now_ms()}][-3:]
         self._state.changed.set()
         self._state.changed = asyncio.Event()
         self._state.save_session(session)
         payload: dict[str, Any] = {"name": session.name, "status": status, "statuses": session.statuses}
-        if status == "WORKING" and session.restricted_until > time.time():
-            ends = int(session.restricted_until)
-            lock = {"enforcementType": "DEFAULT", "isActive": True, "timeEnforcementEnds": ends}
+        lock = timelock_of(session, self._state)
+        if status == "WORKING" and lock is not None:
             payload["data"] = {"reachoutTimelock": lock}
         self._webhooks.emit(session, "session.status", payload)
 
@@ -174,6 +173,10 @@ class Lifecycle:
         me = me_of(self.find(request), self._state)
         return json_reply(me) if me else Reply()
 
+    async def _capping(self, request: Request) -> Reply:
+        session = self.find(request)
+        return json_reply(session.capping or capping("NONE", -1, 0, None, None))
+
     async def _end(self, session: Session) -> None:
         if session.status == "STOPPED":
             return
@@ -202,6 +205,12 @@ class Lifecycle:
             "timestamps": timestamps,
             "engine": {"engine": engine},
         }
+
+
+def capping(status: str, total: int, used: int, begins: int | None, ends: int | None) -> dict[str, Any]:
+    """Return a quota of new chats; times are Unix seconds, a total of -1 is none (capping.ts of WAHA)."""
+    found: dict[str, Any] = {"cappingStatus": status, "totalQuota": total, "usedQuota": used}
+    return {**found, "cycleStart": begins, "cycleEnd": ends, "mvStatus": None, "oteStatus": None}
 
 
 def _config(fields: dict[str, Any]) -> dict[str, Any]:

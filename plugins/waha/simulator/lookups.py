@@ -2,7 +2,6 @@
 
 import base64
 import io
-import time
 from collections.abc import Mapping
 
 import segno
@@ -12,8 +11,6 @@ from plugins.waha.simulator.faults import REQUEST_KINDS, Faults, Match, failure_
 from plugins.waha.simulator.http import Refused, Reply, Request, Router, bad_request, json_reply, not_found, number
 from plugins.waha.simulator.sending import Sending
 from plugins.waha.simulator.state import Message, Session, State
-
-_BEGUN = time.time()
 
 
 class Lookups:
@@ -28,6 +25,7 @@ class Lookups:
         """Add the calls."""
         router.add("GET", "/ping", self._ping)
         router.add("GET", "/health", self._health)
+        router.add("GET", "/metrics", self._metrics)
         router.add("GET", "/api/server/version", self._version)
         router.add("GET", "/api/version", self._version)
         router.add("GET", "/api/server/status", self._server_status)
@@ -54,8 +52,16 @@ class Lookups:
         return json_reply({**found, "platform": "linux/x64", "worker": {"id": None}})
 
     async def _server_status(self, _: Request) -> Reply:
-        uptime = int((time.time() - _BEGUN) * 1000)
-        return json_reply({"startTimestamp": int(_BEGUN * 1000), "uptime": uptime, "worker": {"id": None}})
+        uptime = self._state.now_ms() - self._state.begun_ms
+        return json_reply({"startTimestamp": self._state.begun_ms, "uptime": uptime, "worker": {"id": None}})
+
+    async def _metrics(self, _: Request) -> Reply:
+        """Answer what WAHA_PROMETHEUS_ENABLED switches on; it is off by default, and asks for no key."""
+        resident = self._state.options.metrics_bytes
+        if not resident:
+            return Reply(404)
+        text = f"# TYPE waha_process_resident_memory_bytes gauge\nwaha_process_resident_memory_bytes {resident}\n"
+        return Reply(200, f"waha_up 1\n{text}".encode(), "text/plain; version=0.0.4; charset=utf-8")
 
     async def _check_exists(self, request: Request) -> Reply:
         session, phone = request.query.get("session", ""), request.query.get("phone", "")
@@ -106,6 +112,9 @@ class Lookups:
         if message is None or self._state.options.engine in {"WEBJS", "WPP"}:
             parts = wanted.split("_")
             message = self._state.messages.get((session.name, parts[2])) if len(parts) > 2 else None  # noqa: PLR2004 - serialized
+        if message is not None and message.author and wanted not in {message.id, message.serialized_id}:
+            # The browser engines know a group's message by its whole id alone.
+            message = None
         return json_reply(shapes.stored(message)) if message else not_found("Message not found")
 
     async def _messages(self, request: Request) -> Reply:

@@ -35,6 +35,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The longest time before each acknowledgement; it is drawn anew for each."""
     read_share: Share = 1.0
     """The share of delivered messages that are read."""
+    metrics_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """The resident memory that ``/metrics`` tells; 0: the metrics are switched off."""
     ninth_digit: bool = True
     """Brazilian accounts from area code 31 on have no ninth digit; the other form of a number reaches nobody."""
     missing_suffix: str = "0000"

@@ -1,12 +1,11 @@
-"""Sends: what WAHA checks, what it hands to WhatsApp, and the acknowledgements that come back."""
+"""Sends: what WAHA checks and hands to WhatsApp; typing and seen."""
 
 import asyncio
-import time
 from typing import Any
 
 from plugins.waha.simulator import shapes
+from plugins.waha.simulator.acks import Acks
 from plugins.waha.simulator.faults import (
-    ACK_KINDS,
     REQUEST_KINDS,
     Fault,
     Faults,
@@ -26,7 +25,8 @@ _FILES = {
     "/api/sendVoice": "audio",
     "/api/sendVideo": "video",
 }
-_ACKS = (1, 2, 3)
+_SEEN_SECONDS = 7 * 86_400
+"""How far back ``sendSeen`` looks for unread messages."""
 
 
 class Sending:
@@ -36,6 +36,7 @@ class Sending:
         self._state = state
         self._faults = faults
         self._webhooks = webhooks
+        self._acks = Acks(state, faults, webhooks)
 
     def routes(self, router: Router) -> None:
         """Add the calls."""
@@ -81,14 +82,17 @@ class Sending:
             failure: dict[str, object] = {"message": "Cannot read properties of undefined", "name": "TypeError"}
             return exception_reply(failure, request, self._state)
         address = chat if "@" in chat else f"{chat}@c.us"
-        message = Message(
-            self._id(fields), session.name, address, text, time.time(), kind=_FILES.get(request.path, "text")
-        )
+        kind = _FILES.get(request.path, "text")
+        message = Message(self._id(fields), session.name, address, text, self._state.time(), kind=kind)
+        message.author = session.address if address.endswith("@g.us") else ""
+        # A preview is made unless the request forbids it.
+        message.preview = kind == "text" and "://" in text and fields.get("linkPreview") is not False
         message.file = await self._file(request)
         if self._is_restricted(session, address):
             return exception_reply(
                 {"message": "2 UNKNOWN: server returned error 463", "name": "Error"}, request, self._state
             )
+        self._count(session, address)
         return await self._hand_over(session, message, request, fault)
 
     async def _file(self, request: Request) -> SentFile | None:
@@ -118,40 +122,26 @@ class Sending:
 
     def execute(self, session: Session, message: Message) -> None:
         """Give a message to WhatsApp: it is stored, and reaches its phone if there is one."""
-        message.at = time.time()
-        self._state.store(message)
-        self._webhooks.emit(session, "message.any", shapes.stored(message))
+        message.at = self._state.time()
+        if not session.ignores(message.chat):
+            self._state.store(message)
+        self._webhooks.emit(session, "message.any", shapes.stored(message), message.chat)
         if not self._state.reached(message.chat):
             return
         self._state.arrive(
             Arrival(
-                session.name, message.chat, message.text, message.id, round(message.at, 3), message.kind, message.file
+                session=session.name,
+                chat_id=message.chat,
+                text=message.text,
+                id=message.id,
+                at=round(message.at, 3),
+                kind=message.kind,
+                file=message.file,
+                preview=message.preview,
             )
         )
         if message.source == "api":
-            _ = self._state.begin(self._acknowledge(session, message))
-
-    async def _acknowledge(self, session: Session, message: Message) -> None:
-        state = self._state
-        fault = self._faults.take(ACK_KINDS, Match(session=session.name, chat_id=message.chat, text=message.text))
-        kind = fault.kind if fault else ""
-        if kind == "no_acks":
-            return
-        acks: tuple[int, ...] = _ACKS if state.random.random() < state.options.read_share else _ACKS[:2]
-        if kind == "failed_ack":
-            acks = (-1,)
-        if kind == "duplicate_acks":
-            acks = tuple(ack for ack in acks for _ in range(2))
-        if kind == "out_of_order_acks":
-            acks = acks[::-1]
-        if fault is not None and kind == "late_acks":
-            await asyncio.sleep(fault.seconds)
-        for ack in acks:
-            await asyncio.sleep(state.random.uniform(0, state.options.ack_seconds))
-            if ack > message.ack or ack < 0:
-                message.ack = ack
-                state.store(message)
-            self._webhooks.emit(session, "message.ack", shapes.acknowledged(message, ack))
+            _ = self._state.begin(self._acks.acknowledge(session, message))
 
     def _id(self, fields: dict[str, Any]) -> str:
         given = fields.get("id")
@@ -164,18 +154,42 @@ class Sending:
         return f"3EB0{self._state.random.getrandbits(72):018X}"
 
     def _is_restricted(self, session: Session, chat: str) -> bool:
-        """People never written to are refused while a restriction lasts."""
-        if session.restricted_until <= time.time():
-            return False
-        return not any(one.session == session.name and one.chat == chat for one in self._state.messages.values())
+        """People never written to are refused while a restriction lasts, or once the quota is used up."""
+        capped = session.capping.get("cappingStatus") == "CAPPED"
+        return (capped or session.restricted_until > self._state.time()) and self._is_stranger(session, chat)
+
+    def _count(self, session: Session, chat: str) -> None:
+        """Use up one of the quota of new chats, where there is one."""
+        if session.capping and self._is_stranger(session, chat):
+            session.capping["usedQuota"] += 1
+            if session.capping["usedQuota"] >= session.capping["totalQuota"] >= 0:
+                session.capping["cappingStatus"] = "CAPPED"
+            self._state.save_session(session)
+
+    def _is_stranger(self, session: Session, chat: str) -> bool:
+        known = any(one.session == session.name and one.chat == chat for one in self._state.messages.values())
+        return not known and not chat.endswith("@g.us")
 
     async def _typing(self, request: Request) -> Reply:
         await self.working(str(request.fields().get("session", "")))
         return json_reply({"result": True}, 201)
 
     async def _seen(self, request: Request) -> Reply:
-        await self.working(str(request.fields().get("session", "")))
-        return json_reply({"ids": []}, 201)
+        """Mark what a person wrote in the last week as read; WPP does, and says nothing of it."""
+        fields = request.fields()
+        session = await self.working(str(fields.get("session", "")))
+        since = self._state.time() - _SEEN_SECONDS
+        unread = [
+            one
+            for one in self._state.messages.values()
+            if one.session == session.name and one.chat == fields.get("chatId") and not one.from_me and not one.seen
+            if one.at >= since
+        ]
+        for message in unread:
+            message.seen = True
+            self._state.store(message)
+        ids = None if self._state.options.engine == "WPP" else [one.serialized_id for one in unread]
+        return json_reply({"ids": ids}, 201)
 
     async def _presence(self, request: Request) -> Reply:
         await self.working(request.path_values["session"])

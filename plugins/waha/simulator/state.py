@@ -1,11 +1,11 @@
-"""What a simulated WAHA knows: sessions, stored messages, and what reached the phones."""
+"""What a simulated WAHA knows: sessions, stored messages, contacts, groups, and what reached the phones."""
 
 import asyncio
 import random
-import time
 import zlib
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,15 @@ import msgspec
 
 from plugins.waha.simulator.options import Options
 
+STATUS_FEED = "status@broadcast"
 ACK_NAMES = {-1: "ERROR", 0: "PENDING", 1: "SERVER", 2: "DEVICE", 3: "READ", 4: "PLAYED"}
 _FIRST_WITHOUT_NINTH = 31
+_IGNORED = (
+    ("@g.us", "groups"),
+    ("@newsletter", "channels"),
+    (STATUS_FEED, "status"),
+    ("@broadcast", "broadcast"),
+)
 _BRAZIL = "55"
 
 
@@ -29,6 +36,18 @@ class Session(msgspec.Struct):
     qr: str = ""
     pairing_code: str = ""
     restricted_until: float = 0.0
+    capping: dict[str, Any] = {}
+    """``me.messageCapping``, once it was ordered."""
+
+    @property
+    def address(self) -> str:
+        """The account's address."""
+        return f"{self.phone}@c.us"
+
+    def ignores(self, chat: str) -> bool:
+        """Whether ``config.ignore`` drops a chat, and with it its messages and acknowledgements."""
+        ignore = self.config.get("ignore") or {}
+        return any(chat.endswith(ending) and ignore.get(kind) for ending, kind in _IGNORED)
 
 
 class SentFile(msgspec.Struct, frozen=True):
@@ -53,11 +72,37 @@ class Message(msgspec.Struct):
     ack: int = 0
     source: str = "api"
     file: SentFile | None = None
+    author: str = ""
+    """Who wrote it, in a group."""
+    preview: bool = False
+    seen: bool = False
 
     @property
     def serialized_id(self) -> str:
-        """The id as WAHA writes it."""
-        return f"{'true' if self.from_me else 'false'}_{self.chat}_{self.id}"
+        """The id as WAHA writes it; its fourth part is the author of a group's message."""
+        author = f"_{self.author}" if self.author else ""
+        return f"{'true' if self.from_me else 'false'}_{self.chat}_{self.id}{author}"
+
+
+class Contact(msgspec.Struct):
+    """A person that a session knows; ``name`` is the address book's, empty for who is not in it."""
+
+    session: str
+    phone: str
+    name: str = ""
+    pushname: str = ""
+    hidden: bool = False
+    """Listed under the hidden number."""
+
+
+class Group(msgspec.Struct):
+    """A group that a session is in, with others."""
+
+    id: str
+    session: str
+    name: str
+    participants: list[str] = []
+    """Their phone numbers."""
 
 
 class Arrival(msgspec.Struct):
@@ -70,23 +115,44 @@ class Arrival(msgspec.Struct):
     at: float
     kind: str = "text"
     file: SentFile | None = None
+    preview: bool = False
+
+
+def utc_now() -> datetime:
+    """Return the present moment, the clock of a simulator that is given no other."""
+    return datetime.now(UTC)
 
 
 class State:
-    """All of it, in memory, and as lines of JSON in ``options.file``."""
+    """All of it, in memory, and as lines of JSON in ``options.file``.
 
-    def __init__(self, options: Options) -> None:
+    Every time that is written down or compared is ``now``'s; waiting is the event loop's.
+    """
+
+    def __init__(self, options: Options, now: Callable[[], datetime] = utc_now) -> None:
         self.options = options
+        self.now = now
+        self.begun_ms = self.now_ms()
         self.random = random.Random(options.seed)  # noqa: S311 - repeatable, not secret
         self.sessions: dict[str, Session] = {}
         self.messages: dict[tuple[str, str], Message] = {}
         self.arrivals: list[Arrival] = []
+        self.contacts: dict[tuple[str, str], Contact] = {}
+        self.groups: dict[str, Group] = {}
         self.lids: dict[str, str] = {}
         self.changed = asyncio.Event()
         """Set, and replaced, whenever a session's status changes."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._missing = {number.strip() for number in options.missing.split(",") if number.strip()}
         self._load()
+
+    def time(self) -> float:
+        """Return the Unix time."""
+        return self.now().timestamp()
+
+    def now_ms(self) -> int:
+        """Return the time as WAHA's envelopes carry it."""
+        return int(self.time() * 1000)
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Let ``work`` run beside the requests; it ends with the simulator at the latest."""
@@ -118,8 +184,10 @@ class State:
         return lid
 
     def reached(self, chat: str) -> str:
-        """Return the account a message to ``chat`` reaches, empty where it reaches nobody."""
+        """Return the account or group a message to ``chat`` reaches, empty where it reaches nobody."""
         user, _, host = chat.partition("@")
+        if host == "g.us":
+            return chat if chat in self.groups else ""
         if host == "lid":
             return self.lids.get(chat, "")
         return user if host == "c.us" and self.account(user) == user else ""
@@ -127,6 +195,18 @@ class State:
     def save_session(self, session: Session) -> None:
         """Keep a session over a restart."""
         self._write({"session": session})
+
+    def save_contact(self, contact: Contact) -> None:
+        """Keep a contact, in place of an earlier one of the same phone."""
+        self.contacts[contact.session, contact.phone] = contact
+        if contact.hidden:
+            self.lid_of(contact.phone)
+        self._write({"contact": contact})
+
+    def save_group(self, group: Group) -> None:
+        """Keep a group."""
+        self.groups[group.id] = group
+        self._write({"group": group})
 
     def remove_session(self, name: str) -> None:
         """Forget a session and its store."""
@@ -154,6 +234,8 @@ class State:
         self.sessions.clear()
         self.messages.clear()
         self.arrivals.clear()
+        self.contacts.clear()
+        self.groups.clear()
         self.lids.clear()
         if self.options.file:
             Path(self.options.file).write_bytes(b"")
@@ -191,15 +273,18 @@ class State:
                 self.messages[message.session, message.id] = message
             case {"arrival": found}:
                 self.arrivals.append(msgspec.convert(found, Arrival))
+            case {"contact": found}:
+                contact = msgspec.convert(found, Contact)
+                self.contacts[contact.session, contact.phone] = contact
+                if contact.hidden:
+                    self.lid_of(contact.phone)
+            case {"group": found}:
+                group = msgspec.convert(found, Group)
+                self.groups[group.id] = group
             case {"removed": name}:
                 self.sessions.pop(name, None)
             case {"store_removed": name}:
                 self.messages = {key: value for key, value in self.messages.items() if key[0] != name}
-
-
-def now_ms() -> int:
-    """Return the time as WAHA's envelopes carry it."""
-    return int(time.time() * 1000)
 
 
 def _brazilian(digits: str) -> str:

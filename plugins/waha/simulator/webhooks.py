@@ -11,8 +11,9 @@ import msgspec
 
 from core.plugin import build_client
 from plugins.waha.simulator.faults import WEBHOOK_KINDS, Faults, Match
-from plugins.waha.simulator.state import Session, State, now_ms
+from plugins.waha.simulator.state import Session, State
 
+_LIMITS_SINCE = (2026, 7, 2)
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -69,8 +70,10 @@ class Webhooks:
         """Close the connections."""
         await self._client.aclose()
 
-    def emit(self, session: Session, event: str, payload: Mapping[str, object]) -> None:
-        """Deliver ``event`` to every webhook of the session that asked for it."""
+    def emit(self, session: Session, event: str, payload: Mapping[str, object], chat: str = "") -> None:
+        """Deliver ``event`` to every webhook of the session that asked for it, unless its chat is ignored."""
+        if session.ignores(chat):
+            return
         for given in session.config.get("webhooks") or ():
             target = msgspec.convert(given, Target)
             if event in target.events or "*" in target.events:
@@ -89,7 +92,7 @@ class Webhooks:
         environment = {"version": options.version, "engine": options.engine, "tier": options.tier, "browser": None}
         return f"req_{key}", {
             "id": f"evt_{key}",
-            "timestamp": now_ms(),
+            "timestamp": self._state.now_ms(),
             "event": event,
             "session": session.name,
             **({"metadata": metadata} if metadata else {}),
@@ -130,7 +133,18 @@ class Webhooks:
 
 
 def me_of(session: Session, state: State) -> dict[str, Any] | None:
-    """Return the account a session is signed in to."""
+    """Return the account a session is signed in to; with its limits, where the version tells them."""
     if not session.phone:
         return None
-    return {"id": f"{session.phone}@c.us", "pushName": "Simulated phone", "lid": state.lid_of(session.phone)}
+    me: dict[str, Any] = {"id": session.address, "pushName": "Simulated phone", "lid": state.lid_of(session.phone)}
+    if state.options.parsed_version >= _LIMITS_SINCE:
+        me |= {"reachoutTimelock": timelock_of(session, state), "messageCapping": session.capping or None}
+    return me
+
+
+def timelock_of(session: Session, state: State) -> dict[str, Any] | None:
+    """Return the restriction in force."""
+    if session.restricted_until <= state.time():
+        return None
+    ends = int(session.restricted_until)
+    return {"enforcementType": "DEFAULT", "isActive": True, "timeEnforcementEnds": ends}

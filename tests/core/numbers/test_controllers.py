@@ -372,11 +372,11 @@ class TestPolling:
         number = await add_number(tenant, (await add_server(admin, waha))["id"])
         await connect(tenant, waha, number)
         await waha.fault("lost_webhooks", count=-1, match={"session": number["instance"]})
-        await waha.set_status(number["instance"], "FAILED")
+        await waha.set_status(number["instance"], "SCAN_QR_CODE")
         await database.execute("UPDATE numbers SET poll_at = now() WHERE id = $1", number["id"])
         await polling.poll()
         found = (await tenant.get(f"/api/numbers/{number['id']}")).json()["data"]
-        assert found["connection"] == "failed"
+        assert found["connection"] == "sign_in"
         assert found["status_connection"] is False
 
     async def test_a_stopped_sender_is_asked_again(

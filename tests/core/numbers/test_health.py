@@ -30,7 +30,6 @@ async def _alarms(server: Any) -> list[tuple[str, int]]:
 
 async def test_each_look_is_a_line(admin: httpx.AsyncClient, tenant: httpx.AsyncClient, waha: Waha) -> None:
     server = await add_server(admin, waha)
-    await examine_server(server["id"])
     number = await add_number(tenant, server["id"])
     await connect(tenant, waha, number)
     await database.execute("UPDATE numbers SET recent_sends = 20, recent_acknowledged = 19 WHERE id = $1", number["id"])
@@ -38,6 +37,7 @@ async def test_each_look_is_a_line(admin: httpx.AsyncClient, tenant: httpx.Async
     newest, first = await _history(admin, server)
     assert (first["status"], first["numbers"], first["numbers_connected"]) == (True, 0, 0)
     assert (newest["version"], newest["engine"]) == ("2026.7.1", "GOWS")
+    assert (first["sessions"], newest["sessions"], newest["connected"]) == (0, 1, 1)
     assert (newest["numbers"], newest["numbers_connected"], newest["sends"], newest["acknowledged"]) == (1, 1, 20, 19)
     assert newest["last_event_at"] is not None
     shown = (await admin.get(f"/api/admin/servers/{server['id']}")).json()["data"]
@@ -54,7 +54,7 @@ async def test_a_server_that_is_away_twice_raises_one_alarm_until_it_is_back(
 ) -> None:
     server = await add_server(admin, waha)
     await database.execute("UPDATE servers SET url = $2 WHERE id = $1", server["id"], unreachable_url())
-    await examine_server(server["id"])
+    await admin.post(f"/api/admin/servers/{server['id']}/probe")
     assert await _alarms(server) == []
     await examine_server(server["id"])
     await examine_server(server["id"])
@@ -89,7 +89,6 @@ async def test_alarms_of_a_deleted_server_are_over(admin: httpx.AsyncClient) -> 
 
 async def test_old_lines_are_deleted(admin: httpx.AsyncClient, waha: Waha) -> None:
     server = await add_server(admin, waha)
-    await examine_server(server["id"])
     await database.execute(
         "UPDATE server_health SET checked_at = now() - interval '15 days' WHERE server_id = $1", server["id"]
     )

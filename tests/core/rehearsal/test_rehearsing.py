@@ -151,6 +151,18 @@ class TestProviders:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("provider", ["waha", "evolution"])
+async def test_lost_answers_are_found_by_the_time_of_the_rehearsal(
+    user: Member, rehearse: Rehearse, provider: str
+) -> None:
+    pacing = Pacing(delay_min=600, delay_max=900)
+    made = await _on_waha(await make_campaign(user, contacts=40, pacing=pacing), provider)
+    found = await rehearse(made.id, "--faults", "25", "--json")
+    assert found["happened"]["standing"]["reason"] == "completed"
+    assert found["happened"]["states"] == {"sent": 40}
+
+
+@pytest.mark.slow
 class TestRotation:
     async def test_numbers_share_the_work_by_their_room(self, user: Member, rehearse: Rehearse) -> None:
         pacing = Pacing(delay_min=30, delay_max=60)

@@ -27,6 +27,8 @@ LIST = "/instance/fetchInstances"
 CONNECT = "/instance/connect/snd_17"
 SET = "/webhook/set/snd_17"
 FIND = "/webhook/find/snd_17"
+FIND_SETTINGS = "/settings/find/snd_17"
+SET_SETTINGS = "/settings/set/snd_17"
 LOGOUT = "/instance/logout/snd_17"
 DELETE = "/instance/delete/snd_17"
 DONE = Answer(200, b'{"status": "SUCCESS", "error": false, "response": {"message": "Done"}}')
@@ -41,6 +43,25 @@ SECOND_HOOK = {
     "base64": False,
     "headers": {"X-Recado-Secret": SECRET},
     "events": EVENTS,
+}
+SECOND_SETTINGS = {
+    "rejectCall": False,
+    "msgCall": "",
+    "groupsIgnore": False,
+    "alwaysOnline": False,
+    "readMessages": False,
+    "readStatus": False,
+    "syncFullHistory": False,
+    "wavoipToken": "",
+}
+FIRST_SETTINGS = {
+    "reject_call": False,
+    "msg_call": "",
+    "groups_ignore": False,
+    "always_online": False,
+    "read_messages": False,
+    "read_status": False,
+    "sync_full_history": False,
 }
 FIRST_URL = f"{HOOK.url}?secret=number%2Fsecret"
 
@@ -89,7 +110,7 @@ async def test_open_creates_the_instance_of_version_2(provider: EvolutionProvide
             "integration": "WHATSAPP-BAILEYS",
             "qrcode": True,
             "rejectCall": False,
-            "groupsIgnore": True,
+            "groupsIgnore": False,
             "alwaysOnline": False,
             "readMessages": False,
             "syncFullHistory": False,
@@ -98,25 +119,53 @@ async def test_open_creates_the_instance_of_version_2(provider: EvolutionProvide
     assert report == SenderReport(state=SenderState.SIGN_IN, raw="created")
 
 
-async def test_open_creates_the_instance_of_version_1(provider: EvolutionProvider) -> None:
+async def test_open_creates_the_instance_of_version_1_and_lets_it_hear_groups(provider: EvolutionProvider) -> None:
     created = reply({"instance": {"instanceName": "snd_17", "status": "created"}, "hash": {"apikey": "token"}}, 201)
-    async with scripted({CREATE: created}) as server:
+    routes = {CREATE: created, SET_SETTINGS: reply({"settings": {}}, 201), CONNECT: reply({"code": "2@a", "count": 1})}
+    async with scripted(routes) as server:
         report = await provider.open(sender_on(server.url, "1.8.2"), HOOK)
+        assert calls_of(server) == [("POST", CREATE), ("POST", SET_SETTINGS), ("GET", CONNECT)]
         assert body_at(server, CREATE) == {
             "instanceName": "snd_17",
             "integration": "WHATSAPP-BAILEYS",
-            "qrcode": True,
-            "reject_call": False,
-            "groups_ignore": True,
-            "always_online": False,
-            "read_messages": False,
-            "read_status": False,
+            "qrcode": False,
             "webhook": FIRST_URL,
             "webhook_by_events": False,
             "webhook_base64": False,
             "events": EVENTS,
         }
+        assert body_at(server, SET_SETTINGS) == FIRST_SETTINGS
     assert report == SenderReport(state=SenderState.SIGN_IN, raw="created")
+
+
+@pytest.mark.parametrize(
+    ("version", "present", "written"),
+    [
+        (
+            "2.3.7",
+            {"id": "row", "groupsIgnore": True, "rejectCall": True, "msgCall": "Later", "wavoipToken": "w", "odd": 1},
+            {**SECOND_SETTINGS, "rejectCall": True, "msgCall": "Later", "wavoipToken": "w"},
+        ),
+        ("2.3.7", {"groupsIgnore": True, "alwaysOnline": "yes", "readStatus": None}, SECOND_SETTINGS),
+        ("1.8.2", {"reject_call": False, "msg_call": "", "groups_ignore": True}, FIRST_SETTINGS),
+        ("1.8.2", {"groups_ignore": True, "read_messages": True}, {**FIRST_SETTINGS, "read_messages": True}),
+    ],
+)
+async def test_open_again_lets_the_instance_hear_groups(
+    provider: EvolutionProvider, version: str, present: object, written: object
+) -> None:
+    routes = {CREATE: TAKEN, SET: reply({}, 201), FIND_SETTINGS: reply(present), SET_SETTINGS: reply({}, 201)}
+    async with scripted({**routes, STATE: in_state("open"), LIST: listed(version)}) as server:
+        assert (await provider.open(sender_on(server.url, version), HOOK)).state is SenderState.CONNECTED
+        assert body_at(server, SET_SETTINGS) == written
+
+
+@pytest.mark.parametrize("present", [reply(None), reply({"groupsIgnore": False}), reply({"groupsIgnore": 1}), NOBODY])
+async def test_open_again_leaves_settings_that_hear_groups(provider: EvolutionProvider, present: Answer) -> None:
+    routes = {CREATE: TAKEN, SET: reply({}, 201), FIND_SETTINGS: present, STATE: in_state("open")}
+    async with scripted({**routes, LIST: listed("2.3.7")}) as server:
+        assert (await provider.open(sender_on(server.url), HOOK)).state is SenderState.CONNECTED
+        assert ("POST", SET_SETTINGS) not in calls_of(server)
 
 
 async def test_open_again_sets_the_webhook_of_version_2(provider: EvolutionProvider) -> None:
@@ -124,7 +173,7 @@ async def test_open_again_sets_the_webhook_of_version_2(provider: EvolutionProvi
     routes = {CREATE: TAKEN, SET: reply({"id": 1}, 201), STATE: in_state("open"), LIST: listed("2.3.7", owner)}
     async with scripted(routes) as server:
         report = await provider.open(sender_on(server.url), HOOK)
-        assert [target.partition("?")[0] for _, target in calls_of(server)] == [CREATE, SET, STATE, LIST]
+        assert [target.partition("?")[0] for _, target in calls_of(server)] == [CREATE, SET, FIND_SETTINGS, STATE, LIST]
         assert body_at(server, SET) == {"webhook": SECOND_HOOK}
     assert report == SenderReport(state=SenderState.CONNECTED, raw="open", address=owner, name="Shop")
 

@@ -149,6 +149,8 @@ async def test_inside_the_window(provider: EvolutionProvider, seconds: float) ->
         record(key={"id": "3EB0AA", "fromMe": False, "remoteJid": JID}),
         record(message={"imageMessage": {"caption": "Hello"}}),
         record(message=None),
+        record(key={"id": "3EB0AA", "fromMe": True, "remoteJid": "12132132131@s.whatsapp.net"}),
+        record(key={"id": "3EB0AA", "fromMe": True}),
         record(messageTimestamp="soon"),
         {"key": 7},
         7,
@@ -157,6 +159,12 @@ async def test_inside_the_window(provider: EvolutionProvider, seconds: float) ->
 async def test_other_messages_are_not_taken_for_it(provider: EvolutionProvider, stored: object) -> None:
     finding, _ = await find(provider, answer("2.3.7", [stored]))
     assert finding == CannotTell("not_in_chat")
+
+
+async def test_message_under_the_hidden_number_of_its_chat(provider: EvolutionProvider) -> None:
+    key = {"id": "3EB0AA", "fromMe": True, "remoteJid": "77@lid", "remoteJidAlt": JID}
+    finding, _ = await find(provider, answer("2.3.7", [record(key=key)]))
+    assert finding == Found(("3EB0AA",), MessageStatus.DELIVERED, "77@lid")
 
 
 async def test_two_of_the_same_are_anybodys(provider: EvolutionProvider) -> None:

@@ -37,6 +37,14 @@ def test_text_of_version_1() -> None:
     assert body(made) == {"number": TO, "options": OPTIONS, "textMessage": {"text": "Hello Ana"}}
 
 
+@pytest.mark.parametrize("version", ["1.8.2", "2.3.7"])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_link_preview_is_shown_where_it_is_wanted(version: str, wanted: bool) -> None:  # noqa: FBT001 - a setting
+    message = OutgoingMessage(TO, MessageKind.TEXT, "See https://p.example", link_preview=wanted)
+    made = body(prepare_message(message, sender_on("http://evo", version), "3EB0AA"))
+    assert (made["options"] if version == "1.8.2" else made)["linkPreview"] is wanted
+
+
 def test_a_server_that_was_never_probed_is_taken_for_version_2() -> None:
     assert body(prepared("", MessageKind.TEXT))["text"] == "Hello"
 
@@ -103,6 +111,8 @@ def test_voice_of_version_1() -> None:
         ("12132132130@c.us", "12132132130@s.whatsapp.net"),
         ("12132132130:7@s.whatsapp.net", "12132132130@s.whatsapp.net"),
         ("1234567@lid", "1234567@lid"),
+        ("120363012345678901@g.us", "120363012345678901@g.us"),
+        ("5511988887777-1612345678@g.us", "5511988887777-1612345678@g.us"),
     ],
 )
 def test_addresses(address: str, number: str) -> None:

@@ -110,6 +110,22 @@ def test_failures_from_the_send_on_prove_nothing(message: object, outcome: Outco
     assert read(400, failed(400, message)) == outcome
 
 
+@pytest.mark.parametrize(
+    ("status", "text"), [(400, "[object Object]"), (500, "Cannot read properties of undefined (reading 'id')")]
+)
+def test_group_that_is_not_there_was_not_written_to(status: int, text: str) -> None:
+    group = prepare_message(OutgoingMessage("120363012345678901@g.us", MessageKind.TEXT, "Hello"), SENDER, "3EB0")
+    answer = httpx.Response(status, content=json.dumps(failed(status, [text])).encode())
+    assert read_outcome(answer, group) == Retryable("group_unknown")
+    assert read_outcome(answer, TEXT) == Unknown("engine_error" if status == 400 else "server_error")
+
+
+def test_other_failures_of_a_group_prove_nothing() -> None:
+    group = prepare_message(OutgoingMessage("120363012345678901@g.us", MessageKind.TEXT, "Hello"), SENDER, "3EB0")
+    answer = httpx.Response(400, content=json.dumps(failed(400, ["Error: Timed Out"])).encode())
+    assert read_outcome(answer, group) == Unknown("engine_error")
+
+
 def test_engines_own_error_is_of_the_look_up() -> None:
     body = {"data": None, "isBoom": True, "isServer": False, "output": {"statusCode": 428, "payload": {}}}
     assert read(400, body) == Unknown("connection_closed", sender_stopped=True)

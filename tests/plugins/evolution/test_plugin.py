@@ -6,7 +6,22 @@ import msgspec
 import pytest
 
 import plugins.evolution
-from core.plugin import MessagingProvider, NumberChecking, Secret, ServerSeeding, SignIn, Typing
+from core.plugin import (
+    AddressLookup,
+    ContactListing,
+    EventPolling,
+    MessagingProvider,
+    NumberChecking,
+    ReadMarks,
+    Restarting,
+    Screenshots,
+    Secret,
+    ServerReporting,
+    ServerSeeding,
+    SignIn,
+    Typing,
+    WebhookRepair,
+)
 from core.plugin.loader import PluginStartError, load_providers
 from core.plugin.messaging import MessageKind
 from plugins.evolution.connection import EvolutionCredentials
@@ -41,8 +56,11 @@ async def test_each_kind_has_its_time() -> None:
 
 async def test_groups_of_the_protocol() -> None:
     provider = load({})
-    for group in (MessagingProvider, SignIn, NumberChecking, ServerSeeding, Typing):
+    offered = (SignIn, NumberChecking, ServerSeeding, Typing, ContactListing, ReadMarks, Restarting, WebhookRepair)
+    for group in (MessagingProvider, ServerReporting, AddressLookup, *offered):
         assert isinstance(provider, group)
+    for missing in (EventPolling, Screenshots):
+        assert not isinstance(provider, missing)
 
 
 async def test_seeded_servers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from core.plugin import MessageKind, MisconfiguredError, RefusedError, UnavailableError
+from core.plugin import MessageKind, MisconfiguredError, RefusedError, ServerReport, UnavailableError, UncertainError
 from core.plugin.testing import Answer, ScriptedServer
 from plugins.evolution.provider import EvolutionProvider
 from tests.plugins.evolution.conftest import KEY, sender_on
@@ -42,7 +42,8 @@ async def test_capabilities(provider: EvolutionProvider, version: str, known_key
     assert (found.client_message_id, found.lookup_by_id, found.multi_session) == (False, False, True)
     assert found.media == (MessageKind.IMAGE, MessageKind.AUDIO, MessageKind.DOCUMENT, MessageKind.VIDEO)
     assert (found.receipts, found.number_check, found.sign_in) == ("read", "bulk", ("qr", "pairing_code"))
-    assert found.typing
+    assert (found.typing, found.seen, found.link_preview, found.contacts, found.groups) == (True,) * 5
+    assert not found.screenshots
 
 
 @pytest.mark.parametrize(
@@ -104,3 +105,48 @@ async def test_other_service_is_named(provider: EvolutionProvider, answer: Answe
     async with ScriptedServer(answer) as server:
         with pytest.raises(RefusedError, match="Is there an Evolution API server at this address"):
             await provider.check(sender_on(server.url).server)
+
+
+# What a server holds.
+
+LIST = "/instance/fetchInstances"
+SECOND_LIST = [
+    {"name": "a", "connectionStatus": "open", "token": "instance-token", "ownerJid": None},
+    {"name": "b", "connectionStatus": "connecting", "token": "instance-token"},
+    {"name": "c", "connectionStatus": "close"},
+    {"name": "d", "connectionStatus": 7},
+]
+FIRST_LIST = [
+    {"instance": {"instanceName": "a", "status": "open", "apikey": "instance-token"}},
+    {"instance": {"instanceName": "b", "status": "open"}},
+    {"instance": {"instanceName": "c", "status": "close"}},
+]
+
+
+@pytest.mark.parametrize(
+    ("version", "listed", "sessions", "connected"),
+    [("2.3.7", SECOND_LIST, 4, 1), ("1.8.2", FIRST_LIST, 3, 2), ("2.3.7", [], 0, 0)],
+)
+async def test_server_report(
+    provider: EvolutionProvider, version: str, listed: object, sessions: int, connected: int
+) -> None:
+    routes = {LIST: Answer(200, json.dumps(listed).encode())}
+    async with ScriptedServer(welcome(version), routes) as server:
+        found = await provider.server_report(sender_on(server.url).server)
+        assert [request.target for request in server.requests] == ["/", LIST]
+    assert found == ServerReport(version=version, sessions=sessions, connected=connected)
+    assert (found.memory_bytes, found.started_at) == (None, None)
+    assert "instance-token" not in repr(found)
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"error": true}', b"<html>", b"[7]"])
+async def test_server_report_that_cannot_be_read(provider: EvolutionProvider, body: bytes) -> None:
+    async with ScriptedServer(welcome("2.3.7"), {LIST: Answer(200, body)}) as server:
+        with pytest.raises(UncertainError, match="counting the instances"):
+            await provider.server_report(sender_on(server.url).server)
+
+
+async def test_server_report_of_something_else(provider: EvolutionProvider) -> None:
+    async with ScriptedServer(Answer(404)) as server:
+        with pytest.raises(RefusedError, match="Is there an Evolution API server at this address"):
+            await provider.server_report(sender_on(server.url).server)

@@ -6,11 +6,23 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import uvicorn
 
-from core.plugin import Capabilities, Secret, Sender, Server
-from core.plugin.testing import Answer, ScriptedServer
+from core.plugin import (
+    Capabilities,
+    Media,
+    MessageKind,
+    OutgoingMessage,
+    Prepared,
+    Secret,
+    Sender,
+    Server,
+    WebhookDelivery,
+    WebhookTarget,
+)
+from core.plugin.testing import Answer, ReceivedRequest, ScriptedServer
 from plugins.waha.connection import WahaCredentials
 from plugins.waha.provider import Limits, WahaProvider
 from plugins.waha.simulator import Options, create_simulator
@@ -18,6 +30,8 @@ from plugins.waha.simulator import Options, create_simulator
 KEY = "simulated-key"
 HMAC_KEY = "number-secret"
 PHONE = "5511988887777"
+TO = "12132132130"
+HOOK = WebhookTarget("https://p.example/api/webhooks/waha/token")
 
 
 class Waha:
@@ -129,3 +143,59 @@ def sender_on(url: str, capabilities: Capabilities | None = None, instance: str 
     server = Server(id=1, url=url, credentials=WahaCredentials(api_key=Secret(KEY)))
     chosen = capabilities or Capabilities(engine="GOWS", client_message_id=True, lookup_by_id=True)
     return Sender(number_id=17, instance=instance, server=server, capabilities=chosen, webhook_secret=Secret(HMAC_KEY))
+
+
+async def sender_of(provider: WahaProvider, waha: Waha, instance: str = "snd_17") -> Sender:
+    """Make a sender with the capabilities that the server really has."""
+    sender = sender_on(waha.url, instance=instance)
+    return msgspec.structs.replace(sender, capabilities=await provider.capabilities(sender.server))
+
+
+async def connect(provider: WahaProvider, waha: Waha, webhook: str = HOOK.url) -> Sender:
+    """Let the provider open the number's session, and scan its QR code."""
+    sender = await sender_of(provider, waha)
+    name = sender.instance if sender.capabilities.multi_session else "default"
+    await provider.open(sender, WebhookTarget(webhook))
+    await waha.until(name, "SCAN_QR_CODE")
+    await waha.post(f"/simulator/sessions/{name}/scan", {"phone": PHONE})
+    return sender
+
+
+def prepare(
+    provider: WahaProvider, sender: Sender, text: str = "Hello", to: str = TO, media: Media | None = None
+) -> Prepared:
+    """Prepare a text, or a picture."""
+    kind = MessageKind.IMAGE if media else MessageKind.TEXT
+    return provider.prepare(OutgoingMessage(to, kind, text, media), sender, provider.new_client_id())
+
+
+def delivery_of(request: ReceivedRequest) -> WebhookDelivery:
+    """Make what core would hand to the provider."""
+    return WebhookDelivery(
+        method=request.method, query={}, headers=request.headers, body=request.body, public_url=HOOK.url
+    )
+
+
+def misfits(example: Any, answer: Any, where: str = "") -> list[str]:
+    """Say where an answer has not the shape of an example: a member lacks, or is of another type.
+
+    The examples are shortened, so an answer may hold more. What is null in an example may be anything, and an empty
+    object or list holds whatever it likes.
+    """
+    if example is None:
+        return []
+    if isinstance(example, bool) or not isinstance(example, int | float):
+        same = type(example) is type(answer)
+    else:
+        same = isinstance(answer, int | float) and not isinstance(answer, bool)
+    if not same:
+        return [f"{where or 'the whole'}: {type(answer).__name__} instead of {type(example).__name__}"]
+    if isinstance(example, dict):
+        lacking = [f"{where}.{name} is missing" for name in example if name not in answer]
+        inside = [misfits(example[name], answer[name], f"{where}.{name}") for name in example if name in answer]
+        return lacking + [one for found in inside for one in found]
+    if isinstance(example, list) and example:
+        if not answer:
+            return [f"{where} is empty"]
+        return [one for found in answer for one in misfits(example[0], found, f"{where}[]")]
+    return []

@@ -6,7 +6,22 @@ import msgspec
 import pytest
 
 import plugins.waha
-from core.plugin import MessagingProvider, NumberChecking, Secret, ServerSeeding, SignIn, Typing
+from core.plugin import (
+    AddressLookup,
+    ContactListing,
+    EventPolling,
+    MessagingProvider,
+    NumberChecking,
+    ReadMarks,
+    Restarting,
+    Screenshots,
+    Secret,
+    ServerReporting,
+    ServerSeeding,
+    SignIn,
+    Typing,
+    WebhookRepair,
+)
 from core.plugin.loader import PluginStartError, load_providers
 from core.plugin.messaging import MessageKind
 from plugins.waha.connection import WahaCredentials
@@ -30,8 +45,12 @@ async def test_defaults() -> None:
 
 async def test_groups_of_the_protocol() -> None:
     provider = load({})
-    for group in (MessagingProvider, SignIn, NumberChecking, ServerSeeding, Typing):
+    for group in (MessagingProvider, SignIn, NumberChecking, ServerSeeding, Typing, AddressLookup, ContactListing):
         assert isinstance(provider, group)
+    for upkeep in (ReadMarks, Restarting, Screenshots, WebhookRepair, ServerReporting):
+        assert isinstance(provider, upkeep)
+    # WAHA calls by itself.
+    assert not isinstance(provider, EventPolling)
 
 
 async def test_seeded_servers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,3 +79,28 @@ async def test_other_service_is_named(provider: WahaProvider) -> None:
     async with ScriptedServer(Answer(200, b"<html>router</html>")) as server:
         with pytest.raises(RefusedError, match="Is there a WAHA server at this address"):
             await provider.check(sender_on(server.url).server)
+
+
+@pytest.mark.parametrize(
+    ("engine", "screenshots", "preview", "lists"),
+    [
+        ("GOWS", False, True, True),
+        ("NOWEB", False, True, True),
+        ("WEBJS", True, True, True),
+        ("WPP", True, False, True),
+        ("OF_A_LATER_VERSION", False, True, False),
+    ],
+)
+@pytest.mark.parametrize("version", ["2026.2.1", "2026.7.1"])
+async def test_capabilities_of_the_engine(
+    provider: WahaProvider,
+    version: str,
+    engine: str,
+    screenshots: bool,  # noqa: FBT001 - a table's column
+    preview: bool,  # noqa: FBT001 - a table's column
+    lists: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    async with ScriptedServer(answer(version, engine)) as server:
+        found = await provider.capabilities(sender_on(server.url).server)
+    assert (found.screenshots, found.link_preview, found.contacts, found.groups) == (screenshots, preview, lists, lists)
+    assert (found.seen, found.typing, found.inbound) == (True, True, "webhook")
