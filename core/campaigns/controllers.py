@@ -23,6 +23,7 @@ from core.campaigns.timeline_controllers import ContactTimelineController
 from core.campaigns.versions import expecting
 from core.idempotency.middleware import IDEMPOTENT
 from core.pagination import Page, PageQuery, Resource, build_page
+from core.plans.guards import has_room
 from core.problems import problem_responses
 from core.security import SCOPE, current_user, requires_user
 from core.versions import TAGGED, IfMatch, versioned
@@ -49,6 +50,7 @@ class CampaignController(Controller):
 
     @post(
         operation_id="CreateCampaign",
+        guards=[has_room("campaigns")],
         summary="Make a campaign",
         response_headers=TAGGED,
         middleware=[IDEMPOTENT],

@@ -26,6 +26,7 @@ from core.contacts.schemas import (
 from core.contacts.sync_controllers import SyncController
 from core.errors import InvalidInputError
 from core.pagination import Cursor, Page, PageQuery, Resource, Scroll, build_page, build_scroll
+from core.plans.guards import has_room
 from core.problems import problem_responses
 from core.request import AnyRequest
 from core.security import current_user, requires_user
@@ -108,6 +109,7 @@ class ContactController(Controller):
 
     @post(
         operation_id="CreateContact",
+        guards=[has_room("contacts")],
         summary="Make a contact",
         responses=problem_responses(400, 401, 402, 403, 409, 413, 415, 422),
     )

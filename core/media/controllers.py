@@ -25,6 +25,7 @@ from core.media.schemas import MediaFetch, MediaRead
 from core.media.services import OpenFile
 from core.media.tables import MediaKind, MediaState
 from core.pagination import Page, PageQuery, Resource, build_page
+from core.plans.guards import has_feature
 from core.problems import problem_responses
 from core.security import current_user, requires_user
 from core.texts import text
@@ -80,6 +81,7 @@ class MediaController(Controller):
 
     @post(
         operation_id="UploadMedia",
+        guards=[has_feature("medias")],
         summary="Upload a file",
         operation_class=UploadOperation,
         request_max_body_size=None,

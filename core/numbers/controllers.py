@@ -27,6 +27,7 @@ from core.numbers.schemas import (
     TrialMessageRead,
 )
 from core.pagination import Page, PageQuery, Resource, build_page
+from core.plans.guards import has_room
 from core.problems import problem_responses
 from core.request import AnyRequest
 from core.security import SCOPE, current_user, requires_administrator, requires_user
@@ -180,6 +181,7 @@ class NumberController(Controller):
 
     @post(
         operation_id="CreateNumber",
+        guards=[has_room("numbers")],
         summary="Add a number",
         middleware=[IDEMPOTENT],
         responses=problem_responses(400, 401, 402, 403, 409, 413, 415, 422),

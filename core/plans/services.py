@@ -100,7 +100,15 @@ async def ensure_within(user_id: int, limit: Limit, adding: int = 1) -> None:
     Raises:
         PlanLimitError: The plan does not allow them, or access has ended.
     """
-    limits = await limits_of(user_id, lock=True)
+    await _ensure_room(user_id, await limits_of(user_id, lock=True), limit, adding)
+
+
+async def ensure_room(user_id: int, limit: Limit) -> None:
+    """Refuse early what ``ensure_within`` would refuse of one more row; it locks nothing, so it promises nothing."""
+    await _ensure_room(user_id, await limits_of(user_id), limit, 1)
+
+
+async def _ensure_room(user_id: int, limits: PlanLimits, limit: Limit, adding: int) -> None:
     _ensure_access(limits)
     allowed: int | None = getattr(limits, limit)
     if allowed is None:
