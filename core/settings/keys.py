@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-Days = Annotated[int, msgspec.Meta(ge=1, le=3_650)]
-DaysOrEver = Annotated[int, msgspec.Meta(ge=0, le=3_650, description="0 keeps them for ever.")]
+Days = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
 Line = Annotated[str, msgspec.Meta(max_length=120)]
 Color = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}$")]
 Url = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^(https?://\S+)?$")]
@@ -36,18 +35,48 @@ SETTINGS: tuple[Setting, ...] = (
         default=False,
         description="Whether genuine deliveries of messaging servers are kept in the webhooks log, too.",
     ),
-    Setting(key="retention.logs_days", type=Days, default=365, description="Days that the audit log is kept."),
     Setting(
-        key="retention.webhooks_log_days", type=Days, default=30, description="Days that the webhooks log is kept."
+        key="retention.logs_days",
+        type=Days,
+        default=365,
+        description="Days that the audit log is kept. 0: for ever.",
     ),
-    Setting(key="retention.inbox_days", type=Days, default=2, description="Days that applied webhook events are kept."),
+    Setting(
+        key="retention.webhooks_log_days",
+        type=Days,
+        default=30,
+        description="Days that the webhooks log is kept. 0: for ever.",
+    ),
+    Setting(
+        key="retention.webhook_events_days",
+        type=Days,
+        default=2,
+        description="Days that applied webhook events are kept, so that a late repetition is recognised; 2 at least. 0: for ever.",
+    ),
     Setting(
         key="retention.recipients_days",
-        type=DaysOrEver,
+        type=Days,
         default=0,
-        description="Days after its end that a campaign's recipients are kept; its report stays. 0: for ever.",
+        description="Days that a campaign's recipients are kept after its end; its report stays. 0: for ever.",
     ),
-    Setting(key="retention.jobs_days", type=Days, default=90, description="Days that jobs which are over are kept."),
+    Setting(
+        key="retention.jobs_days",
+        type=Days,
+        default=90,
+        description="Days that jobs which are over are kept. 0: for ever.",
+    ),
+    Setting(
+        key="retention.alarms_days",
+        type=Days,
+        default=90,
+        description="Days that alarms which are over are kept. 0: for ever.",
+    ),
+    Setting(
+        key="retention.notifications_days",
+        type=Days,
+        default=30,
+        description="Days that notifications that were sent are kept. 0: for ever.",
+    ),
     Setting(
         key="brand.name", type=Line, default="Recado", description="What e-mails and two-factor apps call the platform."
     ),

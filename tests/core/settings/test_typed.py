@@ -59,7 +59,7 @@ async def test_null_goes_back_to_the_default(admin: httpx.AsyncClient) -> None:
 
 async def test_one_unfit_value_changes_nothing(admin: httpx.AsyncClient) -> None:
     answer = await _change(
-        admin, retention__logs_days=0, brand__color="red", brand__logo_url="ftp://x", nothing=1, brand__name="Loja"
+        admin, retention__logs_days=-1, brand__color="red", brand__logo_url="ftp://x", nothing=1, brand__name="Loja"
     )
     assert answer.status_code == 422
     assert sorted(answer.json()["errors"]) == ["brand.color", "brand.logo_url", "nothing", "retention.logs_days"]
