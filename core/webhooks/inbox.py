@@ -40,31 +40,34 @@ class Inbox:
     """Stores events; while one statement is on its way, the deliveries that arrive meanwhile gather for the next."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Sequence[EventRow], asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Sequence[EventRow], asyncio.Future[bool]]] = []
         self._writer: asyncio.Task[None] | None = None
 
-    async def store(self, rows: Sequence[EventRow]) -> None:
-        """Return once ``rows`` are committed; raises what the database raises, then nothing of them is stored."""
+    async def store(self, rows: Sequence[EventRow]) -> bool:
+        """Return once ``rows`` are committed; raises what the database raises, then nothing of them is stored.
+
+        False says that all of them, and of their neighbours, were there already: nobody has to be told.
+        """
         loop = asyncio.get_running_loop()
-        stored: asyncio.Future[None] = loop.create_future()
+        stored: asyncio.Future[bool] = loop.create_future()
         self._waiting.append((rows, stored))
         if self._writer is None or self._writer.done():
             # A context of its own: the writer outlives the request whose unit of work or log fields it would inherit.
             self._writer = loop.create_task(self._write(), context=contextvars.Context())
-        await stored
+        return await stored
 
     async def _write(self) -> None:
         while self._waiting:
             taken = self._take()
             try:
-                await insert([row for rows, _ in taken for row in rows])
+                new = await insert([row for rows, _ in taken for row in rows])
             except Exception as error:  # noqa: BLE001 - every delivery gets its own answer
                 await self._write_singly(taken, error)
             else:
                 for _, stored in taken:
-                    _settle(stored, None)
+                    _settle(stored, new=new > 0)
 
-    def _take(self) -> list[tuple[Sequence[EventRow], asyncio.Future[None]]]:
+    def _take(self) -> list[tuple[Sequence[EventRow], asyncio.Future[bool]]]:
         """Take the oldest deliveries, at least one, up to ``MAXIMUM_ROWS`` events."""
         count = 0
         for position, (rows, _) in enumerate(self._waiting, start=1):
@@ -76,7 +79,7 @@ class Inbox:
         return taken
 
     async def _write_singly(
-        self, taken: Sequence[tuple[Sequence[EventRow], asyncio.Future[None]]], error: Exception
+        self, taken: Sequence[tuple[Sequence[EventRow], asyncio.Future[bool]]], error: Exception
     ) -> None:
         """Keep one delivery that the database refuses from failing its neighbours."""
         alone = len(taken) == 1 or not isinstance(error, asyncpg.DataError)
@@ -85,18 +88,18 @@ class Inbox:
                 _settle(stored, error)
                 continue
             try:
-                await insert(rows)
+                new = await insert(rows)
             except Exception as own:  # noqa: BLE001 - every delivery gets its own answer
                 _settle(stored, own)
             else:
-                _settle(stored, None)
+                _settle(stored, new=new > 0)
 
 
-def _settle(stored: asyncio.Future[None], error: Exception | None) -> None:
+def _settle(stored: asyncio.Future[bool], error: Exception | None = None, *, new: bool = False) -> None:
     if stored.done():
         return
     if error is None:
-        stored.set_result(None)
+        stored.set_result(new)
     else:
         stored.set_exception(error)
 

@@ -90,8 +90,8 @@ async def _store(target: Target, result: WebhookResult) -> None:
             _count_unknown(target.plugin, event.name)
         else:
             rows.append(build_row(target.plugin, target.number_id, event))
-    if rows:
-        await _inbox.store(rows)
+    # A storm of repeats, as of a server without a network, wakes no worker.
+    if rows and await _inbox.store(rows):
         for line in {line_of(row.kind) for row in rows}:
             _hints.want(line)
     if await _switch.is_on():

@@ -22,11 +22,7 @@ async def test_one_refused_delivery_fails_alone() -> None:
     number_id = -secrets.randbits(40)
     rows = [_row(number_id), _row(number_id, "no json"), _row(number_id)]
     results = await asyncio.gather(*(inbox.store([row]) for row in rows), return_exceptions=True)
-    assert [type(result) for result in results] == [
-        type(None),
-        asyncpg.InvalidTextRepresentationError,
-        type(None),
-    ]
+    assert [type(result) for result in results] == [bool, asyncpg.InvalidTextRepresentationError, bool]
     count = await database.fetch_value("SELECT count(*) FROM webhook_events WHERE number_id = $1", number_id)
     assert count == 2
 
@@ -38,7 +34,13 @@ async def test_a_caller_that_hangs_up_costs_the_others_nothing() -> None:
     await asyncio.sleep(0)
     waiting[1].cancel()
     results = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(result) for result in results] == [type(None), asyncio.CancelledError, type(None)]
+    assert [type(result) for result in results] == [bool, asyncio.CancelledError, bool]
+
+
+async def test_a_repeat_is_nothing_new() -> None:
+    row = _row(-secrets.randbits(40))
+    assert [await Inbox().store([row]), await Inbox().store([row])] == [True, False]
+    assert await Inbox().store([row, _row(row.number_id)]) is True
 
 
 @pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "a\\u0000b"])
