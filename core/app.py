@@ -15,6 +15,7 @@ from litestar.di import Provide
 from core import configurations, health, plugin_list, queue_administration, statistics
 from core.accounts import controllers as accounts
 from core.accounts.authentication import authenticate, cache_key
+from core.audit import controllers as audit
 from core.campaigns import controllers as campaigns
 from core.config import PlatformConfig
 from core.contacts import controllers as contacts
@@ -46,6 +47,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     *jobs.CONTROLLERS,
     *webhooks.CONTROLLERS,
     *notifications.CONTROLLERS,
+    *audit.CONTROLLERS,
     *configurations.CONTROLLERS,
     *plugin_list.CONTROLLERS,
     *queue_administration.CONTROLLERS,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from core import database
+from core.audit import services as audit
 from core.campaigns.failover import release
 from core.campaigns.schemas import ResolveAction, ResolveMany, Retry
 from core.campaigns.services import current_time, expect, lock, reopen
@@ -49,6 +50,7 @@ async def retry_failed(user_id: int, campaign_id: int, wanted: Retry | None = No
         which = wanted or Retry()
         params = {"reasons": list(which.reasons), "classes": list(which.classes)}
         await create_job("campaigns.retry", user_id=user_id, subject_id=campaign_id, params=params)
+        await audit.record("campaign.retried", user_id=user_id, entity_id=campaign_id, facts=params)
 
 
 async def resolve_many(user_id: int, campaign_id: int, wanted: ResolveMany) -> None:
@@ -63,6 +65,7 @@ async def resolve_many(user_id: int, campaign_id: int, wanted: ResolveMany) -> N
             expect(row, *RETRIABLE, verb="retried")
         params = {"action": wanted.action, "reasons": list(wanted.reasons)}
         await create_job("campaigns.resolve", user_id=user_id, subject_id=campaign_id, params=params)
+        await audit.record("campaign.resolved", user_id=user_id, entity_id=campaign_id, facts=params)
 
 
 async def resolve_recipient(user_id: int, campaign_id: int, recipient_id: int, action: ResolveAction) -> None:
@@ -88,6 +91,8 @@ async def resolve_recipient(user_id: int, campaign_id: int, recipient_id: int, a
                 code="recipient_state",
             )
         await _decide(row, [recipient_id], action, await current_time())
+        facts = {"recipient_id": recipient_id, "action": action}
+        await audit.record("campaign.recipient_resolved", user_id=user_id, entity_id=campaign_id, facts=facts)
 
 
 @job_handler("campaigns.retry")

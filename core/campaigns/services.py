@@ -80,6 +80,7 @@ async def pause_campaign(user_id: int, campaign_id: int) -> None:
             return
         expect(row, CampaignStatus.RUNNING, verb="paused")
         await set_status(campaign_id, CampaignStatus.PAUSED, "paused_by_user", await current_time())
+        await record("campaign.paused", user_id=user_id, entity_id=campaign_id)
 
 
 async def resume_campaign(user_id: int, campaign_id: int) -> None:
@@ -89,6 +90,7 @@ async def resume_campaign(user_id: int, campaign_id: int) -> None:
         if row["status"] == CampaignStatus.RUNNING:
             return
         expect(row, CampaignStatus.PAUSED, verb="resumed")
+        await record("campaign.resumed", user_id=user_id, entity_id=campaign_id)
         now = await current_time()
         if row["started_at"] is None:
             await begin(campaign_id, user_id, now)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from core import database
+from core.audit import services as audit
 from core.errors import ConflictError, NotFoundError
 from core.jobs.schemas import JobRead
 from core.jobs.tables import JobStatus
@@ -228,6 +229,8 @@ async def cancel_job(user_id: int, job_id: int) -> JobRead:
             " WHERE id = $1",
             job_id,
         )
+        if row["cancel_requested_at"] is None:
+            await audit.record("job.canceled", user_id=user_id, entity_id=job_id, facts={"kind": row["kind"]})
     return await get_job(user_id, job_id)
 
 
