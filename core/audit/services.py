@@ -1,6 +1,7 @@
 """Write the audit log."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, cast
 
 import msgspec
@@ -59,6 +60,15 @@ async def record(  # noqa: PLR0913 - one for each column that a caller may know
         _encode(safe_changes(changes or {})),
         trail.address,
         trail.request_id,
+    )
+
+
+async def forget_lines(before: datetime, limit: int) -> int:
+    """Delete up to ``limit`` lines from before a moment, the oldest first; return how many."""
+    return await database.execute(
+        "DELETE FROM logs WHERE id IN (SELECT id FROM logs WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
+        before,
+        limit,
     )
 
 

@@ -144,6 +144,15 @@ def expect(row: asyncpg.Record, *allowed: CampaignStatus, verb: str) -> None:
         raise ConflictError(f"A campaign that is {present} cannot be {verb}.", code="campaign_state", state=present)
 
 
+async def ensure_rows_left(campaign_id: int) -> None:
+    """Refuse a change of rows that are removed for their age, or are being removed."""
+    final = await database.fetch_value(
+        "SELECT EXISTS (SELECT FROM campaign_reports WHERE campaign_id = $1 AND final)", campaign_id
+    )
+    if final:
+        raise ConflictError("The recipients of this campaign were removed for their age.", code="recipients_removed")
+
+
 async def set_status(campaign_id: int, status: CampaignStatus, reason: str, now: datetime) -> None:
     """Change the status of a locked campaign."""
     await database.execute(
