@@ -27,6 +27,7 @@ from core.numbers import controllers as numbers
 from core.openapi import DeclaredRoutes, openapi_config
 from core.pagination import page_query
 from core.plans import controllers as plans
+from core.privacy import controllers as privacy
 from core.problems import EXCEPTION_HANDLERS
 from core.rate_limit import RateLimiter
 from core.request import PlatformRequest, refuse_unusable_address
@@ -48,6 +49,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     *webhooks.CONTROLLERS,
     *notifications.CONTROLLERS,
     *audit.CONTROLLERS,
+    *privacy.CONTROLLERS,
     *configurations.CONTROLLERS,
     *plugin_list.CONTROLLERS,
     *queue_administration.CONTROLLERS,

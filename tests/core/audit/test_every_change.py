@@ -137,6 +137,7 @@ async def _contacts(walk: Walker) -> None:
     job_id = (await walk("StartImport", upload["id"]))["job_id"]
     await walk("CancelJob", job_id)
     await walk("DeleteContact", contact["id"])
+    await walk("EraseContact", contact["id"])
     other = await walk("CreateContact", json={"number": phone()})
     await walk("DeleteContacts", json={"ids": [other["id"]]})
     await walk("DeleteLabel", label["id"])
