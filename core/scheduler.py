@@ -23,6 +23,7 @@ from core.contacts import sync, upload_files
 from core.idempotency import services as idempotency
 from core.jobs import leasing
 from core.numbers import polling, seeding
+from core.privacy import exports
 from core.runtime import runtime
 from core.startup import running_process
 from core.webhooks import services as webhooks
@@ -50,6 +51,7 @@ NOW_AND_THEN: tuple[Task, ...] = (
     lambda _: lockouts.clean_up(),
     upload_files.clean_up,
     lambda _: sync.clean_up(),
+    exports.clean_up,
 )
 PERIODS: tuple[tuple[timedelta, Sequence[Task]], ...] = (
     (timedelta(0), EVERY_ROUND),

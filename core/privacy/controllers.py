@@ -2,14 +2,18 @@
 
 from typing import Annotated
 
-from litestar import Controller, Response, delete, get
+from litestar import Controller, Response, delete, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import PathParameter
+from litestar.params import FromPath, JSONBody, PathParameter
+from litestar.response import Stream
+from litestar.status_codes import HTTP_202_ACCEPTED, HTTP_204_NO_CONTENT
 
-from core.privacy import people, person_exports
+from core.pagination import Resource
+from core.privacy import erasure, exports, people, person_exports
+from core.privacy.schemas import Erasure, ExportRead
 from core.problems import problem_responses
 from core.request import AnyRequest
-from core.security import NO_KEY, SCOPE, current_user, requires_user
+from core.security import NO_KEY, SCOPE, current_user, requires_administrator, requires_user
 
 ContactId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The contact's id.")]
 ZIP = "application/zip"
@@ -48,4 +52,78 @@ class ContactDataController(Controller):
         await people.erase_contact(current_user(request).id, contact_id)
 
 
-CONTROLLERS: tuple[type[Controller], ...] = (ContactDataController,)
+class OwnDataController(Controller):
+    """What is held of the signed-in user."""
+
+    path = "/api/auth"
+    tags = ("accounts",)
+    guards = (requires_user,)
+    opt = {SCOPE: NO_KEY}  # noqa: RUF012 - Litestar's attribute
+
+    @post(
+        "/export",
+        operation_id="RequestExport",
+        summary="Ask for everything that is held of me",
+        status_code=HTTP_202_ACCEPTED,
+        responses=problem_responses(401, 403),
+    )
+    async def request_export(self, request: AnyRequest) -> Resource[ExportRead]:
+        """Have a ZIP of JSON and CSV made in the background; one that is being made already is that one."""
+        user = current_user(request)
+        return Resource(await exports.request_export(user.id, user.actor_id or user.id))
+
+    @get(
+        "/export",
+        operation_id="ShowExport",
+        summary="Show my last export",
+        responses=problem_responses(401, 403, 404),
+    )
+    async def show_export(self, request: AnyRequest) -> Resource[ExportRead]:
+        """Tell whether the export is ready, and when its file is removed."""
+        return Resource(await exports.latest_export(current_user(request).id))
+
+    @get(
+        "/export.zip",
+        operation_id="DownloadExport",
+        summary="Download my last export",
+        media_type=ZIP,
+        responses={**_FILE, **problem_responses(401, 403, 404, 503)},
+    )
+    async def download_export(self, request: AnyRequest) -> Stream:
+        """Download the file; 404 while it is not ready, and once it was removed."""
+        opened = await exports.open_export(current_user(request).id)
+        headers = {"content-disposition": 'attachment; filename="export.zip"', "content-length": str(opened.size)}
+        return Stream(opened.parts(), media_type=ZIP, headers=headers)
+
+    @post(
+        "/erase",
+        operation_id="EraseMe",
+        summary="Erase my account",
+        status_code=HTTP_204_NO_CONTENT,
+        responses=problem_responses(400, 401, 403, 409, 413, 415, 422, 429),
+    )
+    async def erase(self, request: AnyRequest, data: JSONBody[Erasure]) -> None:
+        """Close one's account at once and erase what it holds, for good; payments stay, without a name."""
+        await erasure.erase_self(current_user(request), data.password)
+
+
+class UserDataController(Controller):
+    """What is held of any user."""
+
+    path = "/api/admin/users/{user_id:int}"
+    tags = ("administration",)
+    guards = (requires_administrator,)
+
+    @post(
+        "/export",
+        operation_id="AdminRequestExport",
+        summary="Have a user's export made",
+        status_code=HTTP_202_ACCEPTED,
+        responses=problem_responses(401, 403, 404),
+    )
+    async def request_export(self, request: AnyRequest, user_id: FromPath[int]) -> Resource[ExportRead]:
+        """Have everything that is held of a user put together; the user downloads it."""
+        return Resource(await exports.request_export(user_id, current_user(request).id))
+
+
+CONTROLLERS: tuple[type[Controller], ...] = (ContactDataController, OwnDataController, UserDataController)

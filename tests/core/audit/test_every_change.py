@@ -226,6 +226,8 @@ async def _administration(walk: Walker, admin: httpx.AsyncClient, app: Litestar)
     await walk("AdminRemoveTwoFactor", made["id"], client=admin)
     await walk("AdminActAsUser", made["id"], client=admin, json={"reason": "The import hangs"})
     await walk("AdminLogOutUser", made["id"], client=admin)
+    await walk("AdminRequestExport", made["id"], client=admin)
+    await walk("AdminEraseUser", made["id"], client=admin)
 
 
 async def test_every_operation_that_changes_rows_is_logged(
@@ -242,6 +244,11 @@ async def test_every_operation_that_changes_rows_is_logged(
         signed = await walker("LogIn", client=nobody, json={"email": user.email, "password": FRESH})
     walker.client.headers["Authorization"] = f"Bearer {signed['token']}"
     await walker("LogOutEverywhere")
+    async with client_for(app) as nobody:
+        signed = await walker("LogIn", client=nobody, json={"email": user.email, "password": FRESH})
+    walker.client.headers["Authorization"] = f"Bearer {signed['token']}"
+    await walker("RequestExport")
+    await walker("EraseMe", json={"password": FRESH})
 
     changing = {name for name, (method, _) in walker.places.items() if method not in SAFE}
     silent = {name for name in changing if not walker.written.get(name)}
