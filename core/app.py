@@ -15,6 +15,7 @@ from litestar.di import Provide
 from core import configurations, health, plugin_list, queue_administration, statistics
 from core.accounts import controllers as accounts
 from core.accounts.authentication import authenticate, cache_key
+from core.audit import controllers as audit
 from core.campaigns import controllers as campaigns
 from core.config import PlatformConfig
 from core.contacts import controllers as contacts
@@ -26,6 +27,7 @@ from core.numbers import controllers as numbers
 from core.openapi import DeclaredRoutes, openapi_config
 from core.pagination import page_query
 from core.plans import controllers as plans
+from core.privacy import controllers as privacy
 from core.problems import EXCEPTION_HANDLERS
 from core.rate_limit import RateLimiter
 from core.request import PlatformRequest, refuse_unusable_address
@@ -46,6 +48,8 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     *jobs.CONTROLLERS,
     *webhooks.CONTROLLERS,
     *notifications.CONTROLLERS,
+    *audit.CONTROLLERS,
+    *privacy.CONTROLLERS,
     *configurations.CONTROLLERS,
     *plugin_list.CONTROLLERS,
     *queue_administration.CONTROLLERS,

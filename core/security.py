@@ -15,6 +15,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import ForbiddenError, NotSignedInError, PlatformError
 from core.runtime import config
+from core.trail import following
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -104,7 +105,8 @@ class AuthenticationMiddleware(ASGIMiddleware):
                 scope["user"] = await self._authenticator(credential, scope["state"].get("known_credential"))
             except PlatformError as error:
                 scope["auth"] = error
-        await next_app(scope, receive, send)
+        with following(scope):
+            await next_app(scope, receive, send)
 
 
 def credential_of(scope: Scope) -> Credential | None:

@@ -32,6 +32,7 @@ ACTOR_MODULES = (
     "core.media.actors",
     "core.campaigns.actors",
     "core.webhooks.actors",
+    "core.privacy.actors",
 )
 LANDING_SECONDS = 7.5
 """How long messages in the air may take to come home after a signal to end."""

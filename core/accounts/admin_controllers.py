@@ -4,7 +4,7 @@ from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from core.accounts import administration, entering, services
+from core.accounts import administration, entering, erasing, services
 from core.accounts.callers import caller_of
 from core.accounts.schemas import ActAs, SignedIn, UserCreate, UserRead, UserUpdate
 from core.accounts.tables import Profile, UserStatus
@@ -66,6 +66,16 @@ class UserAdministrationController(Controller):
     ) -> Resource[UserRead]:
         """Change an account; ``status`` suspends or reinstates it at once."""
         return Resource(await administration.update_user(current_user(request).id, user_id, data))
+
+    @delete(
+        "/{user_id:int}",
+        operation_id="AdminEraseUser",
+        summary="Erase a user",
+        responses=problem_responses(401, 403, 404, 409),
+    )
+    async def erase_user(self, request: AnyRequest, user_id: FromPath[int]) -> None:
+        """Close an account at once and erase what it holds, for good; payments stay, without a name."""
+        await erasing.erase_user(current_user(request).id, user_id)
 
     @post(
         "/{user_id:int}/logout",

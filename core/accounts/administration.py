@@ -75,10 +75,12 @@ async def update_user(actor_id: int, user_id: int, changes: UserUpdate) -> UserR
         if isinstance(changes.plan_id, int):
             await ensure_plan(changes.plan_id)
         await _ensure_administrator_left(user_id, changes)
+        before = await get_user(user_id)
         user = await change_user(user_id, fields)
         if changes.status is not UNSET:
             user = await _stamp_cancellation(user_id)
-        await audit.record("user.updated", user_id=actor_id, facts={"user_id": user_id, "changed": sorted(fields)})
+        changed = audit.differences(before, user)
+        await audit.record("user.updated", user_id=actor_id, entity_id=user_id, changes=changed)
     return user
 
 
@@ -97,7 +99,7 @@ async def remove_two_factor(actor_id: int, user_id: int) -> None:
         if not await two_factor.is_on(user_id):
             raise ConflictError("Two-factor sign-in is off.", code="two_factor_off")
         await two_factor.remove(user_id)
-        await audit.record("two_factor.removed", user_id=actor_id, facts={"user_id": user_id})
+        await audit.record("two_factor.removed", user_id=actor_id, account_id=user_id, facts={"user_id": user_id})
 
 
 async def _stamp_cancellation(user_id: int) -> UserRead:

@@ -48,7 +48,7 @@ async def reset_link_for(email: str) -> str:
     if not isinstance(user_id, int):
         raise NotFoundError("user", email)
     link = await make_reset_link(user_id)
-    await audit.record("password.reset_requested", user_id=None, facts={"user_id": user_id})
+    await audit.record("password.reset_requested", user_id=None, account_id=user_id)
     return link
 
 

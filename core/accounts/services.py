@@ -129,7 +129,12 @@ async def update_profile(user: CurrentUser, changes: ProfileUpdate) -> UserRead:
     """Change one's own account."""
     fields = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET}
     async with database.unit_of_work():
-        return await change_user(user.id, fields)
+        before = await get_user(user.id)
+        changed = await change_user(user.id, fields)
+        await audit.record(
+            "user.updated", user_id=user.id, entity_id=user.id, changes=audit.differences(before, changed)
+        )
+        return changed
 
 
 async def change_user(user_id: int, fields: Mapping[str, object]) -> UserRead:

@@ -10,6 +10,7 @@ from typing import IO, Any
 import msgspec
 
 from core import database
+from core.audit import services as audit
 from core.contacts.country_settings import DEFAULT_COUNTRY, in_own_country
 from core.contacts.import_options import ColumnRead, FileRead, ImportOptions, ImportRead
 from core.contacts.importer import KIND
@@ -17,7 +18,7 @@ from core.contacts.labels import ensure_labels
 from core.contacts.mapping import REASON_HEADER, FileMap, UnknownMappingError, map_columns
 from core.contacts.numbers import is_country
 from core.contacts.publics import ensure_open
-from core.contacts.reader import FileForm, UnreadableFileError, detect_form, read_records, write_row
+from core.contacts.reader import FileForm, UnreadableFileError, detect_form, read_records
 from core.contacts.tables import PublicType
 from core.contacts.upload_files import FOLDER
 from core.errors import ConflictError, InvalidInputError, NotFoundError, TooLargeError
@@ -25,6 +26,7 @@ from core.jobs.services import create_job
 from core.jobs.tables import JobStatus
 from core.pagination import PageQuery
 from core.runtime import config
+from core.spreadsheets import write_row
 from core.texts import text
 
 MAXIMUM_BYTES = 64 * 2**20
@@ -56,6 +58,7 @@ async def upload_import(user_id: int, file: IO[bytes], filename: str, options: I
         found, total = await asyncio.to_thread(_inspect, path, options)
         async with database.unit_of_work():
             import_id = await _insert(user_id, name, filename, options, found, total)
+            await audit.record("import.uploaded", user_id=user_id, entity_id=import_id, facts={"rows": total})
             if options.start:
                 await start_import(user_id, import_id)
             return await get_import(user_id, import_id)
@@ -97,6 +100,7 @@ async def start_import(user_id: int, import_id: int) -> ImportRead:
             job_id,
             public_id,
         )
+        await audit.record("import.started", user_id=user_id, entity_id=import_id, facts={"public_id": public_id})
         return await get_import(user_id, import_id)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from msgspec import UNSET
 
 from core import database
+from core.audit import services as audit
 from core.contacts.addresses import address_errors, block_listed_groups, put_addresses, refuse_taken_addresses
 from core.contacts.country_settings import DEFAULT_COUNTRY, in_own_country
 from core.contacts.labels import ensure_labels
@@ -52,6 +53,7 @@ async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
         await put_addresses(contact_id, new.addresses)
         await _stay_out(user_id, contact_id, new.type, number, new.addresses)
         await remember_names(user_id, new.variables)
+        await audit.record("contact.created", user_id=user_id, entity_id=contact_id)
         return await get_contact(user_id, contact_id)
 
 
@@ -77,7 +79,11 @@ async def update_contact(user_id: int, contact_id: int, changes: ContactUpdate) 
             present.status if changes.status is UNSET else changes.status,
         )
         await remember_names(user_id, () if changes.variables is UNSET else changes.variables)
-        return await get_contact(user_id, contact_id)
+        changed = await get_contact(user_id, contact_id)
+        await audit.record(
+            "contact.updated", user_id=user_id, entity_id=contact_id, changes=audit.differences(present, changed)
+        )
+        return changed
 
 
 async def _change_identity(
@@ -108,6 +114,7 @@ async def delete_contact(user_id: int, contact_id: int) -> None:
         )
         if not gone:
             raise NotFoundError("contact", contact_id)
+        await audit.record("contact.deleted", user_id=user_id, entity_id=contact_id)
 
 
 async def _stay_out(user_id: int, contact_id: int, kind: int, number: str | None, addresses: Mapping[str, str]) -> None:

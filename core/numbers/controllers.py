@@ -8,7 +8,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from core.idempotency.middleware import IDEMPOTENT, IDEMPOTENT_CALL
-from core.numbers import checks, connecting, health, moving, recovery, servers, services, trials
+from core.numbers import checks, connecting, health, moving, servers, services, trials
 from core.numbers.schemas import (
     ChallengeRead,
     CheckCreate,
@@ -272,7 +272,7 @@ class NumberConnectionController(Controller):
     )
     async def restart(self, request: AnyRequest, number_id: FromPath[int]) -> Resource[NumberRead]:
         """Stop and start the number on its server; its sign-in is kept."""
-        return Resource(await recovery.restart_number(current_user(request).id, number_id))
+        return Resource(await connecting.restart(current_user(request).id, number_id))
 
     @get(
         "/screenshot",

@@ -3,6 +3,7 @@
 import structlog
 
 from core import database
+from core.audit import services as audit
 from core.clock import synced_clock
 from core.errors import ConflictError, TooManyRequestsError
 from core.numbers import services
@@ -54,6 +55,7 @@ async def send_test_message(user_id: int, number_id: int, wanted: TrialMessageCr
     await _ensure_allowed(user_id, phone)
     route = await load_route(number_id)
     await _count(number_id)
+    await audit.record("number.test_message_sent", user_id=user_id, entity_id=number_id)
     return _read(await _send(route, phone, wanted.text))
 
 

@@ -198,6 +198,7 @@ async def update_plan(actor_id: int, plan_id: int, changes: PlanUpdate) -> PlanR
     fields = _columns({name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET})
     assignments = "".join(f"{name} = ${index}, " for index, name in enumerate(fields, start=2))
     async with database.unit_of_work():
+        before = await get_plan(plan_id)
         row = await database.fetch_row(
             f"UPDATE plans SET {assignments}updated_at = now() WHERE id = $1 RETURNING {_COLUMNS}",
             plan_id,
@@ -205,8 +206,10 @@ async def update_plan(actor_id: int, plan_id: int, changes: PlanUpdate) -> PlanR
         )
         if row is None:
             raise NotFoundError("plan", plan_id)
-        await audit.record("plan.updated", user_id=actor_id, facts={"plan_id": plan_id, "changed": sorted(fields)})
-    return _read(row)
+        plan = _read(row)
+        changed = audit.differences(before, plan)
+        await audit.record("plan.updated", user_id=actor_id, entity_id=plan_id, changes=changed)
+    return plan
 
 
 async def delete_plan(actor_id: int, plan_id: int) -> None:
