@@ -43,7 +43,7 @@ RULES = (
     Rule(key="retention.logs_days", days=365, forget=audit.forget_lines),
     Rule(key="retention.webhooks_log_days", days=30, forget=webhooks.forget_log),
     Rule(key="retention.webhook_events_days", days=2, least=2, forget=webhooks.forget_applied),
-    Rule(key="retention.recipients_days", days=365, least=7, forget=forgetting.forget_recipients),
+    Rule(key="retention.recipients_days", days=0, least=7, forget=forgetting.forget_recipients),
     Rule(key="retention.jobs_days", days=90, least=7, forget=jobs.forget_jobs),
     Rule(key="retention.alarms_days", days=90, forget=alarms.forget_alarms),
     Rule(key="retention.notifications_days", days=30, least=7, forget=outbox.forget_sent),

@@ -50,9 +50,7 @@ async def change_settings(actor_id: int, wanted: Mapping[str, object]) -> list[S
             else:
                 await services.put_setting(key, _encode(setting, value), setting.description)
             shown = MASK if setting.secret else value if value is not None else setting.default
-            await audit.record(
-                "setting.changed", user_id=actor_id, facts={"key": key, "before": before, "after": shown}
-            )
+            await audit.record("setting.changed", user_id=actor_id, changes={key: [before, shown]})
     return await list_settings()
 
 

@@ -54,15 +54,15 @@ async def test_a_setting_decides(user: Member) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "days"), [("", 365), ("soon", 365), ("-1", 365), ("99999999999", 365), ("1", 7), ("30", 30), ("0", 0)]
+    ("written", "days"), [("", 90), ("soon", 90), ("-1", 90), ("99999999999", 90), ("1", 7), ("30", 30), ("0", 0)]
 )
 async def test_days_of_a_rule(user: Member, written: str, days: int) -> None:
     del user  # opens the pool
-    await put_setting("retention.recipients_days", written)
+    await put_setting("retention.jobs_days", written)
     try:
-        assert await kept_days(BY_KEY["retention.recipients_days"]) == days
+        assert await kept_days(BY_KEY["retention.jobs_days"]) == days
     finally:
-        await remove_setting("retention.recipients_days")
+        await remove_setting("retention.jobs_days")
 
 
 async def test_jobs_go_once_they_have_ended_and_those_of_imports_stay(user: Member) -> None:

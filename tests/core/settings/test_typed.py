@@ -45,9 +45,9 @@ async def test_a_change_is_stored_by_its_type_and_logged(admin: httpx.AsyncClien
     assert await typed.value_of("retention.logs_days") == 90
     assert await services.get_setting("webhooks.log_genuine") == "true"
     logged = await database.fetch(
-        "SELECT data FROM logs WHERE user_id = $1 AND action = 'setting.changed' ORDER BY id", administrator.id
+        "SELECT changes FROM logs WHERE user_id = $1 AND action = 'setting.changed' ORDER BY id", administrator.id
     )
-    assert msgspec.json.decode(logged[0]["data"]) == {"key": "retention.logs_days", "before": 365, "after": 90}
+    assert msgspec.json.decode(logged[0]["changes"]) == {"retention.logs_days": [365, 90]}
 
 
 async def test_null_goes_back_to_the_default(admin: httpx.AsyncClient) -> None:
@@ -92,8 +92,8 @@ async def test_a_secret_is_encrypted_and_masked(admin: httpx.AsyncClient, monkey
     assert "planted" not in stored
     await _change(admin, brand__name="***")
     assert await typed.value_of("brand.name") == "planted"
-    logged = await database.fetch("SELECT data FROM logs WHERE action = 'setting.changed'")
-    assert "planted" not in str([row["data"] for row in logged])
+    logged = await database.fetch("SELECT changes FROM logs WHERE action = 'setting.changed'")
+    assert "planted" not in str([row["changes"] for row in logged])
 
 
 async def test_users_see_none(api: ClientOf, user: Member) -> None:
