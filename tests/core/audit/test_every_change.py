@@ -2,15 +2,17 @@
 
 import re
 import time
+from datetime import UTC, datetime
 from typing import Any
 
+import dramatiq
 import httpx
 import msgspec
 import pyotp
 import pytest
 from litestar import Litestar
 
-from core import database
+from core import database, queue
 from core.accounts import one_time
 from core.accounts.tables import TokenPurpose
 from core.accounts.two_factor import STEP_SECONDS
@@ -18,7 +20,7 @@ from core.crypto import decrypt
 from core.notifications.outbox import SEAL
 from core.openapi import document
 from core.plugin import Restarting
-from core.runtime import providers
+from core.runtime import providers, runtime
 from tests.conftest import client_for
 from tests.core.campaigns.making import insert
 from tests.core.contacts.making import phone
@@ -52,7 +54,7 @@ class Walker:
         self.client = client
         self.written: dict[str, list[str]] = {}
 
-    async def __call__(self, name: str, *ids: int, client: httpx.AsyncClient | None = None, **more: Any) -> Any:
+    async def __call__(self, name: str, *ids: int | str, client: httpx.AsyncClient | None = None, **more: Any) -> Any:
         method, path = self.places[name]
         values = iter(ids)
         filled = re.sub(r"{[^}]+}", lambda _: str(next(values)), path)
@@ -165,6 +167,7 @@ async def _numbers(walk: Walker, admin: httpx.AsyncClient, waha: Waha, user: Mem
     await waha.scan(number["instance"])
     await until_connection(walk.client, number["id"], "connected")
     await walk("SendTestMessage", number["id"], json={"phone": phone(), "text": "Oi"})
+    await walk("SyncContacts", number["id"], json={})
     if _restarts():
         await walk("RestartNumber", number["id"])
         await until_connection(walk.client, number["id"], "connected")
@@ -230,6 +233,35 @@ async def _administration(walk: Walker, admin: httpx.AsyncClient, app: Litestar)
     await walk("AdminEraseUser", made["id"], client=admin)
 
 
+async def _operations(walk: Walker, admin: httpx.AsyncClient, user: Member, number_id: int) -> None:
+    await walk("AdminUpdateSettings", client=admin, json={"values": {"brand.name": "Walk"}})
+    await walk("AdminUpdateSettings", client=admin, json={"values": {"brand.name": None}})
+    job_id = await insert("jobs", user_id=user.id, kind="test", status="failed")
+    await walk("AdminRetryJob", job_id, client=admin)
+    await database.execute("DELETE FROM jobs WHERE id = $1", job_id)
+    event = {
+        "plugin": "waha",
+        "number_id": number_id,
+        "dedupe_key": phone(),
+        "kind": "test",
+        "event": '{"type": "test"}',
+        "received_at": datetime.now(UTC),
+        "applied_at": datetime.now(UTC),
+        "due_at": datetime.now(UTC),
+    }
+    event_id = await insert("webhook_events", **event)
+    entry_id = await insert("webhooks_log", type="test", payload=database.encode_json({"event_id": event_id}))
+    await walk("AdminReplayWebhook", entry_id, client=admin)
+    await database.execute("DELETE FROM webhook_events WHERE id = $1", event_id)
+    for name in ("AdminRetryMessage", "AdminDiscardMessage"):
+        message = dramatiq.Message[None](
+            queue_name=queue.JOBS, actor_name="jobs.run", args=(10**12,), kwargs={}, options={}, message_id=phone()
+        )
+        await runtime().redis.hset(f"recado:{queue.JOBS}.XQ.msgs", message.message_id, message.encode())
+        await runtime().redis.zadd(f"recado:{queue.JOBS}.XQ", {message.message_id: 1})
+        await walk(name, queue.JOBS, message.message_id, client=admin)
+
+
 async def test_every_operation_that_changes_rows_is_logged(
     walker: Walker, app: Litestar, admin: httpx.AsyncClient, waha: Waha, user: Member
 ) -> None:
@@ -239,6 +271,7 @@ async def test_every_operation_that_changes_rows_is_logged(
     number_id = await _numbers(walker, admin, waha, user)
     await _campaigns(walker, user, number_id)
     await _administration(walker, admin, app)
+    await _operations(walker, admin, user, number_id)
     await walker("LogOut")
     async with client_for(app) as nobody:
         signed = await walker("LogIn", client=nobody, json={"email": user.email, "password": FRESH})
