@@ -75,12 +75,9 @@ async def update_user(actor_id: int, user_id: int, changes: UserUpdate) -> UserR
         if isinstance(changes.plan_id, int):
             await ensure_plan(changes.plan_id)
         await _ensure_administrator_left(user_id, changes)
-        before = await get_user(user_id)
-        user = await change_user(user_id, fields)
+        user = await change_user(user_id, fields, actor_id=actor_id)
         if changes.status is not UNSET:
             user = await _stamp_cancellation(user_id)
-        changed = audit.differences(before, user)
-        await audit.record("user.updated", user_id=actor_id, entity_id=user_id, changes=changed)
     return user
 
 

@@ -129,21 +129,19 @@ async def update_profile(user: CurrentUser, changes: ProfileUpdate) -> UserRead:
     """Change one's own account."""
     fields = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET}
     async with database.unit_of_work():
-        before = await get_user(user.id)
-        changed = await change_user(user.id, fields)
-        await audit.record(
-            "user.updated", user_id=user.id, entity_id=user.id, changes=audit.differences(before, changed)
-        )
-        return changed
+        return await change_user(user.id, fields)
 
 
-async def change_user(user_id: int, fields: Mapping[str, object]) -> UserRead:
+async def change_user(user_id: int, fields: Mapping[str, object], *, actor_id: int | None = None) -> UserRead:
     """Set columns of a user, within the unit of work of the caller, who has checked them.
+
+    ``actor_id`` is who does it, absent the user.
 
     Raises:
         NotFoundError: There is no such user.
         InvalidInputError: The address is taken.
     """
+    before = await get_user(user_id)
     trimmed = {name: value.strip() if isinstance(value, str) else value for name, value in fields.items()}
     if "email" in trimmed:
         await _ensure_free(user_id, trimmed["email"])
@@ -156,7 +154,14 @@ async def change_user(user_id: int, fields: Mapping[str, object]) -> UserRead:
     if row is None:
         raise NotFoundError("user", user_id)
     await sessions.forget_user(user_id)
-    return read_user(row)
+    changed = read_user(row)
+    await audit.record(
+        "user.updated",
+        user_id=user_id if actor_id is None else actor_id,
+        entity_id=user_id,
+        changes=audit.differences(before, changed),
+    )
+    return changed
 
 
 async def ensure_plan(plan_id: int | None) -> None:

@@ -105,7 +105,8 @@ async def request_sync(user_id: int, number_id: int, wanted: SyncCreate) -> JobR
             )
         wishes = Wishes(wanted.people, wanted.groups, await _label(user_id, wanted))
         job_id = await create_job(KIND, user_id=user_id, subject_id=number_id, params=msgspec.to_builtins(wishes))
-        await audit.record("contacts.sync_requested", user_id=user_id, entity="number", entity_id=number_id)
+        facts = {"number_id": number_id, "people": wanted.people, "groups": wanted.groups}
+        await audit.record("contact.sync_asked", user_id=user_id, facts=facts)
         return await get_job(user_id, job_id)
 
 

@@ -56,5 +56,10 @@ async def retry(actor_id: int, job_id: int) -> JobAdministrationRead:
         if changed is None:
             raise NotFoundError("job", job_id)
         enqueue(ACTOR, job_id, queue=JOBS)
-        await audit.record("job.retried", user_id=actor_id, facts={"job_id": job_id, "kind": changed["kind"]})
+        await audit.record(
+            "job.retried",
+            user_id=actor_id,
+            account_id=changed["user_id"],
+            facts={"job_id": job_id, "kind": changed["kind"]},
+        )
     return JobAdministrationRead(user_id=changed["user_id"], job=read_job(changed))

@@ -88,7 +88,8 @@ async def update_server(server_id: int, wanted: ServerUpdate) -> ServerRead:
             sealed,
             row["capacity"] if wanted.capacity is msgspec.UNSET else wanted.capacity,
         )
-        await audit.record("server.updated", entity_id=server_id, changes=audit.differences(row, written))
+        names = ["name", "url", "capacity", *([] if wanted.credentials is msgspec.UNSET else ["credentials"])]
+        await audit.record("server.updated", entity_id=server_id, changes=audit.differences(row, written, *names))
     senders.forget()
     changed = wanted.url is not msgspec.UNSET or wanted.credentials is not msgspec.UNSET
     return await probe_server(server_id) if changed else await get_server(server_id)

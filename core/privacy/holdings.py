@@ -26,9 +26,8 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 HOLDINGS = (
-    # Found by their jobs, so before them.
     Holding(table="contact_sync_entries", own="t.job_id IN (SELECT id FROM jobs WHERE user_id = $1)", exported=False),
-    # Jobs go first: whatever is at work on the other rows ends with its next checkpoint.
+    # Jobs go early: whatever is at work on the other rows ends with its next checkpoint.
     Holding(table="jobs", hidden=("params", "checkpoint", "holder", "lease_until")),
     Holding(table="webhook_events", own=f"t.number_id IN ({NUMBERS})", exported=False),
     Holding(

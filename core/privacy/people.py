@@ -23,7 +23,7 @@ SHARD = 26
 """Of the counters; no other process writes this one."""
 
 _CONTACTS = """
-SELECT id, number FROM contacts
+SELECT id, name FROM contacts
 WHERE user_id = $1 AND (id = $2 OR (number = ANY($3::text[]) AND number <> '')) ORDER BY id FOR UPDATE
 """
 _ROWS = """
@@ -65,7 +65,7 @@ async def erase_contact(user_id: int, contact_id: int) -> None:
         ConflictError: A message to them is being sent at this moment.
     """
     async with database.unit_of_work():
-        ids, forms = await _find(user_id, contact_id)
+        ids, forms, names = await _find(user_id, contact_id)
         rows = await database.fetch(_ROWS, user_id, ids)
         if any(row["state"] == RecipientState.LEASED for row in rows):
             raise ConflictError(
@@ -80,12 +80,12 @@ async def erase_contact(user_id: int, contact_id: int) -> None:
         await database.execute(_EMPTY_ATTEMPTS, row_ids)
         for statement in (_EMPTY_CONTACTS, *_FORGET):
             await database.execute(statement, ids)
-        await remove_traces(user_id, forms)
+        await remove_traces(user_id, forms, names)
         await audit.record("contact.erased", user_id=user_id, entity_id=contact_id)
 
 
-async def _find(user_id: int, contact_id: int) -> tuple[list[int], set[str]]:
-    """Lock the contact and return the ids of all rows of the person, and the forms in which they are known."""
+async def _find(user_id: int, contact_id: int) -> tuple[list[int], set[str], set[str]]:
+    """Lock the contact; return the ids of all rows of the person, the forms they are known in, and their names."""
     given = await database.fetch_row(
         "SELECT number FROM contacts WHERE id = $1 AND user_id = $2 FOR UPDATE", contact_id, user_id
     )
@@ -100,7 +100,7 @@ async def _find(user_id: int, contact_id: int) -> tuple[list[int], set[str]]:
         forms |= person.forms
     numbers = sorted({wider for form in forms for wider in number_forms(form)})
     rows = await database.fetch(_CONTACTS, user_id, contact_id, numbers)
-    return [row["id"] for row in rows], forms
+    return [row["id"] for row in rows], forms, {row["name"] for row in rows}
 
 
 async def _settle(rows: Sequence[asyncpg.Record]) -> None:

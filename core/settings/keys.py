@@ -51,7 +51,8 @@ SETTINGS: tuple[Setting, ...] = (
         key="retention.webhook_events_days",
         type=Days,
         default=2,
-        description="Days that applied webhook events are kept, 2 at least, to recognise late repetitions. 0: for ever.",
+        description="Days that applied webhook events are kept, so that a late repetition is recognised; 2 at least."
+        " 0: for ever.",
     ),
     Setting(
         key="retention.recipients_days",

@@ -6,6 +6,7 @@ import pytest
 
 from core import database, retention
 from core.retention import RULES, kept_days
+from core.runtime import Runtime
 from core.settings.services import put_setting, remove_setting
 from tests.factories import Member
 
@@ -15,6 +16,13 @@ BY_KEY = {rule.key: rule for rule in RULES}
 
 def ago(days: float) -> datetime:
     return NOW - timedelta(days=days)
+
+
+@pytest.fixture(autouse=True)
+async def nothing_set(runtime: Runtime) -> None:
+    """Other tests set these, too."""
+    del runtime  # opens the pool
+    await database.execute("DELETE FROM settings WHERE starts_with(key, 'retention.')")
 
 
 async def _log(user: Member, days: float) -> None:
@@ -45,24 +53,18 @@ async def test_a_setting_decides(user: Member) -> None:
     try:
         await retention.sweep(NOW)
         assert await _logs(user) == ["test.9"]
-        await put_setting("retention.logs_days", "0")
-        await _log(user, 4000)
-        await retention.sweep(NOW)
-        assert await _logs(user) == ["test.9", "test.4000"]
     finally:
         await remove_setting("retention.logs_days")
 
 
-@pytest.mark.parametrize(
-    ("written", "days"), [("", 90), ("soon", 90), ("-1", 90), ("99999999999", 90), ("1", 7), ("30", 30), ("0", 0)]
-)
+@pytest.mark.parametrize(("written", "days"), [("", 0), ("soon", 0), ("-1", 0), ("1", 7), ("30", 30), ("0", 0)])
 async def test_days_of_a_rule(user: Member, written: str, days: int) -> None:
     del user  # opens the pool
-    await put_setting("retention.jobs_days", written)
+    await put_setting("retention.recipients_days", written)
     try:
-        assert await kept_days(BY_KEY["retention.jobs_days"]) == days
+        assert await kept_days(BY_KEY["retention.recipients_days"]) == days
     finally:
-        await remove_setting("retention.jobs_days")
+        await remove_setting("retention.recipients_days")
 
 
 async def test_jobs_go_once_they_have_ended_and_those_of_imports_stay(user: Member) -> None:

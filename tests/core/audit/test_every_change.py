@@ -12,15 +12,15 @@ import pyotp
 import pytest
 from litestar import Litestar
 
-from core import database
+from core import database, queue
 from core.accounts import one_time
 from core.accounts.tables import TokenPurpose
 from core.accounts.two_factor import STEP_SECONDS
 from core.crypto import decrypt
-from core.jobs.services import create_job
 from core.notifications.outbox import SEAL
 from core.openapi import document
-from core.runtime import Runtime
+from core.plugin import Restarting
+from core.runtime import providers, runtime
 from tests.conftest import client_for
 from tests.core.campaigns.making import insert
 from tests.core.contacts.making import phone
@@ -145,6 +145,11 @@ async def _contacts(walk: Walker) -> None:
     await walk("DeleteLabel", label["id"])
 
 
+def _restarts() -> bool:
+    """Whether the provider of the walk can restart a number."""
+    return isinstance(providers().messaging("waha"), Restarting)
+
+
 async def _numbers(walk: Walker, admin: httpx.AsyncClient, waha: Waha, user: Member) -> int:
     """Return a connected number."""
     server = {"name": phone(), "provider": "waha", "url": waha.url, "credentials": {"api_key": KEY}}
@@ -163,8 +168,9 @@ async def _numbers(walk: Walker, admin: httpx.AsyncClient, waha: Waha, user: Mem
     await until_connection(walk.client, number["id"], "connected")
     await walk("SendTestMessage", number["id"], json={"phone": phone(), "text": "Oi"})
     await walk("SyncContacts", number["id"], json={})
-    await walk("RestartNumber", number["id"])
-    await until_connection(walk.client, number["id"], "connected")
+    if _restarts():
+        await walk("RestartNumber", number["id"])
+        await until_connection(walk.client, number["id"], "connected")
     await walk("DisconnectNumber", number["id"])
     await walk("LogOutNumber", number["id"])
     await walk("ConnectNumber", number["id"])
@@ -223,42 +229,41 @@ async def _administration(walk: Walker, admin: httpx.AsyncClient, app: Litestar)
     await walk("AdminRemoveTwoFactor", made["id"], client=admin)
     await walk("AdminActAsUser", made["id"], client=admin, json={"reason": "The import hangs"})
     await walk("AdminLogOutUser", made["id"], client=admin)
-    await walk("AdminUpdateSettings", client=admin, json={"values": {"support.email": "help@example.com"}})
-    await walk("AdminUpdateSettings", client=admin, json={"values": {"support.email": None}})
     await walk("AdminRequestExport", made["id"], client=admin)
     await walk("AdminEraseUser", made["id"], client=admin)
 
 
-async def _background(walk: Walker, admin: httpx.AsyncClient, runtime: Runtime) -> None:
-    for name in ("AdminRetryMessage", "AdminDiscardMessage"):
-        letter = dramatiq.Message[None](queue_name="jobs", actor_name="jobs.run", args=(0,), kwargs={}, options={})
-        await runtime.redis.hset("recado:jobs.XQ.msgs", letter.message_id, letter.encode())
-        await runtime.redis.zadd("recado:jobs.XQ", {letter.message_id: 1})
-        await walk(name, "jobs", letter.message_id, client=admin)
-    async with database.unit_of_work():
-        job_id = await create_job("nothing.at_all", user_id=None)
-        await database.execute("UPDATE jobs SET status = 'failed' WHERE id = $1", job_id)
+async def _operations(walk: Walker, admin: httpx.AsyncClient, user: Member, number_id: int) -> None:
+    await walk("AdminUpdateSettings", client=admin, json={"values": {"brand.name": "Walk"}})
+    await walk("AdminUpdateSettings", client=admin, json={"values": {"brand.name": None}})
+    job_id = await insert("jobs", user_id=user.id, kind="test", status="failed")
     await walk("AdminRetryJob", job_id, client=admin)
-    event_id = await insert(
-        "webhook_events",
-        plugin="waha",
-        number_id=-1,
-        dedupe_key=phone(),
-        kind="identity",
-        event='{"event": "identity"}',
-        received_at=datetime.now(UTC),
-        applied_at=datetime.now(UTC),
-        due_at=datetime.now(UTC),
-    )
-    payload = database.encode_json({"event_id": event_id})
-    entry_id = await insert("webhooks_log", type="waha:identity", payload=payload)
+    await database.execute("DELETE FROM jobs WHERE id = $1", job_id)
+    event = {
+        "plugin": "waha",
+        "number_id": number_id,
+        "dedupe_key": phone(),
+        "kind": "test",
+        "event": '{"type": "test"}',
+        "received_at": datetime.now(UTC),
+        "applied_at": datetime.now(UTC),
+        "due_at": datetime.now(UTC),
+    }
+    event_id = await insert("webhook_events", **event)
+    entry_id = await insert("webhooks_log", type="test", payload=database.encode_json({"event_id": event_id}))
     await walk("AdminReplayWebhook", entry_id, client=admin)
     await database.execute("DELETE FROM webhook_events WHERE id = $1", event_id)
-    await database.execute("DELETE FROM jobs WHERE id = $1", job_id)
+    for name in ("AdminRetryMessage", "AdminDiscardMessage"):
+        message = dramatiq.Message[None](
+            queue_name=queue.JOBS, actor_name="jobs.run", args=(10**12,), kwargs={}, options={}, message_id=phone()
+        )
+        await runtime().redis.hset(f"recado:{queue.JOBS}.XQ.msgs", message.message_id, message.encode())
+        await runtime().redis.zadd(f"recado:{queue.JOBS}.XQ", {message.message_id: 1})
+        await walk(name, queue.JOBS, message.message_id, client=admin)
 
 
 async def test_every_operation_that_changes_rows_is_logged(
-    walker: Walker, app: Litestar, admin: httpx.AsyncClient, waha: Waha, user: Member, runtime: Runtime
+    walker: Walker, app: Litestar, admin: httpx.AsyncClient, waha: Waha, user: Member
 ) -> None:
     await _accounts(walker, app, user)
     await _two_factor(walker, app, user)
@@ -266,7 +271,7 @@ async def test_every_operation_that_changes_rows_is_logged(
     number_id = await _numbers(walker, admin, waha, user)
     await _campaigns(walker, user, number_id)
     await _administration(walker, admin, app)
-    await _background(walker, admin, runtime)
+    await _operations(walker, admin, user, number_id)
     await walker("LogOut")
     async with client_for(app) as nobody:
         signed = await walker("LogIn", client=nobody, json={"email": user.email, "password": FRESH})
@@ -280,4 +285,4 @@ async def test_every_operation_that_changes_rows_is_logged(
 
     changing = {name for name, (method, _) in walker.places.items() if method not in SAFE}
     silent = {name for name in changing if not walker.written.get(name)}
-    assert silent == set(SILENT)
+    assert silent == (set(SILENT) if _restarts() else {*SILENT, "RestartNumber"})

@@ -96,6 +96,10 @@ async def _plant(user: Member, made: Made) -> Person:
     await insert("webhooks_log", type="test", payload=database.encode_json(payload))
     job = {"address": person.lid, "text": "ok"}
     await insert("jobs", user_id=user.id, kind="test", status="failed", params=database.encode_json(job))
+    measured = {"messages": [{"most_frequent_text": f"Oi {person.name}"}]}
+    await insert(
+        "jobs", user_id=user.id, kind="campaigns.entropy", status="done", result=database.encode_json(measured)
+    )
     upload = await insert("imports", user_id=user.id, filename="a.csv", path="imports/a")
     await insert(
         "import_errors",
