@@ -52,6 +52,7 @@ class ScriptedServer:
         self.requests: list[ReceivedRequest] = []
         self.url = ""
         self._server: asyncio.Server | None = None
+        self._closed = False
         self._connections: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -60,6 +61,7 @@ class ScriptedServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closed = True
         if self._server is not None:
             self._server.close()
             for connection in self._connections:
@@ -68,6 +70,10 @@ class ScriptedServer:
             await self._server.wait_closed()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closed:
+            # Accepted before the listener closed, and handed over after it.
+            writer.close()
+            return
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
