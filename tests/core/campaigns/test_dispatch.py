@@ -37,6 +37,7 @@ from tests.core.campaigns.making import (
     used,
 )
 from tests.core.campaigns.sink import BARE, FULL, UNREACHABLE, Answer, Sink, SinkProvider
+from tests.core.numbers.messaging import eventually
 from tests.factories import Member
 
 SOON_SECONDS = 3.0
@@ -155,9 +156,7 @@ class TestUnpaced:
             async with _Running(4) as second:
                 await second.until(lambda: held_by(2, 2))
                 # Whichever of the two is done first ends while the other still sends.
-                async with asyncio.timeout(20):
-                    while not await _all_in(made, "sent"):
-                        await asyncio.sleep(0.01)
+                await eventually(lambda: _all_in(made, "sent"), 20)
         _each_once(sink, made)
 
     async def test_many_campaigns_of_many_tenants(
