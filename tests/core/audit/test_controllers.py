@@ -11,6 +11,7 @@ from core import database
 from core.audit.services import record
 from tests.conftest import client_for
 from tests.core.contacts.making import phone
+from tests.core.numbers.messaging import KEY, Waha, add_server
 from tests.factories import Member
 
 
@@ -123,3 +124,14 @@ async def test_a_spreadsheet_runs_nothing_of_the_log(
     assert rows[0]["user_email"] == user.email
     assert rows[0]["by_administrator"] == "false"
     del tenant
+
+
+async def test_that_a_secret_changed_is_told_and_not_what_it_is(admin: httpx.AsyncClient, waha: Waha) -> None:
+    server = await add_server(admin, waha)
+    path = f"/api/admin/servers/{server['id']}"
+    assert (await admin.patch(path, json={"credentials": {"api_key": "planted-key"}})).status_code == 200
+    assert (await admin.patch(path, json={"capacity": 7})).status_code == 200
+    lines = await _lines(admin, "/api/admin/logs", entity="server", entity_id=server["id"])
+    assert [line["changes"] for line in lines] == [{"capacity": [None, 7]}, {"credentials": ["***", "***"]}, {}]
+    stored = await database.fetch("SELECT data::text || changes::text AS text FROM logs WHERE entity = 'server'")
+    assert [row for row in stored if "planted-key" in row["text"] or KEY in row["text"]] == []
