@@ -14,12 +14,14 @@ option, and under ``recado conformance`` without pytest. That command looks for 
 
 from core.plugin.conformance.checking import CANARY, Contract, expect, not_applicable, run
 from core.plugin.conformance.messaging import MessagingProviderContract
+from core.plugin.conformance.notifications import NotifierContract, NotifierSubject
 from core.plugin.conformance.optional import (
     ContactAnswers,
     NumberCheckAnswers,
     PollAnswers,
     SignInAnswers,
 )
+from core.plugin.conformance.payments import GatewaySubject, PaymentGatewayContract
 from core.plugin.conformance.subjects import Subject
 from core.plugin.scripted_server import (
     Answer,
@@ -40,9 +42,13 @@ __all__ = (
     "Contract",
     "Cut",
     "Drip",
+    "GatewaySubject",
     "Hang",
     "MessagingProviderContract",
+    "NotifierContract",
+    "NotifierSubject",
     "NumberCheckAnswers",
+    "PaymentGatewayContract",
     "PollAnswers",
     "Reaction",
     "ReceivedRequest",

@@ -9,11 +9,17 @@ import msgspec
 
 from core.plugin.conformance.checking import Contract
 from core.plugin.conformance.messaging import MessagingProviderContract
+from core.plugin.conformance.notifications import NotifierContract
+from core.plugin.conformance.payments import PaymentGatewayContract
 from core.plugin.loader import find_plugin_class
 from core.plugin.places import Place
 
 _PREFIX = "test_"
-_HOOKS: Mapping[str, type[Contract]] = {"register_messaging_providers": MessagingProviderContract}
+_HOOKS: Mapping[str, type[Contract]] = {
+    "register_messaging_providers": MessagingProviderContract,
+    "register_payment_gateways": PaymentGatewayContract,
+    "register_notifiers": NotifierContract,
+}
 
 
 class Verdict(StrEnum):
