@@ -52,8 +52,8 @@ chaos: .venv/.synced ## The tests that kill, cut and flood, at full size
 migrate: .venv/.synced ## Bring the database up to date
 	@exec $(BIN)/recado migrate
 
-new-plugin: .venv/.synced ## Make a messaging plugin that works: make new-plugin name=example
-	@exec $(BIN)/recado new-plugin "$(name)"
+new-plugin: .venv/.synced ## Make a plugin that works: make new-plugin name=example kind=messaging
+	@exec $(BIN)/recado new-plugin "$(name)" --kind "$(or $(kind),messaging)"
 
 docs: .venv/.synced ## Write again what is made from the code
 	$(BIN)/recado config example > platform.example.toml.new

@@ -4,7 +4,7 @@ import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -66,14 +66,31 @@ def simulate(
     uvicorn.run(application, host="127.0.0.1", port=chosen, log_level="warning", access_log=False)
 
 
-def new_plugin(name: str) -> None:
-    """Make a new messaging plugin that works, with a simulator and tests."""
-    from core.scaffold import create_plugin
+def new_plugin(
+    name: str,
+    *,
+    kind: Annotated[
+        Literal["messaging", "payment", "notifier"], Parameter(help="What the plugin adds to the platform.")
+    ] = "messaging",
+    folder: Annotated[
+        Path | None, Parameter(help="Make a package of its own in this folder, instead of a folder in plugins.")
+    ] = None,
+) -> None:
+    """Make a new plugin that works, with a simulator, a contract and tests."""
+    from core.scaffold import Kind, create_plugin, create_project
 
-    package = importlib.import_module("plugins")
-    for path in create_plugin(name, Path(next(iter(package.__path__))), TESTS):
+    if folder is None:
+        package = importlib.import_module("plugins")
+        written = create_plugin(name, Path(next(iter(package.__path__))), TESTS, Kind(kind))
+        where = name
+    else:
+        written = create_project(name, folder, Kind(kind))
+        where = os.path.relpath(folder / name)
+        where = where if where.startswith(os.pardir) else f"{os.curdir}{os.sep}{where}"
+    for path in written:
         print(os.path.relpath(path))
-    print(f"Add [plugins.{name}] to platform.toml, then try `recado conformance {name}` and `recado simulate {name}`.")
+    begin = f"Add [plugins.{name}] to platform.toml" if folder is None else f"Start `recado up --plugin {where}`"
+    print(f"{begin}, then try `recado conformance {where}` and `recado simulate {where}`.")
 
 
 def conformance(plugin: Annotated[str, Parameter(help="Name of a plugin, or path of its folder.")]) -> int:
