@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -111,6 +111,17 @@ def conformance(plugin: Annotated[str, Parameter(help="Name of a plugin, or path
     passed = sum(row.verdict is Verdict.PASSED for row in applied)
     print(f"\npassed {passed} of {len(applied)}")
     return 0 if passed == len(applied) else 1
+
+
+def develop(folders: Sequence[Path]) -> None:
+    """Have this process and its children load the plugins of ``folders`` beside those of platform.toml."""
+    from core.plugin.places import FOLDERS_VARIABLE, add_folder
+
+    places = [add_folder(folder) for folder in folders]
+    if len({place.name for place in places}) < len(places):
+        raise OperatorError("--plugin: two of the folders have the same name, so their plugins would too.")
+    if places:
+        os.environ[FOLDERS_VARIABLE] = os.pathsep.join(str(place.folder) for place in places)
 
 
 def _options(pairs: tuple[str, ...]) -> Mapping[str, str]:
