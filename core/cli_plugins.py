@@ -3,6 +3,7 @@
 import importlib
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -62,8 +63,12 @@ def simulate(
         application = simulator.create(options)
     except (KeyError, ValueError) as error:
         raise OperatorError(f"The simulator of {place.name} refuses its options: {error}") from None
-    print(f"The simulator of {place.name} listens on http://127.0.0.1:{chosen}", flush=True)
-    uvicorn.run(application, host="127.0.0.1", port=chosen, log_level="warning", access_log=False)
+    config = uvicorn.Config(application, host="127.0.0.1", port=chosen, log_level="warning", access_log=False)
+    with config.bind_socket() as listening, suppress(KeyboardInterrupt):
+        # Before it is said, for whoever reads it may call at once.
+        listening.listen()
+        print(f"The simulator of {place.name} listens on http://127.0.0.1:{chosen}", flush=True)
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def new_plugin(

@@ -66,6 +66,7 @@ def test_help_names_every_command(recado: Recado) -> None:
         ),
         (["simulate", "no.where"], "recado: There is no plugin no.where in the folder plugins, and no installed"),
         (["simulate", "./nowhere"], "recado: nowhere is no plugin: a folder with an __init__.py is one."),
+        (["simulate", "waha", "--version", "one"], "recado: The simulator of waha refuses its options: "),
         (["simulate", "waha", "--option", "key"], "recado: --option key: write key=value."),
         (["simulate", "waha", "--option", "key=env:NONE"], "the environment variable NONE is not set."),
         (["conformance", "nowhere"], "recado: There is no plugin nowhere in the folder plugins, and no installed"),
