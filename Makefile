@@ -58,6 +58,8 @@ new-plugin: .venv/.synced ## Make a plugin that works: make new-plugin name=exam
 docs: .venv/.synced ## Write again what is made from the code
 	$(BIN)/recado config example > platform.example.toml.new
 	mv platform.example.toml.new platform.example.toml
+	$(BIN)/python -m core.plugin.reference > plugin-api.md.new
+	mv plugin-api.md.new docs/reference/plugin-api.md
 
 lock: $(UV) ## Resolve the dependencies again
 	$(UV) $(LOCK) -o requirements.lock
