@@ -70,21 +70,21 @@ class DeliveryChecks(Contract):
         """Make the request by which the service would deliver ``body``, with a proof made from ``secret``."""
         raise NotImplementedError
 
-    def judge(self, *deliveries: WebhookDelivery) -> list[tuple[Verdict, Sequence[Said]]]:
+    def _judge(self, *deliveries: WebhookDelivery) -> list[tuple[Verdict, Sequence[Said]]]:
         """Let one new provider receive ``deliveries`` in this order; return each verdict, and what it says."""
         raise NotImplementedError
 
-    def secret(self) -> Secret:
+    def _secret(self) -> Secret:
         """Return the secret with which the subject verifies deliveries."""
         return NUMBER_SECRET
 
-    def why_no_deliveries(self) -> str:
+    def _why_no_deliveries(self) -> str:
         """Return why the checks of deliveries do not apply, or nothing."""
         return ""
 
     def test_genuine_delivery(self) -> None:
         """A delivery with the right proof is believed and says something."""
-        ((verdict, said),) = self.judge(self._genuine())
+        ((verdict, said),) = self._judge(self._genuine())
         expect(verdict.genuine and verdict.status < 300, "a genuine delivery was refused")  # noqa: PLR2004 - 2xx
         expect(bool(said), "a genuine delivery gave no event")
         expect(not any(isinstance(one, UnknownEvent) for one in said), "the event was not understood")
@@ -92,21 +92,21 @@ class DeliveryChecks(Contract):
     def test_same_delivery_has_the_same_dedupe_keys(self) -> None:
         """A delivery that comes again, to another process, can be recognised."""
         delivery = self._genuine()
-        first, again = ([one.dedupe_key for one in self.judge(delivery)[0][1]] for _ in range(2))
+        first, again = ([one.dedupe_key for one in self._judge(delivery)[0][1]] for _ in range(2))
         expect(first == again, "dedupe keys differ")
         expect(len(set(first)) == len(first) and all(first), "dedupe keys are empty or repeat within a delivery")
 
     def test_duplicate_delivery_says_the_same(self) -> None:
         """The plugin remembers no deliveries: core must get what it says each time, to know that it is applied."""
-        first, again = self.judge(self._genuine(), self._genuine())
+        first, again = self._judge(self._genuine(), self._genuine())
         expect(_shape(first[1]) == _shape(again[1]), "the second of two equal deliveries says something else")
         expect(again[0].status == first[0].status, "the second of two equal deliveries is answered otherwise")
 
     def test_deliveries_in_any_order_say_the_same(self) -> None:
         """What a delivery says does not depend on those before it."""
         event, unknown = self._genuine(), self._signed(self.unknown_event)
-        alone = self.judge(event)[0][1]
-        last = self.judge(unknown, self._signed(b"["), event)[-1][1]
+        alone = self._judge(event)[0][1]
+        last = self._judge(unknown, self._signed(b"["), event)[-1][1]
         expect(_shape(alone) == _shape(last), "a delivery says something else after others")
 
     def test_delivery_without_proof_is_refused(self) -> None:
@@ -136,11 +136,11 @@ class DeliveryChecks(Contract):
     def test_unknown_event_is_no_error(self) -> None:
         """What the plugin does not know is answered like anything else, and counted where events are."""
         self._genuine()
-        ((verdict, said),) = self.judge(self._signed(self.unknown_event))
+        ((verdict, said),) = self._judge(self._signed(self.unknown_event))
         expect(verdict.genuine and verdict.status < 300, "an unknown event was refused")  # noqa: PLR2004 - 2xx
-        self.expect_unknown(said)
+        self._expect_unknown(said)
 
-    def expect_unknown(self, said: Sequence[Said]) -> None:
+    def _expect_unknown(self, said: Sequence[Said]) -> None:
         """Check what a delivery of an unknown kind says."""
         raise NotImplementedError
 
@@ -181,7 +181,7 @@ class DeliveryChecks(Contract):
             not_applicable("the event is no JSON")
         try:
             # One provider for all is much quicker; which of them it was is found out where one fails.
-            results = self.judge(*(self._signed(body) for body in tried))
+            results = self._judge(*(self._signed(body) for body in tried))
         except Exception:
             for body in tried:
                 self._receive(body)
@@ -192,7 +192,7 @@ class DeliveryChecks(Contract):
     def _receive(self, body: bytes) -> Sequence[Said]:
         shown = body[:100]
         try:
-            ((verdict, said),) = self.judge(self._signed(body))
+            ((verdict, said),) = self._judge(self._signed(body))
         except Exception as error:
             raise AssertionError(f"the genuine delivery {shown!r} raises {type(error).__name__}: {error}") from error
         self._expect_fit(shown, verdict, said)
@@ -208,19 +208,19 @@ class DeliveryChecks(Contract):
         expect(not known, f"{body[:20]!r} gave {known!r}")
 
     def _expect_refused(self, delivery: WebhookDelivery) -> None:
-        ((verdict, said),) = self.judge(delivery)
+        ((verdict, said),) = self._judge(delivery)
         expect(not verdict.genuine, "a delivery without a valid proof was believed")
         expect(not said, "a delivery without a valid proof gave events")
         expect(400 <= verdict.status < 500, "a delivery without a valid proof must be answered 4xx")  # noqa: PLR2004
 
     def _genuine(self) -> WebhookDelivery:
         """Make the genuine delivery of the event; ends the check where the plugin has no webhooks."""
-        if why := self.why_no_deliveries():
+        if why := self._why_no_deliveries():
             not_applicable(why)
         return self._signed(self.event)
 
     def _signed(self, body: bytes) -> WebhookDelivery:
-        return self.delivery(body, self.secret())
+        return self.delivery(body, self._secret())
 
 
 def _shape(said: Sequence[Said]) -> list[dict[str, object]]:

@@ -49,36 +49,36 @@ class MessagingDeliveryChecks(DeliveryChecks, MessagingSubject):
     event_at: ClassVar[datetime | None] = None
     """When ``event`` says that it happened, where the service tells."""
 
-    def judge(self, *deliveries: WebhookDelivery) -> list[tuple[Verdict, Sequence[Said]]]:
+    def _judge(self, *deliveries: WebhookDelivery) -> list[tuple[Verdict, Sequence[Said]]]:
         """Let one new provider receive ``deliveries``."""
-        provider = self.at_rest().provider
+        provider = self._at_rest().provider
         results = [provider.receive(delivery, NUMBER_SECRET) for delivery in deliveries]
         return [(result, result.events) for result in results]
 
-    def why_no_deliveries(self) -> str:
+    def _why_no_deliveries(self) -> str:
         """A provider that is polled gets none."""
-        return "the service is polled for its events" if self.is_polled() else ""
+        return "the service is polled for its events" if self._is_polled() else ""
 
-    def expect_unknown(self, said: Sequence[Said]) -> None:
+    def _expect_unknown(self, said: Sequence[Said]) -> None:
         """An unknown event is counted."""
         is_unknown = bool(said) and all(isinstance(event, UnknownEvent) for event in said)
         expect(is_unknown, f"expected UnknownEvent alone, got {said!r}")
 
     def test_late_delivery_keeps_its_time(self) -> None:
         """An event that arrives late happened when the service says, not when it came."""
-        if why := self.why_no_deliveries():
+        if why := self._why_no_deliveries():
             not_applicable(why)
         if self.event_at is None:
             not_applicable("the contract class gives no event_at")
-        times = {getattr(event, "at", None) for event in self.judge(self.delivery(self.event, NUMBER_SECRET))[0][1]}
+        times = {getattr(event, "at", None) for event in self._judge(self.delivery(self.event, NUMBER_SECRET))[0][1]}
         expect(times == {self.event_at}, f"expected {self.event_at}, got {times}")
 
     def test_polled_provider_believes_no_delivery(self) -> None:
         """A provider that is asked for events takes no deliveries from anybody."""
-        if not self.is_polled():
+        if not self._is_polled():
             not_applicable("the service delivers its events")
         delivery = WebhookDelivery(method="POST", query={}, headers={}, body=b"{}", public_url="https://p.example/w")
-        ((verdict, said),) = self.judge(delivery)
+        ((verdict, said),) = self._judge(delivery)
         expect(not verdict.genuine and not said, "a delivery was believed")
         expect(400 <= verdict.status < 500, "a delivery must be answered 4xx")  # noqa: PLR2004
 
@@ -148,7 +148,7 @@ class MessagingSecretChecks(MessagingDeliveryChecks):
         return provider.receive(delivery, Secret(_MARKED))
 
     def _deliveries(self) -> list[WebhookDelivery]:
-        if self.is_polled():
+        if self._is_polled():
             return []
         return [self.delivery(body, Secret(_MARKED)) for body in (self.event, self.unknown_event, b"{")]
 

@@ -137,7 +137,7 @@ class NotifierContract(Contract):
             recipient=subject.recipient,
             subject="Words of the subject",
             text="words of the text",
-            html="<p>words of the text</p>",
+            html="<p>words of the page</p>",
         )
         try:
             async with asyncio.timeout(CALL_SECONDS):

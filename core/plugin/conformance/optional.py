@@ -84,9 +84,9 @@ class SignInChecks(MessagingSubject):
 
     def test_failed_state_is_an_error(self) -> None:
         """A server that does not say how a number is does not make it stopped."""
-        self.needs(SignIn, self.sign_in, "sign_in")
+        self._needs(SignIn, self.sign_in, "sign_in")
         for reaction in (Answer(500, failure(500)), Answer(401, failure(401)), Answer(200, b"<html>"), Cut()):
-            error = self.error_of(_state, reaction)
+            error = self._error_of(_state, reaction)
             expect(error is not None, "state says how a number is which its server did not tell")
             expect(CANARY not in str(error), "an error repeats the body of a response")
 
@@ -103,11 +103,11 @@ class SignInChecks(MessagingSubject):
         self._repeat("remove")
 
     def _state(self, name: str) -> SenderReport:
-        self.needs(SignIn, self.sign_in, "sign_in")
-        return self.answer_of(_state, getattr(self.sign_in, name))
+        self._needs(SignIn, self.sign_in, "sign_in")
+        return self._answer_of(_state, getattr(self.sign_in, name))
 
     def _repeat(self, name: str) -> None:
-        self.needs(SignIn, self.sign_in, "sign_in")
+        self._needs(SignIn, self.sign_in, "sign_in")
 
         async def twice(subject: Subject) -> None:
             for _ in range(2):
@@ -115,7 +115,7 @@ class SignInChecks(MessagingSubject):
 
         for state in ("connected", "absent"):
             try:
-                self.answer_of(twice, getattr(self.sign_in, state))
+                self._answer_of(twice, getattr(self.sign_in, state))
             except ProviderError as error:
                 raise AssertionError(f"{name} of a number that is {state} raises {error!r}") from error
 
@@ -130,7 +130,7 @@ class NumberCheckingChecks(MessagingSubject):
         """Each number that was asked for is answered: with an address, or that it does not exist."""
         answers = self._checked()
         numbers = (answers.existing, answers.missing)
-        found = self.answer_of(_checking(numbers), answers.routes)
+        found = self._answer_of(_checking(numbers), answers.routes)
         expect({*found} == {*numbers}, f"asked for {numbers}, answered {(*found,)}")
         expect(found[answers.existing].exists, "a number with an account was said to have none")
         expect(bool(found[answers.existing].address), "a number with an account was given no address")
@@ -140,12 +140,12 @@ class NumberCheckingChecks(MessagingSubject):
         """A server that did not answer does not make anybody a person without an account."""
         answers = self._checked()
         for reaction in (Answer(500, failure(500)), Answer(401, failure(401)), Answer(200, b"<html>"), Cut()):
-            error = self.error_of(_checking((answers.existing,)), reaction)
+            error = self._error_of(_checking((answers.existing,)), reaction)
             expect(error is not None, "check_numbers knows what its server did not tell")
             expect(CANARY not in str(error), "an error repeats the body of a response")
 
     def _checked(self) -> NumberCheckAnswers:
-        self.needs(NumberChecking, self.number_checks, "number_checks")
+        self._needs(NumberChecking, self.number_checks, "number_checks")
         assert self.number_checks is not None  # noqa: S101 - needs said so
         return self.number_checks
 
@@ -158,9 +158,9 @@ class ContactListingChecks(MessagingSubject):
 
     def test_contacts_are_listed_once(self) -> None:
         """Everybody is listed, once; a phone is digits, and no group has one."""
-        self.needs(ContactListing, self.contacts, "contacts")
+        self._needs(ContactListing, self.contacts, "contacts")
         assert self.contacts is not None  # noqa: S101 - needs said so
-        listed = self.answer_of(_contacts, self.contacts.routes)
+        listed = self._answer_of(_contacts, self.contacts.routes)
         addresses = [contact.address for contact in listed]
         expect(sorted(addresses) == sorted(self.contacts.addresses), f"expected each address once, got {addresses}")
         for contact in listed:
@@ -169,9 +169,9 @@ class ContactListingChecks(MessagingSubject):
 
     def test_failed_listing_is_an_error(self) -> None:
         """A server that did not answer has no empty address book."""
-        self.needs(ContactListing, self.contacts, "contacts")
+        self._needs(ContactListing, self.contacts, "contacts")
         for reaction in (Answer(500, failure(500)), Answer(401, failure(401)), Answer(200, b"<html>"), Cut()):
-            error = self.error_of(_contacts, reaction)
+            error = self._error_of(_contacts, reaction)
             expect(error is not None, "list_contacts ends as if all were listed")
             expect(CANARY not in str(error), "an error repeats the body of a response")
 
@@ -185,8 +185,8 @@ class EventPollingChecks(MessagingSubject):
     def test_same_cursor_gives_the_same_events(self) -> None:
         """Events are given again until the next cursor says that they are stored."""
         answers = self._polls()
-        first, again = (self.answer_of(_poll, answers.routes) for _ in range(2))
-        twice = self.answer_of(_poll_twice, answers.routes)
+        first, again = (self._answer_of(_poll, answers.routes) for _ in range(2))
+        twice = self._answer_of(_poll_twice, answers.routes)
         keys = [[event.dedupe_key for event in polled.events] for polled in (first, again, *twice)]
         expect(keys[0] == keys[1], "another process that polls from the same cursor gets other events")
         expect(keys[2] == keys[3], "the second poll from the same cursor gives other events")
@@ -196,7 +196,7 @@ class EventPollingChecks(MessagingSubject):
     def test_polled_events_are_understood(self) -> None:
         """What the plugin knows becomes events, what it does not know is counted."""
         answers = self._polls()
-        kinds = [event.__struct_config__.tag for event in self.answer_of(_poll, answers.routes).events]
+        kinds = [event.__struct_config__.tag for event in self._answer_of(_poll, answers.routes).events]
         known = [kind for kind in kinds if kind != "unknown"]
         expect(len(known) == answers.known, f"expected {answers.known} known events, got {kinds}")
         expect(len(kinds) > len(known), f"the event that the plugin does not know is missing among {kinds}")
@@ -223,12 +223,12 @@ class EventPollingChecks(MessagingSubject):
         """A server that did not answer is asked again from the same cursor."""
         answers = self._polls()
         for reaction in (answers.unreadable, Answer(500, failure(500)), Answer(401, failure(401)), Cut(), Hang()):
-            error = self.error_of(_poll, reaction)
+            error = self._error_of(_poll, reaction)
             expect(error is not None, "poll says that nothing happened where its server told nothing")
             expect(CANARY not in str(error), "an error repeats the body of a response")
 
     def _polls(self) -> PollAnswers:
-        self.needs(EventPolling, self.polls, "polls")
+        self._needs(EventPolling, self.polls, "polls")
         assert self.polls is not None  # noqa: S101 - needs said so
         return self.polls
 

@@ -74,17 +74,17 @@ class PaymentGatewayContract(DeliveryChecks):
         """Make a gateway on the service at ``url``."""
         raise NotImplementedError
 
-    def judge(self, *deliveries: WebhookDelivery) -> list[tuple[Verdict, Sequence[Said]]]:
+    def _judge(self, *deliveries: WebhookDelivery) -> list[tuple[Verdict, Sequence[Said]]]:
         """Let one new gateway receive ``deliveries``."""
         gateway = self.subject(NOWHERE).gateway
         verdicts = [gateway.receive(delivery) for delivery in deliveries]
         return [(verdict, verdict.hints) for verdict in verdicts]
 
-    def secret(self) -> Secret:
+    def _secret(self) -> Secret:
         """Return the secret of the gateway's settings."""
         return self.subject(NOWHERE).webhook_secret
 
-    def expect_unknown(self, said: Sequence[Said]) -> None:
+    def _expect_unknown(self, said: Sequence[Said]) -> None:
         """What the gateway does not know is no hint."""
         expect(not said, f"an unknown event gave the hints {said!r}")
 

@@ -31,7 +31,7 @@ class SendingChecks(MessagingSubject):
 
     def test_states_its_times(self) -> None:
         """A lease and a grace period can be derived."""
-        subject = self.at_rest()
+        subject = self._at_rest()
         limit = subject.provider.send_timeout(subject.message.kind)
         expect(re.fullmatch(r"[a-z][a-z0-9_]*", subject.provider.name) is not None, "name is no name of a plugin")
         expect(0 < limit <= 1, "give the contract a provider that sends within 1 s")
@@ -39,7 +39,7 @@ class SendingChecks(MessagingSubject):
 
     def test_prepare_is_pure(self) -> None:
         """A message made again from its row is the same message, under the id it was given."""
-        subject = self.at_rest()
+        subject = self._at_rest()
         client_id = subject.provider.new_client_id()
         first, again = (subject.provider.prepare(subject.message, subject.sender, client_id) for _ in range(2))
         expect(first.client_id == client_id, "prepare must keep the client id it is given")
@@ -47,7 +47,7 @@ class SendingChecks(MessagingSubject):
 
     def test_files_go_by_address_and_by_content(self) -> None:
         """Each kind of file that the sender's server takes may come either way, with a caption or without."""
-        subject = self.at_rest()
+        subject = self._at_rest()
         provider, address = subject.provider, subject.message.address
         for kind in self._kinds_of_files():
             bodies = {
@@ -61,13 +61,13 @@ class SendingChecks(MessagingSubject):
 
     def test_client_ids_never_repeat(self) -> None:
         """No two messages share an id."""
-        providers = (self.at_rest().provider, self.at_rest().provider)
+        providers = (self._at_rest().provider, self._at_rest().provider)
         ids = {provider.new_client_id() for provider in providers for _ in range(500)}
         expect(len(ids) == 1000 and all(ids), "new_client_id is empty or repeats")  # noqa: PLR2004 - one each round
 
     def test_accepted(self) -> None:
         """The usual answer is an acceptance with at least one id."""
-        outcome = self.send(self.accepted)
+        outcome = self._send(self.accepted)
         expect(isinstance(outcome, Accepted) and _usable(outcome), f"expected Accepted with ids, got {outcome!r}")
 
     def test_each_kind_of_file_is_accepted(self) -> None:
@@ -81,16 +81,16 @@ class SendingChecks(MessagingSubject):
         """Nothing is sent a second time, whatever the answer."""
         reactions: tuple[Reaction, ...] = (self.accepted, *(Answer(s, failure(s)) for s in (401, 429, 500, 503)))
         for reaction in (*reactions, Answer(200, b"<html>"), Cut(), Hang()):
-            count = len(self.requests_of(reaction))
+            count = len(self._requests_of(reaction))
             expect(count == 1, f"one send made {count} requests to a server that does {_shown(reaction)}")
 
     def test_redirect_is_not_followed(self) -> None:
         """A redirected send reaches no second address, and is no acceptance."""
         for status in _REDIRECTS:
             answer = Answer(status, b"", {"Location": "/elsewhere"})
-            count = len(self.requests_of(answer))
+            count = len(self._requests_of(answer))
             expect(count == 1, f"a send that was redirected by {status} made {count} requests")
-            expect(not isinstance(self.send(answer), Accepted), f"the redirect {status} was taken for an acceptance")
+            expect(not isinstance(self._send(answer), Accepted), f"the redirect {status} was taken for an acceptance")
 
     def test_rejected(self) -> None:
         """What the service will never take fails for good."""
@@ -100,7 +100,7 @@ class SendingChecks(MessagingSubject):
 
     def test_unreachable_is_retryable(self) -> None:
         """No connection means certainly not sent."""
-        outcome = run(self.send_to(unreachable_url()))
+        outcome = run(self._send_to(unreachable_url()))
         expect(isinstance(outcome, Retryable), f"expected Retryable, got {outcome!r}")
 
     def test_no_answer_is_unknown(self) -> None:
@@ -121,7 +121,7 @@ class SendingChecks(MessagingSubject):
 
     def test_too_many_requests_is_retryable(self) -> None:
         """The time that the service asks for is handed on."""
-        outcome = self.send(self.too_many)
+        outcome = self._send(self.too_many)
         expect(
             isinstance(outcome, Retryable) and outcome.retry_after == 7,  # noqa: PLR2004 - of too_many
             f"expected Retryable with retry_after 7, got {outcome!r}",
@@ -130,7 +130,7 @@ class SendingChecks(MessagingSubject):
     def test_too_many_requests_without_a_time_is_retryable(self) -> None:
         """A service that says only that it is too much, or says it oddly, sent nothing either."""
         for headers in ({}, {"Retry-After": "soon"}, {"Retry-After": "-1"}):
-            outcome = self.send(Answer(429, failure(429), headers))
+            outcome = self._send(Answer(429, failure(429), headers))
             wait = outcome.retry_after if isinstance(outcome, Retryable) else -1
             expect(wait is None or wait >= 0, f"expected Retryable after {headers}, got {outcome!r}")
 
@@ -168,13 +168,13 @@ class SendingChecks(MessagingSubject):
             expect(isinstance(finding, CannotTell), f"{_shown(reaction)} must give CannotTell, not {finding!r}")
 
     def _kinds_of_files(self) -> Sequence[MessageKind]:
-        kinds = self.at_rest().sender.capabilities.media
+        kinds = self._at_rest().sender.capabilities.media
         if not kinds:
             not_applicable("the subject's capabilities name no media")
         return kinds
 
     def _expect_send(self, reaction: Reaction, kind: type[Outcome]) -> None:
-        outcome = self.send(reaction)
+        outcome = self._send(reaction)
         expect(isinstance(outcome, kind), f"expected {kind.__name__} after {_shown(reaction)}, got {outcome!r}")
         expect(CANARY not in repr(outcome), "an outcome repeats the body of a response")
 

@@ -47,24 +47,24 @@ class MessagingSubject(Contract):
         """Make a provider and a sender on the server at ``url``."""
         raise NotImplementedError
 
-    def at_rest(self) -> Subject:
+    def _at_rest(self) -> Subject:
         """Make a subject for calls that use no network."""
         return self.subject(NOWHERE)
 
-    def is_polled(self) -> bool:
+    def _is_polled(self) -> bool:
         """Say whether the service is asked for events and delivers none."""
-        return self.at_rest().sender.capabilities.inbound == "poll"
+        return self._at_rest().sender.capabilities.inbound == "poll"
 
-    def send(self, reaction: Reaction) -> Outcome:
+    def _send(self, reaction: Reaction) -> Outcome:
         """Send the message to a server that reacts so."""
 
         async def scenario() -> Outcome:
             async with ScriptedServer(reaction) as server:
-                return await self.send_to(server.url)
+                return await self._send_to(server.url)
 
         return run(scenario())
 
-    async def send_to(self, url: str) -> Outcome:
+    async def _send_to(self, url: str) -> Outcome:
         """Send the message to the server at ``url``."""
         subject = self.subject(url)
         try:
@@ -72,28 +72,28 @@ class MessagingSubject(Contract):
         finally:
             await subject.provider.aclose()
 
-    def requests_of(self, reaction: Reaction) -> list[ReceivedRequest]:
+    def _requests_of(self, reaction: Reaction) -> list[ReceivedRequest]:
         """Return the requests that one send makes to a server that reacts so, whatever comes of it."""
 
         async def scenario() -> list[ReceivedRequest]:
             async with ScriptedServer(reaction) as server:
                 # What is raised is another check's concern.
                 with suppress(Exception):
-                    await self.send_to(server.url)
+                    await self._send_to(server.url)
                 return server.requests
 
         return run(scenario())
 
-    def error_of(self, call: Callable[[Subject], Awaitable[object]], reaction: Reaction) -> ProviderError | None:
+    def _error_of(self, call: Callable[[Subject], Awaitable[object]], reaction: Reaction) -> ProviderError | None:
         """Return the ``ProviderError`` that ``call`` raises on a server that reacts so."""
 
         async def scenario() -> ProviderError | None:
             async with ScriptedServer(reaction) as server:
-                return await self.error_at(call, server.url)
+                return await self._error_at(call, server.url)
 
         return run(scenario())
 
-    async def error_at(self, call: Callable[[Subject], Awaitable[object]], url: str) -> ProviderError | None:
+    async def _error_at(self, call: Callable[[Subject], Awaitable[object]], url: str) -> ProviderError | None:
         """Return the ``ProviderError`` that ``call`` raises for the server at ``url``."""
         subject = self.subject(url)
         try:
@@ -105,7 +105,7 @@ class MessagingSubject(Contract):
             await subject.provider.aclose()
         return None
 
-    def answer_of(self, call: Callable[[Subject], Awaitable[_T]], routes: Routes) -> _T:
+    def _answer_of(self, call: Callable[[Subject], Awaitable[_T]], routes: Routes) -> _T:
         """Return what ``call`` returns on a server that answers as ``routes`` say, and 404 to all else."""
 
         async def scenario() -> _T:
@@ -119,9 +119,9 @@ class MessagingSubject(Contract):
 
         return run(scenario())
 
-    def needs(self, group: type, answers: object, name: str) -> None:
+    def _needs(self, group: type, answers: object, name: str) -> None:
         """End a check of an optional group that the provider has not, or of which no answers are given."""
-        if not isinstance(self.at_rest().provider, group):
+        if not isinstance(self._at_rest().provider, group):
             not_applicable(f"the provider has no {group.__name__}")
         if not answers:
             not_applicable(f"the contract class gives no {name}")

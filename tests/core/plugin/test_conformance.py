@@ -90,7 +90,7 @@ def test_a_plugin_that_keeps_the_contract(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_plugin_that_breaks_it(tmp_path: Path) -> None:
-    write(tmp_path, "faults", "TakesAServerErrorForARefusal", "tests/test_contract.py")
+    write(tmp_path, "senders", "TakesAServerErrorForARefusal", "tests/test_contract.py")
 
     done = conformance(tmp_path, "./example")
 

@@ -6,8 +6,10 @@ import pytest
 from core.plugin import Capabilities
 from core.plugin.conformance.running import Verdict, checks_of, run_contract
 from core.plugin.testing import Subject
-from tests.core.plugin.broken.faults import CAUGHT_BY, BelievesDeliveriesWithoutAProof
+from tests.core.plugin.broken.catching import CAUGHT_BY
 from tests.core.plugin.broken.good import GoodContract, GoodProvider
+from tests.core.plugin.broken.reporters import BelievesDeliveriesWithoutAProof
+from tests.core.plugin.broken.senders import RepeatsAFailedPost
 
 
 class TestGoodProvider(GoodContract):
@@ -27,6 +29,10 @@ class Polled(GoodContract):
 
 class PolledAndBelieving(Polled):
     provider = BelievesDeliveriesWithoutAProof
+
+
+class Impatient(GoodContract):
+    provider = RepeatsAFailedPost
 
 
 class Nameless(GoodProvider):
@@ -59,6 +65,13 @@ def test_a_polled_provider_needs_no_webhooks() -> None:
 def test_a_polled_provider_that_believes_deliveries_is_caught() -> None:
     assert rows(PolledAndBelieving, Verdict.FAILED) == {
         "polled_provider_believes_no_delivery": "a delivery was believed"
+    }
+
+
+def test_a_provider_that_posts_twice_is_told_so() -> None:
+    assert rows(Impatient, Verdict.FAILED) == {
+        "one_send_is_one_request": "one send made 2 requests to a server that does the answer 503"
+        ' b\'{"statusCode":503,"m\''
     }
 
 
