@@ -4,10 +4,13 @@ import re
 from collections.abc import Sequence
 
 from core.plugin.conformance.checking import CANARY, expect, failure, not_applicable, run, with_wrong_types
-from core.plugin.conformance.subjects import MessagingSubject, prepare, send_within
+from core.plugin.conformance.subjects import MessagingSubject, Subject, prepare, send_within
 from core.plugin.messaging import (
+    Absent,
     Accepted,
     CannotTell,
+    Finding,
+    Found,
     Media,
     MessageKind,
     Outcome,
@@ -64,6 +67,15 @@ class SendingChecks(MessagingSubject):
         providers = (self._at_rest().provider, self._at_rest().provider)
         ids = {provider.new_client_id() for provider in providers for _ in range(500)}
         expect(len(ids) == 1000 and all(ids), "new_client_id is empty or repeats")  # noqa: PLR2004 - one each round
+
+    def test_client_id_is_sent(self) -> None:
+        """A service that sends under our id is given it, so that a message in doubt can be found again."""
+        subject = self._at_rest()
+        if not subject.sender.capabilities.client_message_id:
+            not_applicable("the subject's capabilities have no client_message_id")
+        prepared = prepare(subject)
+        is_sent = prepared.client_id in prepared.path or prepared.client_id.encode() in prepared.body
+        expect(is_sent, "the request does not hold the client id")
 
     def test_accepted(self) -> None:
         """The usual answer is an acceptance with at least one id."""
@@ -150,7 +162,10 @@ class SendingChecks(MessagingSubject):
 
     def test_success_with_wrong_types_claims_nothing(self) -> None:
         """A success is an acceptance only under ids that are texts."""
-        for outcome in run(self._send_each([*with_wrong_types(self.accepted.body)])):
+        bodies = [*with_wrong_types(self.accepted.body)]
+        if not bodies:
+            not_applicable("the accepted answer is no JSON")
+        for outcome in run(self._send_each(bodies)):
             is_honest = _usable(outcome) if isinstance(outcome, Accepted) else isinstance(outcome, Unknown)
             expect(is_honest, f"a success of another shape gave {outcome!r}")
 
@@ -166,6 +181,20 @@ class SendingChecks(MessagingSubject):
         ):
             finding = run(self._reconcile(reaction))
             expect(isinstance(finding, CannotTell), f"{_shown(reaction)} must give CannotTell, not {finding!r}")
+
+    def test_known_message_is_found(self) -> None:
+        """A message that the service sent is found, under an id."""
+        if not self.found:
+            not_applicable("the contract class gives no found")
+        finding = self._answer_of(_look_up, self.found)
+        expect(isinstance(finding, Found) and all(finding.ids), f"expected Found with ids, got {finding!r}")
+
+    def test_unknown_message_is_absent(self) -> None:
+        """A message that the service certainly does not know may be sent again."""
+        if not self.absent:
+            not_applicable("the contract class gives no absent")
+        finding = self._answer_of(_look_up, self.absent)
+        expect(isinstance(finding, Absent), f"expected Absent, got {finding!r}")
 
     def _kinds_of_files(self) -> Sequence[MessageKind]:
         kinds = self._at_rest().sender.capabilities.media
@@ -204,9 +233,13 @@ class SendingChecks(MessagingSubject):
         async with ScriptedServer(reaction) as server:
             subject = self.subject(server.url)
             try:
-                return await subject.provider.reconcile(prepare(subject), subject.sender, ())
+                return await _look_up(subject)
             finally:
                 await subject.provider.aclose()
+
+
+async def _look_up(subject: Subject) -> Finding:
+    return await subject.provider.reconcile(prepare(subject), subject.sender, ())
 
 
 def _usable(outcome: Accepted) -> bool:

@@ -40,6 +40,10 @@ class MessagingSubject(Contract):
     """The service's answer that it will never take this message."""
     too_many: ClassVar[Answer] = Answer(429, failure(429), {"Retry-After": "7"})
     """The service's answer to too many requests; it asks to wait 7 seconds."""
+    found: ClassVar[Routes] = {}
+    """What a server answers to the look-up of a message that it sent."""
+    absent: ClassVar[Routes] = {}
+    """What a server answers to the look-up of a message that it certainly does not know."""
     probe: ClassVar[Routes] = {}
     """What a server of this service answers to the probe, by target."""
 

@@ -270,6 +270,8 @@ class GoodContract(MessagingProviderContract):
     event = b'{"id": "1", "kind": "sent", "at": 1700000000}'
     event_at = datetime.fromtimestamp(1700000000, UTC)
     unknown_event = b'{"id": "1", "kind": "odd"}'
+    found: ClassVar[Routes] = {"/messages/": Answer(200, b'{"id": "1"}')}
+    absent: ClassVar[Routes] = {"/messages/": Answer(404, b"{}", {"X-Service": "good"})}
     probe: ClassVar[Routes] = {"/version": Answer(200, b'{"id": "1.0"}')}
     sign_in = SignInAnswers(
         connected={"GET /numbers/one": Answer(200, b'{"state": "working"}'), "/numbers/one": (Answer(), Answer(404))},
@@ -301,7 +303,7 @@ class GoodContract(MessagingProviderContract):
             number_id=1,
             instance="one",
             server=Server(id=1, url=url, credentials=GoodCredentials(Secret("key"))),
-            capabilities=Capabilities(media=(MessageKind.IMAGE,)),
+            capabilities=Capabilities(media=(MessageKind.IMAGE,), client_message_id=True, lookup_by_id=True),
             webhook_secret=Secret("secret"),
         )
         return Subject(self.provider(), sender, OutgoingMessage("12132132130", MessageKind.TEXT, "Hello"))

@@ -10,8 +10,10 @@ import msgspec
 from core.plugin import (
     Absent,
     Accepted,
+    CannotTell,
     Capabilities,
     Finding,
+    Found,
     MessageKind,
     MisconfiguredError,
     Outcome,
@@ -230,3 +232,23 @@ class TellsTooMuch(GoodProvider):
 class ChecksNothing(GoodProvider):
     async def check(self, server: Server) -> str:  # noqa: ARG002 - that is its fault
         return "fine"
+
+
+@caught_by("client_id_is_sent")
+class KeepsTheClientIdToItself(GoodProvider):
+    def prepare(self, message: OutgoingMessage, sender: Sender, client_id: str) -> Prepared:
+        return msgspec.structs.replace(super().prepare(message, sender, "none"), client_id=client_id)
+
+
+@caught_by("known_message_is_found")
+class FindsNothing(GoodProvider):
+    async def reconcile(self, prepared: Prepared, sender: Sender, ids: Sequence[str]) -> Finding:
+        finding = await super().reconcile(prepared, sender, ids)
+        return CannotTell("doubtful") if isinstance(finding, Found) else finding
+
+
+@caught_by("unknown_message_is_absent")
+class DoubtsEveryAbsence(GoodProvider):
+    async def reconcile(self, prepared: Prepared, sender: Sender, ids: Sequence[str]) -> Finding:
+        finding = await super().reconcile(prepared, sender, ids)
+        return CannotTell("doubtful") if isinstance(finding, Absent) else finding
