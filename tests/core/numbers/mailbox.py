@@ -76,6 +76,7 @@ class Mailbox:
         self.waiting: set[str] = set()
         """Instances of which somebody waits for a letter at this moment."""
         self.token = TOKEN
+        self._closed = False
         self._changed = asyncio.Condition()
 
     async def put(self, instance: str, sender: str, text: str) -> None:
@@ -83,6 +84,12 @@ class Mailbox:
         async with self._changed:
             letters = self.letters[instance]
             letters.append(Letter(len(letters) + 1, sender, text))
+            self._changed.notify_all()
+
+    async def close(self) -> None:
+        """Answer whoever still waits."""
+        async with self._changed:
+            self._closed = True
             self._changed.notify_all()
 
     def application(self) -> Litestar:
@@ -120,7 +127,7 @@ class Mailbox:
         self.waiting.add(instance)
         try:
             async with asyncio.timeout(seconds), self._changed:
-                await self._changed.wait_for(lambda: bool(fresh()))
+                await self._changed.wait_for(lambda: self._closed or bool(fresh()))
         except TimeoutError:
             pass
         finally:

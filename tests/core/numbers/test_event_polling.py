@@ -43,6 +43,7 @@ async def mailbox(messaging: Runtime, plugin: MailboxProvider, serve: Serve) -> 
     mailbox = Mailbox()
     mailbox.url = await serve(mailbox.application())
     yield mailbox
+    await mailbox.close()
     messaging.providers = before
 
 
