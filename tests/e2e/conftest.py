@@ -64,9 +64,11 @@ class Platform:
 
     async def start(self, name: str, *arguments: str) -> None:
         """Start one process of the product."""
-        self._processes[name] = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "core.cli", *(arguments or (name,)), env=self._environment
-        )
+        await self.start_program(name, sys.executable, "-m", "core.cli", *(arguments or (name,)))
+
+    async def start_program(self, name: str, *command: str) -> None:
+        """Start any program with the environment of the product's."""
+        self._processes[name] = await asyncio.create_subprocess_exec(*command, env=self._environment)
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a process, to stop it in its tracks or to let it go on."""
