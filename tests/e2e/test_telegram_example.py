@@ -1,5 +1,6 @@
 """A plugin that somebody else publishes: installed from its folder, and a campaign through it in real processes."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -30,6 +31,8 @@ STARTED = (1001, 1002, 1003, 1004, 1005, 1006)
 BLOCKED, NEVER_STARTED = 1007, 1008
 RETRY_AFTER = 3
 WORKERS = 2
+ENDS_WITHIN = 15
+"""Seconds; less than a poll may wait for messages."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -90,6 +93,7 @@ async def test_a_campaign_reaches_people_on_telegram_and_hears_them(platform: Pl
     await _order(platform, "messages", **{"from": 1001, "text": "STOP"})
     await _until_blocked(platform, contacts[1001])
     await _kill_whoever_asks(platform, number_id)
+    await platform.redis.flushdb()
     await _order(platform, "messages", **{"from": 1002, "text": "stop"})
     await _order(platform, "messages", **{"from": 1003, "text": "Obrigada!"})
     await _until_blocked(platform, contacts[1002])
@@ -99,6 +103,7 @@ async def test_a_campaign_reaches_people_on_telegram_and_hears_them(platform: Pl
     assert replied["totals"]["sent"] == len(STARTED)
     third = await platform.get(f"/api/contacts/{contacts[1003]}")
     assert (third["blocked"], third["last_inbound_at"] is not None) == (False, True)
+    await _expect_the_last_to_end_in_time(platform, number_id)
 
 
 async def _meet_people(platform: Platform) -> None:
@@ -186,8 +191,20 @@ async def _until_blocked(platform: Platform, contact_id: int) -> None:
 async def _kill_whoever_asks(platform: Platform, number_id: int) -> None:
     """End the worker that asks for the bot's messages as a power cut would; nobody starts another."""
     holder = await database.fetch_value("SELECT holder FROM event_cursors WHERE number_id = $1", number_id)
-    asking = int(str(holder).split(":")[1])
+    await platform.kill(_holder_of(platform, str(holder)))
+
+
+def _holder_of(platform: Platform, holder: str) -> str:
+    asking = int(holder.split(":")[1])
     name = next(name for name, process in platform._processes.items() if process.pid == asking)
     assert name.startswith("worker")
-    platform.signal(name, signal.SIGSTOP)
-    await platform.kill(name)
+    return name
+
+
+async def _expect_the_last_to_end_in_time(platform: Platform, number_id: int) -> None:
+    """A worker that waits for messages ends when it is asked to, and leaves the bot to others at once."""
+    holder = await database.fetch_value("SELECT holder FROM event_cursors WHERE number_id = $1", number_id)
+    name = _holder_of(platform, str(holder))
+    platform.signal(name, signal.SIGTERM)
+    assert await asyncio.wait_for(platform._processes[name].wait(), ENDS_WITHIN) == 0
+    assert await database.fetch_value("SELECT holder FROM event_cursors WHERE number_id = $1", number_id) is None

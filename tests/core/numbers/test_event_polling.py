@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from core import database
-from core.config import PlatformConfig
-from core.numbers import polling, senders
-from core.numbers.event_polling import EventPoller
-from core.runtime import Runtime
+from core.checks import Checkup
+from core.numbers import polling, reach, senders
+from core.numbers.event_polling import EventPoller, _back_off
+from core.plugin import UnavailableError
+from core.runtime import Runtime, config, providers
 from tests.conftest import Serve
 from tests.core.numbers.mailbox import NAME, TOKEN, Asked, Mailbox, MailboxProvider
 from tests.core.numbers.messaging import add_number, eventually, give_plan
@@ -67,6 +68,10 @@ async def other_poller(mailbox: Mailbox) -> AsyncIterator[EventPoller]:
 
 @pytest.fixture
 async def server_id(admin: httpx.AsyncClient, mailbox: Mailbox) -> int:
+    return await _add_server(admin, mailbox)
+
+
+async def _add_server(admin: httpx.AsyncClient, mailbox: Mailbox) -> int:
     answer = await admin.post(
         "/api/admin/servers",
         json={
@@ -182,10 +187,11 @@ class TestStoring:
         assert (await _cursor(number))["cursor"] == "2"
 
     async def test_events_and_cursor_are_stored_together_or_not_at_all(
-        self, config: PlatformConfig, mailbox: Mailbox, number: Any, poller: EventPoller, other_poller: EventPoller
+        self, mailbox: Mailbox, number: Any, poller: EventPoller, other_poller: EventPoller
     ) -> None:
-        assert config.database.url is not None
-        connection = await asyncpg.connect(config.database.url.reveal())
+        url = config().database.url
+        assert url is not None
+        connection = await asyncpg.connect(url.reveal())
         try:
             async with connection.transaction():
                 await connection.execute("LOCK TABLE webhook_events IN SHARE MODE")
@@ -280,6 +286,18 @@ class TestHolding:
         await poller.look()
         assert (poller.numbers, await _cursor(number)) == (frozenset(), None)
 
+    async def test_a_moved_number_begins_anew(
+        self, admin: httpx.AsyncClient, mailbox: Mailbox, number: Any, poller: EventPoller
+    ) -> None:
+        await mailbox.put(number["instance"], "100", "hello")
+        await poller.look()
+        await _until_texts(number, "hello")
+        answer = await admin.post(
+            f"/api/admin/numbers/{number['id']}/move", json={"server_id": await _add_server(admin, mailbox)}
+        )
+        assert answer.status_code == 200, answer.text
+        assert await _cursor(number) is None
+
 
 class TestFailures:
     async def test_a_service_that_is_away_is_asked_again(
@@ -321,3 +339,25 @@ class TestFailures:
         assert loop.time() - begun >= 1.0
         assert len(mailbox.asked) <= 1 + (loop.time() - begun)
         del number  # the one that is asked for
+
+    @pytest.mark.parametrize(("failures", "longest"), [(1, 2.0), (3, 8.0), (6, 60.0), (1_000_000, 60.0)])
+    def test_the_pause_grows_and_no_two_are_alike(self, failures: int, longest: float) -> None:
+        pauses = [_back_off(TimeoutError(), failures) for _ in range(50)]
+        assert all(longest / 2 <= pause <= longest for pause in pauses)
+        assert len(set(pauses)) > 1
+
+    @pytest.mark.parametrize(("asked", "pause"), [(120.0, 120.0), (86_400.0, 600.0)])
+    def test_a_service_is_spared_for_as_long_as_it_asks_within_reason(self, asked: float, pause: float) -> None:
+        assert _back_off(UnavailableError("busy", retry_after=asked), 1) == pause
+
+
+class TestCheck:
+    async def test_a_server_that_is_asked_need_not_call_back(self, mailbox: Mailbox, server_id: int) -> None:
+        row = await database.fetch_row("SELECT name FROM servers WHERE id = $1", server_id)
+        assert row is not None
+        name = f"mailbox server {row['name']}"
+        found = {result.name: result async for result in reach.check_rows(Checkup(config(), providers()))}
+        assert [found[key].text for key in found if key.startswith(name)] == [
+            f"the mailbox at {mailbox.url}",
+            "are asked for: nothing has to reach this platform",
+        ]
