@@ -52,6 +52,7 @@ async def platform(runtime: Runtime, installed: Path, tmp_path: Path) -> AsyncIt
     running = Platform(runtime.config, tmp_path)
     running._environment["PYTHONPATH"] = os.pathsep.join((str(installed), str(ROOT)))
     running.configure("plugins.telegram")
+    running.keep_log(tmp_path / "log", "debug")
     try:
         for name in ("api", "scheduler"):
             await running.start(name)
@@ -80,7 +81,7 @@ def test_its_own_tests_pass_once_it_is_installed(installed: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-async def test_a_campaign_reaches_people_on_telegram_and_hears_them(platform: Platform) -> None:
+async def test_a_campaign_reaches_people_on_telegram_and_hears_them(platform: Platform, tmp_path: Path) -> None:
     await _meet_people(platform)
     number_id = await _add_bot(platform)
     contacts = await _add_contacts(platform)
@@ -104,6 +105,9 @@ async def test_a_campaign_reaches_people_on_telegram_and_hears_them(platform: Pl
     third = await platform.get(f"/api/contacts/{contacts[1003]}")
     assert (third["blocked"], third["last_inbound_at"] is not None) == (False, True)
     await _expect_the_last_to_end_in_time(platform, number_id)
+    log = (tmp_path / "log").read_text(encoding="utf-8")
+    assert "worker_started" in log
+    assert TOKEN.partition(":")[2] not in log
 
 
 async def _meet_people(platform: Platform) -> None:
