@@ -1,6 +1,7 @@
 """A plugin that somebody else publishes: installed from its folder, and a campaign through it in real processes."""
 
 import asyncio
+import itertools
 import os
 import shutil
 import signal
@@ -31,6 +32,7 @@ STARTED = (1001, 1002, 1003, 1004, 1005, 1006)
 BLOCKED, NEVER_STARTED = 1007, 1008
 RETRY_AFTER = 3
 WORKERS = 2
+KILLS = 10 if os.environ.get("RECADO_CHAOS") == "full" else 2
 ENDS_WITHIN = 15
 """Seconds; less than a poll may wait for messages."""
 
@@ -108,6 +110,35 @@ async def test_a_campaign_reaches_people_on_telegram_and_hears_them(platform: Pl
     log = (tmp_path / "log").read_text(encoding="utf-8")
     assert "worker_started" in log
     assert TOKEN.partition(":")[2] not in log
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+async def test_whoever_dies_every_message_is_stored_once(platform: Platform) -> None:
+    await _order(platform, "people", id=1001, first_name="Ana")
+    number_id = await _add_bot(platform)
+    writing = asyncio.create_task(_write_on(platform))
+    try:
+        for _ in range(KILLS):
+            name = await _kill_whoever_asks(platform, number_id)
+            await platform.start(name, "worker")
+    finally:
+        writing.cancel()
+    written = len((await platform.phone.get("/simulator/written")).json()["result"])
+    assert written > KILLS
+    stored = (
+        "SELECT count(*) FROM webhook_events WHERE number_id = $1 AND kind = 'message_in' AND applied_at IS NOT NULL"
+    )
+    await platform.until(
+        lambda: database.fetch_value(stored, number_id), lambda count: count == written, f"{written} messages"
+    )
+
+
+async def _write_on(platform: Platform) -> None:
+    """Let somebody write without end."""
+    for turn in itertools.count():
+        await _order(platform, "messages", **{"from": 1001, "text": f"message {turn}"})
+        await asyncio.sleep(0.05)
 
 
 async def _meet_people(platform: Platform) -> None:
@@ -192,23 +223,33 @@ async def _until_blocked(platform: Platform, contact_id: int) -> None:
     )
 
 
-async def _kill_whoever_asks(platform: Platform, number_id: int) -> None:
-    """End the worker that asks for the bot's messages as a power cut would; nobody starts another."""
-    holder = await database.fetch_value("SELECT holder FROM event_cursors WHERE number_id = $1", number_id)
-    await platform.kill(_holder_of(platform, str(holder)))
-
-
-def _holder_of(platform: Platform, holder: str) -> str:
-    asking = int(holder.split(":")[1])
-    name = next(name for name, process in platform._processes.items() if process.pid == asking)
-    assert name.startswith("worker")
+async def _kill_whoever_asks(platform: Platform, number_id: int) -> str:
+    """End the worker that asks for the bot's messages as a power cut would, and return its name."""
+    name = await _until_asked(platform, number_id)
+    await platform.kill(name)
     return name
+
+
+async def _until_asked(platform: Platform, number_id: int) -> str:
+    """Wait until a living worker asks for the bot's messages; return its name."""
+
+    async def ask() -> str:
+        asking = int(str(await _holder(number_id) or ":0").split(":")[1])
+        return next((name for name, process in platform._processes.items() if process.pid == asking), "")
+
+    return str(await platform.until(ask, bool, "somebody who asks"))
+
+
+async def _holder(number_id: int) -> str | None:
+    holder = await database.fetch_value(
+        "SELECT holder FROM event_cursors WHERE number_id = $1 AND lease_until > now()", number_id
+    )
+    return holder if isinstance(holder, str) else None
 
 
 async def _expect_the_last_to_end_in_time(platform: Platform, number_id: int) -> None:
     """A worker that waits for messages ends when it is asked to, and leaves the bot to others at once."""
-    holder = await database.fetch_value("SELECT holder FROM event_cursors WHERE number_id = $1", number_id)
-    name = _holder_of(platform, str(holder))
+    name = await _until_asked(platform, number_id)
     platform.signal(name, signal.SIGTERM)
     assert await asyncio.wait_for(platform._processes[name].wait(), ENDS_WITHIN) == 0
-    assert await database.fetch_value("SELECT holder FROM event_cursors WHERE number_id = $1", number_id) is None
+    assert await _holder(number_id) is None

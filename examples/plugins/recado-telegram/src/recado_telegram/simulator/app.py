@@ -84,6 +84,8 @@ class Simulator:
                 await service.add_update(str(fields["kind"]), fields["content"])
             case ["faults"]:
                 service.faults.append(msgspec.convert(fields, Fault, strict=False))
+            case ["written"]:
+                return service.written
             case ["messages"]:
                 return {
                     "messages": service.arrivals,

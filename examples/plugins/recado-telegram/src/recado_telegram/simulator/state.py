@@ -94,6 +94,8 @@ class Service:
         self.options = options
         self.people: dict[int, Person] = {}
         self.arrivals: list[Arrival] = []
+        self.written: list[str] = []
+        """What people wrote, in its order."""
         self.faults: list[Fault] = []
         self.webhook = ""
         self.slowed_down_at: list[float] = []
@@ -132,6 +134,7 @@ class Service:
         """Let somebody write to the bot, or in ``chat``, a group that it is in."""
         person = self.people[person_id]
         person.messages += 1
+        self.written.append(text)
         sender = {"id": person.id, "is_bot": False, "first_name": person.first_name}
         message = {
             "message_id": person.messages,
