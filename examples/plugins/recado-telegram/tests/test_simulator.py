@@ -1,4 +1,7 @@
 import asyncio
+import itertools
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -91,16 +94,31 @@ async def test_who_blocked_the_bot_may_come_back(telegram: Telegram) -> None:
     assert (await telegram.call("sendMessage", chat_id=1001, text="a")).status_code == 200
 
 
-async def test_a_stage_reaches_everybody() -> None:
-    stage = create_stage({"any": ""}, faults=0.0, seed=1)
+async def test_a_stage_reaches_everybody_at_its_own_time() -> None:
+    moment = datetime(2030, 1, 1, tzinfo=UTC)
+    stage = create_stage({"any": ""}, now=lambda: moment)
     assert isinstance(stage.credentials, TelegramCredentials)
-    token = stage.credentials.token.reveal()
+    path = f"/bot{stage.credentials.token.reveal()}/sendMessage"
     transport = httpx.ASGITransport(app=stage.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://telegram.test") as http:
-        answers = [
-            await http.post(f"/bot{token}/sendMessage", json={"chat_id": chat, "text": "a"}) for chat in range(1, 40)
-        ]
-    assert {answer.status_code for answer in answers} == {200}
+        answers = [await http.post(path, json={"chat_id": chat, "text": "a"}) for chat in range(1, 40)]
+    assert {answer.json()["result"]["date"] for answer in answers} == {int(moment.timestamp())}
+
+
+async def test_a_stage_deals_out_the_faults_it_is_asked_for() -> None:
+    moments = (datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=10 * turn) for turn in itertools.count())
+    stage = create_stage({"any": ""}, faults=0.5, seed=1, now=lambda: next(moments))
+    assert isinstance(stage.credentials, TelegramCredentials)
+    path = f"/bot{stage.credentials.token.reveal()}/sendMessage"
+    transport = httpx.ASGITransport(app=stage.app)
+    seen: Counter[int] = Counter()
+    async with httpx.AsyncClient(transport=transport, base_url="http://telegram.test") as http:
+        for chat in range(1, 201):
+            answer = await http.post(path, json={"chat_id": chat, "text": "a"})
+            seen[answer.status_code if answer.content != b"{" else 0] += 1
+    assert set(seen) == {0, 200, 429}
+    assert 30 <= seen[0] <= 70
+    assert 30 <= seen[429] <= 70
 
 
 def test_wrong_options_are_named() -> None:

@@ -2,9 +2,9 @@
 
 import asyncio
 import secrets
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -17,7 +17,7 @@ from litestar.types import Receive
 
 from core.plugin import Secret, Stage
 from recado_telegram.connection import TelegramCredentials
-from recado_telegram.simulator.state import Fault, Options, Person, Refused, Service
+from recado_telegram.simulator.state import Fault, Options, Person, Refused, Service, utc_now
 
 DEFAULT_PORT = 8081
 """That of a Bot API server of one's own."""
@@ -159,7 +159,7 @@ class Simulator:
         if fault is not None:
             raise LostAnswer
         bot = {key: service.bot[key] for key in ("id", "is_bot", "first_name", "username")}
-        return {"message_id": number, "from": bot, "chat": person.chat(), "date": int(time.time()), **content}
+        return {"message_id": number, "from": bot, "chat": person.chat(), "date": service.timestamp(), **content}
 
 
 def create(options: Mapping[str, str]) -> Litestar:
@@ -170,14 +170,17 @@ def create(options: Mapping[str, str]) -> Litestar:
         raise ValueError(str(error)) from None
 
 
-def create_stage(phones: Mapping[str, str], *, faults: float = 0.0, seed: int = 0) -> Stage:
+def create_stage(
+    phones: Mapping[str, str], *, faults: float = 0.0, seed: int = 0, now: Callable[[], datetime] = utc_now
+) -> Stage:
     """Return a bot for a rehearsal, which everybody has started; it serves every instance of ``phones`` alike.
 
     Half of the share ``faults`` of the sends is refused by a busy server, half goes out and its answer is lost.
+    Messages carry the times of ``now``.
     """
     del phones  # a bot has none
     token = f"4242:{secrets.token_urlsafe(24)}"
-    service = Service(Options(token=token, everybody=True, per_second=100_000, per_chat=100_000, seed=seed))
+    service = Service(Options(token=token, everybody=True, per_second=100_000, per_chat=100_000, seed=seed), now)
     half = faults / 2
     service.faults = [
         Fault(kind="429", count=-1, share=half),

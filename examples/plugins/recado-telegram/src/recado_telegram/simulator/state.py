@@ -3,9 +3,9 @@
 import asyncio
 import math
 import random
-import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -16,6 +16,11 @@ FUTURE = 10
 KINDS = ("message", "edited_message", "my_chat_member", "callback_query")
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+def utc_now() -> datetime:
+    """Return the present moment."""
+    return datetime.now(UTC)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,8 +95,9 @@ class Poll:
 class Service:
     """One bot."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, now: Callable[[], datetime] = utc_now) -> None:
         self.options = options
+        self._now = now
         self.people: dict[int, Person] = {}
         self.arrivals: list[Arrival] = []
         self.written: list[str] = []
@@ -124,6 +130,10 @@ class Service:
             "supports_inline_queries": False,
         }
 
+    def timestamp(self) -> int:
+        """Return the present second, as Telegram writes it."""
+        return int(self._now().timestamp())
+
     async def start(self, person: Person) -> None:
         """Let somebody press *Start*, or come back after having blocked the bot."""
         known = self.people.setdefault(person.id, person)
@@ -140,7 +150,7 @@ class Service:
             "message_id": person.messages,
             "from": sender,
             "chat": chat or person.chat(),
-            "date": int(time.time()),
+            "date": self.timestamp(),
             "text": text,
         }
         await self.add_update("message", message)
@@ -203,7 +213,7 @@ class Service:
 
     def limit_pace(self, person: Person) -> None:
         """Count a message; raises ``Refused`` for one that comes too soon."""
-        now = time.monotonic()
+        now = self._now().timestamp()
         while self._sent and self._sent[0][0] <= now - 1:
             self._sent.popleft()
         if now < self._spared_until:
@@ -224,14 +234,14 @@ class Service:
                 method=method,
                 text=text,
                 file_bytes=file_bytes,
-                at=time.time(),
+                at=self._now().timestamp(),
             )
         )
         return person.messages
 
     def slow_down(self, seconds: int) -> Refused:
         """Return the 429 that asks to wait so long, and note it."""
-        self.slowed_down_at.append(time.time())
+        self.slowed_down_at.append(self._now().timestamp())
         return Refused(429, f"Too Many Requests: retry after {seconds}", retry_after=seconds)
 
     def strike(self) -> Fault | None:
@@ -240,7 +250,7 @@ class Service:
             if fault.count != 0 and self._chance.random() < fault.share:
                 fault.count -= fault.count > 0
                 if fault.kind == "429":
-                    self._spared_until = time.monotonic() + fault.retry_after
+                    self._spared_until = self._now().timestamp() + fault.retry_after
                 return fault
         return None
 
