@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,10 +25,6 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "plugins" / "recado-telegram"
 UV = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
 TOKEN = "4242:simulated-bot-token"
-SIMULATE = (
-    "import sys, uvicorn; from recado_telegram.simulator import create;"
-    " uvicorn.run(create({}), port=int(sys.argv[1]), log_level='warning')"
-)
 STARTED = (1001, 1002, 1003, 1004, 1005, 1006)
 BLOCKED, NEVER_STARTED = 1007, 1008
 RETRY_AFTER = 3
@@ -60,7 +57,7 @@ async def platform(runtime: Runtime, installed: Path, tmp_path: Path) -> AsyncIt
             await running.start(name)
         for worker in range(WORKERS):
             await running.start(f"worker {worker}", "worker")
-        await running.start_program("simulator", sys.executable, "-c", SIMULATE, str(running.simulator_port))
+        await running.start("simulator", "simulate", "telegram", "--port", str(running.simulator_port))
         await running.until(lambda: running.http.get("/health/ready"), lambda found: found.is_success, "the API")
         await running.until(
             lambda: running.phone.get(f"/bot{TOKEN}/getMe"), lambda found: found.is_success, "the simulator"
@@ -81,6 +78,22 @@ def test_its_own_tests_pass_once_it_is_installed(installed: Path) -> None:
         command, cwd=EXAMPLE, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_keeps_the_contract(installed: Path) -> None:
+    path = os.pathsep.join((str(installed), str(ROOT)))
+    done = subprocess.run(
+        [sys.executable, "-m", "core.cli", "conformance", "telegram"],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith(f"telegram ({installed / 'recado_telegram'})\n")
+    passed = re.search(r"^passed (\d+) of (\d+)$", done.stdout, re.MULTILINE)
+    assert passed is not None
+    assert passed[1] == passed[2]
 
 
 async def test_a_campaign_reaches_people_on_telegram_and_hears_them(platform: Platform, tmp_path: Path) -> None:
