@@ -52,12 +52,14 @@ chaos: .venv/.synced ## The tests that kill, cut and flood, at full size
 migrate: .venv/.synced ## Bring the database up to date
 	@exec $(BIN)/recado migrate
 
-new-plugin: .venv/.synced ## Make a messaging plugin that works: make new-plugin name=example
-	@exec $(BIN)/recado new-plugin "$(name)"
+new-plugin: .venv/.synced ## Make a plugin that works: make new-plugin name=example kind=messaging
+	@exec $(BIN)/recado new-plugin "$(name)" --kind "$(or $(kind),messaging)"
 
 docs: .venv/.synced ## Write again what is made from the code
 	$(BIN)/recado config example > platform.example.toml.new
 	mv platform.example.toml.new platform.example.toml
+	$(BIN)/python -m core.plugin.reference > plugin-api.md.new
+	mv plugin-api.md.new docs/reference/plugin-api.md
 
 lock: $(UV) ## Resolve the dependencies again
 	$(UV) $(LOCK) -o requirements.lock

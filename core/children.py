@@ -25,7 +25,9 @@ class Child:
         self.name = name
         self._command = [sys.executable, "-m", "core.cli", *arguments]
         self._env = env
-        self._stopping = asyncio.Event()
+        self._stopping = False
+        self._restarting = False
+        self._woken = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
 
     async def keep(self) -> None:
@@ -35,14 +37,20 @@ class Child:
             OperatorError: It never came to run.
         """
         delay, attempts, steady = FIRST_WAIT_SECONDS, 0, False
-        while not self._stopping.is_set():
+        while not self._stopping:
+            if self._restarting:
+                delay, attempts, steady = FIRST_WAIT_SECONDS, 0, False
+                self._restarting = False
+                self._woken.clear()
             started = time.monotonic()
             self._process = await spawn(self._command, env=self._env)
-            if self._stopping.is_set():
+            if self._stopping:
                 await end(self._process, 0)
             code = await self._process.wait()
-            if self._stopping.is_set():
+            if self._stopping:
                 return
+            if self._restarting:
+                continue
             attempts += 1
             if time.monotonic() - started > STEADY_SECONDS:
                 delay, steady = FIRST_WAIT_SECONDS, True
@@ -50,18 +58,27 @@ class Child:
                 raise OperatorError(f"The {self.name} cannot run ({ending(code)}); its own messages stand above.")
             say(f"The {self.name} ended ({ending(code)}); starting it again in {delay:g} s")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), delay)
+                await asyncio.wait_for(self._woken.wait(), delay)
             delay = min(delay * 2, LONGEST_WAIT_SECONDS)
+
+    async def restart(self, limit: float) -> None:
+        """Let it finish within ``limit`` seconds and start it again at once, as if for the first time."""
+        self._restarting = True
+        self._woken.set()
+        if self._process is not None:
+            await end(self._process, limit)
 
     async def stop(self, limit: float) -> None:
         """Let it finish within ``limit`` seconds and do not start it again."""
-        self._stopping.set()
+        self._stopping = True
+        self._woken.set()
         if self._process is not None:
             await end(self._process, limit)
 
     def kill(self) -> None:
         """End it at once."""
-        self._stopping.set()
+        self._stopping = True
+        self._woken.set()
         if self._process is not None:
             with suppress(ProcessLookupError):
                 self._process.kill()

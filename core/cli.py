@@ -36,6 +36,9 @@ cli_plugins.add_to(app)
 
 DemoOption = Annotated[bool, Parameter(help="Also start a simulated WhatsApp server and run a campaign on it.")]
 HostOption = Annotated[str | None, Parameter(help="Address to listen on, instead of [server] host.")]
+PluginOption = Annotated[
+    tuple[Path, ...], Parameter(help="Folder of a plugin outside plugins/, which is loaded again when it changes.")
+]
 PortOption = Annotated[int | None, Parameter(help="Port to listen on, instead of [server] port.")]
 
 
@@ -79,12 +82,13 @@ def _launch(
 
 
 @app.command
-def up(*, demo: DemoOption = False, host: HostOption = None, port: PortOption = None) -> int:
+def up(*, demo: DemoOption = False, host: HostOption = None, port: PortOption = None, plugin: PluginOption = ()) -> int:
     """Start everything on this machine: database, queue, API, workers and scheduler; Ctrl-C stops it."""
     from core.config import load_config
     from core.supervisor import supervise
 
     _listen_on(host, port)
+    cli_plugins.develop(plugin)
     return asyncio.run(supervise(load_config(), demo=demo))
 
 

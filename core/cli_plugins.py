@@ -1,13 +1,11 @@
 """Commands for plugins and their authors: ``plugins``, ``simulate``, ``new-plugin``, ``conformance``."""
 
 import importlib
-import importlib.util
 import os
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -39,9 +37,10 @@ def plugins() -> None:
 
 
 def simulate(
-    plugin: str,
+    plugin: Annotated[str, Parameter(help="Name of a plugin, or path of its folder.")],
     *,
     port: Annotated[int | None, Parameter(help="Port on 127.0.0.1, instead of the simulator's own.")] = None,
+    version: Annotated[str | None, Parameter(help="Version of the service: short for --option version=...")] = None,
     option: Annotated[
         tuple[str, ...], Parameter(help="key=value for the simulator; key=env:NAME reads the variable NAME.")
     ] = (),
@@ -49,55 +48,85 @@ def simulate(
     """Run a plugin's simulator of its service, on this machine alone."""
     import uvicorn
 
+    from core.plugin.places import find_module, import_module, locate
     from core.ports import check_port
 
-    name = f"plugins.{plugin}.simulator"
-    _find(plugin, "simulator")
-    simulator = importlib.import_module(name)
+    place = locate(plugin)
+    name = find_module(place, "simulator")
+    if name is None:
+        raise OperatorError(f"The plugin {place.name} has no simulator.")
+    simulator = import_module(place, name)
     chosen = simulator.DEFAULT_PORT if port is None else port
     check_port("127.0.0.1", chosen, "another --port")
+    options = {**_options(option), **({"version": version} if version is not None else {})}
     try:
-        application = simulator.create(_options(option))
+        application = simulator.create(options)
     except (KeyError, ValueError) as error:
-        raise OperatorError(f"The simulator of {plugin} refuses its options: {error}") from None
-    print(f"The simulator of {plugin} listens on http://127.0.0.1:{chosen}", flush=True)
-    uvicorn.run(application, host="127.0.0.1", port=chosen, log_level="warning", access_log=False)
+        raise OperatorError(f"The simulator of {place.name} refuses its options: {error}") from None
+    config = uvicorn.Config(application, host="127.0.0.1", port=chosen, log_level="warning", access_log=False)
+    with config.bind_socket() as listening, suppress(KeyboardInterrupt):
+        # Before it is said, for whoever reads it may call at once.
+        listening.listen()
+        print(f"The simulator of {place.name} listens on http://127.0.0.1:{chosen}", flush=True)
+        uvicorn.Server(config).run(sockets=[listening])
 
 
-def new_plugin(name: str) -> None:
-    """Make a new messaging plugin that works, with a simulator and tests."""
-    from core.scaffold import create_plugin
+def new_plugin(
+    name: str,
+    *,
+    kind: Annotated[
+        Literal["messaging", "payment", "notifier"], Parameter(help="What the plugin adds to the platform.")
+    ] = "messaging",
+    folder: Annotated[
+        Path | None, Parameter(help="Make a package of its own in this folder, instead of a folder in plugins.")
+    ] = None,
+) -> None:
+    """Make a new plugin that works, with a simulator, a contract and tests."""
+    from core.scaffold import Kind, create_plugin, create_project
 
-    package = importlib.import_module("plugins")
-    for path in create_plugin(name, Path(next(iter(package.__path__))), TESTS):
+    if folder is None:
+        package = importlib.import_module("plugins")
+        written = create_plugin(name, Path(next(iter(package.__path__))), TESTS, Kind(kind))
+        where = name
+    else:
+        written = create_project(name, folder, Kind(kind))
+        where = os.path.relpath(folder / name)
+        where = where if where.startswith(os.pardir) else f"{os.curdir}{os.sep}{where}"
+    for path in written:
         print(os.path.relpath(path))
-    print(f"Add [plugins.{name}] to platform.toml, then try `recado conformance {name}` and `recado simulate {name}`.")
+    begin = f"Add [plugins.{name}] to platform.toml" if folder is None else f"Start `recado up --plugin {where}`"
+    print(f"{begin}, then try `recado conformance {where}` and `recado simulate {where}`.")
 
 
-def conformance(plugin: str) -> int:
-    """Run a plugin's tests, among them the contract of core.plugin.testing that they inherit."""
-    if importlib.util.find_spec("pytest") is None:
-        raise OperatorError("`recado conformance` needs pytest: install it (`uv pip install pytest`).")
-    origin = _find(plugin)
-    for folder in (TESTS / plugin, origin.parent / "tests"):
-        if folder.is_dir():
-            command = [sys.executable, "-m", "pytest", "-q", str(folder)]
-            return subprocess.run(command, check=False).returncode  # noqa: S603 - no part of it is a shell's
-    raise OperatorError(f"{plugin} has no tests: put them into {TESTS / plugin} or into {origin.parent / 'tests'}.")
+def conformance(plugin: Annotated[str, Parameter(help="Name of a plugin, or path of its folder.")]) -> int:
+    """Check that a plugin keeps the contracts of core.plugin.testing; exit code 1 unless it keeps them all."""
+    from core.plugin.conformance.running import Verdict, run_contract, run_plugin, table
+    from core.plugin.conformance.suites import find_contracts
+    from core.plugin.places import locate
+
+    place = locate(plugin)
+    contracts = find_contracts(place)
+    rows = [*run_plugin(place, contracts)]
+    print("\n".join([f"{place.name} ({place.folder})", *table(rows)]), flush=True)
+    for contract in contracts:
+        found = [*run_contract(contract)]
+        print("\n".join(["", f"{contract.__module__}.{contract.__qualname__}", *table(found)]), flush=True)
+        rows += found
+    applied = [row for row in rows if row.verdict is not Verdict.NOT_APPLICABLE]
+    passed = sum(row.verdict is Verdict.PASSED for row in applied)
+    print(f"\npassed {passed} of {len(applied)}")
+    return 0 if passed == len(applied) else 1
 
 
-def _find(plugin: str, part: str = "") -> Path:
-    """Return the file of a plugin, or of one of its modules."""
-    name = f"plugins.{plugin}"
-    found = importlib.util.find_spec(name) if plugin.isidentifier() else None
-    if found is None or found.origin is None:
-        raise OperatorError(f"There is no plugin {plugin} in the folder plugins.")
-    if not part:
-        return Path(found.origin)
-    module = importlib.util.find_spec(f"{name}.{part}")
-    if module is None or module.origin is None:
-        raise OperatorError(f"The plugin {plugin} has no {part}.")
-    return Path(module.origin)
+def develop(folders: Sequence[Path]) -> None:
+    """Have this process and its children load the plugins of ``folders`` beside those of platform.toml."""
+    from core.plugin.places import FOLDERS_VARIABLE, add_folder
+
+    places = [add_folder(folder) for folder in folders]
+    if len({place.name for place in places}) < len(places):
+        raise OperatorError("--plugin: two of the folders have the same name, so their plugins would too.")
+    if places:
+        os.environ[FOLDERS_VARIABLE] = os.pathsep.join(str(place.folder) for place in places)
 
 
 def _options(pairs: tuple[str, ...]) -> Mapping[str, str]:

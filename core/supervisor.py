@@ -21,7 +21,9 @@ from core.embedded.session import missing_servers, with_urls
 from core.embedded.valkey import Valkey
 from core.errors import OperatorError
 from core.plugin.loader import load_providers
+from core.plugin.places import development_folders
 from core.plugin.secret import Secret
+from core.plugin_reload import PluginWatch
 from core.ports import check_port
 from core.processes import end, spawn
 from core.secret_key import load_secret_key, read_or_create
@@ -51,6 +53,8 @@ class Supervisor:
         self._children: list[Child] = []
         self._watches: list[asyncio.Task[None]] = []
         self._stopping = False
+        folders = development_folders()
+        self._plugins = PluginWatch(folders) if folders else None
 
     async def run(self) -> None:
         """Start everything, tell the address, and watch until cancelled.
@@ -171,6 +175,13 @@ class Supervisor:
             children.append(Child("simulator", ["simulate", "waha", "--port", str(SIMULATOR_PORT), *options], env))
         self._children = children
         self._watches += [asyncio.create_task(child.keep()) for child in children]
+        if self._plugins is not None:
+            self._watches.append(asyncio.create_task(self._plugins.keep(env, self._restart)))
+
+    async def _restart(self) -> None:
+        """Start again what holds plugins; sends on the wire get to come back."""
+        held = [child for child in self._children if child.name != "simulator"]
+        await asyncio.gather(*(child.restart(SEND_SECONDS) for child in held))
 
     async def _while_watching(self, work: Coroutine[object, object, object]) -> None:
         """Do ``work``; a child that gives up ends it with the child's error."""

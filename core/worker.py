@@ -22,6 +22,7 @@ from core.campaigns.dispatching import keep_dispatching
 from core.campaigns.restored import pause_after_restore
 from core.config import PlatformConfig
 from core.heartbeat import keep_beating
+from core.numbers.event_polling import keep_polling
 from core.runtime import runtime
 from core.startup import start_process, stop_process
 
@@ -50,6 +51,7 @@ async def _start(config: PlatformConfig) -> None:
     # Messages left in the queue may come before the scheduler has looked at the database.
     await pause_after_restore()
     _beats.append(asyncio.create_task(keep_dispatching()))
+    _beats.append(asyncio.create_task(keep_polling()))
 
 
 async def _stop() -> None:

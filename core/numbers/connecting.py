@@ -13,6 +13,7 @@ from core.numbers.phones import parse_phone
 from core.numbers.schemas import ChallengeRead, NumberRead
 from core.numbers.senders import SenderRoute, load_route
 from core.numbers.states import write_report
+from core.numbers.tokens import StateTelling
 from core.plugin import Picture, RefusedError, Screenshots, SenderReport, SenderState, SignIn, WebhookTarget
 from core.runtime import config
 
@@ -25,20 +26,32 @@ _WAITING = frozenset({SenderState.SIGN_IN, SenderState.STARTING})
 async def connect(user_id: int, number_id: int) -> NumberRead:
     """Create or start the number on its server, with our webhook; what is missing then is a QR scan or nothing.
 
+    A number that signs in with its server's token has nothing to be started: its state is asked for at once.
+
     Raises:
         NotFoundError: No such number.
-        ConflictError: Numbers of this provider need no connecting.
+        ConflictError: Numbers of this provider are neither signed in nor asked for their state.
         ProviderFailedError: The server did not do it.
     """
-    number, route, sign_in = await _find(user_id, number_id)
-    token = await fetch_value("SELECT webhook_token FROM numbers WHERE id = $1", number_id)
-    target = WebhookTarget(webhook_url(route.provider.name, str(token)))
-    async with calling(route.provider.name, "connecting a number"):
-        report = await sign_in.open(route.sender, target)
+    number = await services.get_number(user_id, number_id)
+    route = await load_route(number_id)
+    report = await _open(route, number_id)
     await silence.release(number_id)
     await write_report(number_id, report, number.connection_at)
     await audit.record("number.connection_asked", user_id=user_id, entity_id=number_id)
     return await services.get_number(user_id, number_id)
+
+
+async def _open(route: SenderRoute, number_id: int) -> SenderReport:
+    if not isinstance(route.provider, StateTelling):
+        raise _unsupported()
+    if not isinstance(route.provider, SignIn):
+        async with calling(route.provider.name, "asking for a number's state"):
+            return await route.provider.state(route.sender)
+    token = await fetch_value("SELECT webhook_token FROM numbers WHERE id = $1", number_id)
+    target = WebhookTarget(webhook_url(route.provider.name, str(token)))
+    async with calling(route.provider.name, "connecting a number"):
+        return await route.provider.open(route.sender, target)
 
 
 async def disconnect(user_id: int, number_id: int) -> NumberRead:
@@ -131,7 +144,7 @@ async def _find(user_id: int, number_id: int) -> tuple[NumberRead, SenderRoute, 
     number = await services.get_number(user_id, number_id)
     route = await load_route(number_id)
     if not isinstance(route.provider, SignIn):
-        raise ConflictError("Numbers of this provider are not signed in or out.", code="sign_in_unsupported")
+        raise _unsupported()
     return number, route, route.provider
 
 
@@ -139,6 +152,10 @@ async def _write_stopped(user_id: int, number: NumberRead, reason: str) -> Numbe
     report = SenderReport(state=SenderState.STOPPED, raw=reason)
     await write_report(number.id, report, number.connection_at)
     return await services.get_number(user_id, number.id)
+
+
+def _unsupported() -> ConflictError:
+    return ConflictError("Numbers of this provider are not signed in or out.", code="sign_in_unsupported")
 
 
 def _not_waiting(state: SenderState | None) -> ConflictError:

@@ -5,6 +5,7 @@ from core.audit import services as audit
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.numbers import senders
 from core.numbers.changes import announce
+from core.numbers.event_polling import forget_cursor
 from core.numbers.placing import place_number
 from core.numbers.schemas import NumberRead
 from core.numbers.services import get_number, new_identity
@@ -63,6 +64,7 @@ async def move_number(number_id: int, server_id: int | None) -> NumberRead:
             row["webhook_token"],
             row["webhook_secret"],
         )
+        await forget_cursor(number_id)
         await announce([number_id])
         moved = {"server_id": [row["server_id"], target]}
         await audit.record("number.moved", account_id=row["user_id"], entity_id=number_id, changes=moved)

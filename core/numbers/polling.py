@@ -12,7 +12,8 @@ from core.numbers.calls import calling
 from core.numbers.checks import forget_old
 from core.numbers.senders import load_route
 from core.numbers.states import last_event_at, write_report
-from core.plugin import SenderState, SignIn
+from core.numbers.tokens import StateTelling
+from core.plugin import SenderState
 
 ACTOR = "numbers.sweep"
 BATCH = 200
@@ -73,7 +74,7 @@ async def _claim(statement: str) -> list[int]:
 async def _poll_number(number_id: int) -> None:
     """Ask for the state; a server that does not answer leaves the number as it was, due again soon."""
     route = await load_route(number_id)
-    if isinstance(route.provider, SignIn):
+    if isinstance(route.provider, StateTelling):
         known_at = await last_event_at(number_id)
         async with calling(route.provider.name, "asking for a number's state"):
             report = await route.provider.state(route.sender)

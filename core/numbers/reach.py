@@ -12,7 +12,7 @@ from core.checks import Check, Checkup, Result, ask, describe
 from core.numbers import upkeep
 from core.numbers.connecting import webhook_url
 from core.numbers.senders import build_server
-from core.plugin import Capabilities, MessagingProvider, Secret, Sender, Server, SignIn, WebhookTarget
+from core.plugin import Capabilities, EventPolling, MessagingProvider, Secret, Sender, Server, SignIn, WebhookTarget
 from core.plugin.registry import NoSuchProviderError
 from core.startup import running_process
 from core.webhooks import probe
@@ -35,7 +35,8 @@ async def check_rows(checkup: Checkup) -> AsyncIterator[Result]:
     """Check the servers of the ``servers`` table, in a process that is started and receives webhooks."""
     try:
         rows = await database.fetch(
-            "SELECT id, name, provider, url, credentials FROM servers WHERE deleted_at IS NULL ORDER BY id"
+            "SELECT id, name, provider, url, credentials, capabilities ->> 'inbound' = 'poll' AS asked"
+            " FROM servers WHERE deleted_at IS NULL ORDER BY id"
         )
     except asyncpg.UndefinedTableError:
         yield Result("warning", "messaging servers", "the database is empty: `recado up` or `recado migrate` fills it")
@@ -60,7 +61,9 @@ async def _check_server(checkup: Checkup, row: asyncpg.Record) -> AsyncIterator[
         return
     answered = await ask(name, lambda: provider.check(server))
     yield answered
-    if answered.level == "ok":
+    if answered.level == "ok" and row["asked"] and isinstance(provider, EventPolling):
+        yield Result("ok", f"{name} events", "are asked for: nothing has to reach this platform")
+    elif answered.level == "ok":
         yield await check_callback(f"{name} calls back", provider, server, checkup.config.server.base_url)
         yield await _check_webhooks(f"{name} webhooks", row["id"])
 

@@ -6,6 +6,7 @@ from core import database
 from core.errors import ProviderFailedError
 from core.numbers import senders
 from core.numbers.calls import calling
+from core.numbers.event_polling import forget_cursor
 from core.plugin import SignIn
 
 GIVE_UP_AFTER = "7 days"
@@ -29,6 +30,7 @@ async def remove(number_id: int) -> None:
     except ProviderFailedError:
         await _postpone(number_id)
         raise
+    await forget_cursor(number_id)
     await database.execute("UPDATE numbers SET removed_at = now(), poll_at = NULL WHERE id = $1", number_id)
 
 

@@ -17,9 +17,11 @@ from core.numbers import removing
 from core.numbers.changes import announce
 from core.numbers.placing import place_number
 from core.numbers.schemas import NumberCreate, NumberGrant, NumberLimits, NumberRead, NumberUpdate
+from core.numbers.tokens import needs_no_sign_in
 from core.pagination import PageQuery
 from core.plans.services import ensure_within
 from core.plugin import Capabilities
+from core.runtime import providers
 from core.texts import text
 from core.webhooks.targets import WEBHOOK_SEAL
 
@@ -64,6 +66,8 @@ def new_identity(number_id: int) -> Identity:
 async def create_number(user_id: int, wanted: NumberCreate, *, extra: bool = False) -> NumberRead:
     """Add a number; it is connected in a second step. An ``extra`` one does not count against the plan.
 
+    One that signs in with its server's token is asked for its state by the next sweep, and connected by that.
+
     Raises:
         PlanLimitError: The plan's ``numbers_limit`` is reached.
         InvalidInputError: There is no such server.
@@ -75,9 +79,10 @@ async def create_number(user_id: int, wanted: NumberCreate, *, extra: bool = Fal
         server_id = await place_number(wanted.server_id, wanted.provider)
         number_id = await database.fetch_value("SELECT nextval('numbers_id_seq')")
         identity = new_identity(int(str(number_id)))
+        provider = await database.fetch_value("SELECT provider FROM servers WHERE id = $1", server_id)
         await database.execute(
-            "INSERT INTO numbers (id, user_id, server_id, instance, name, extra, webhook_token, webhook_secret)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO numbers (id, user_id, server_id, instance, name, extra, webhook_token, webhook_secret,"
+            " poll_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $9::boolean THEN now() END)",
             number_id,
             user_id,
             server_id,
@@ -86,6 +91,7 @@ async def create_number(user_id: int, wanted: NumberCreate, *, extra: bool = Fal
             extra,
             identity.webhook_token,
             identity.webhook_secret,
+            needs_no_sign_in(providers().messaging_by_name.get(str(provider))),
         )
         number = await get_number(user_id, int(str(number_id)))
         facts = {"name": number.name, "server_id": number.server_id, "extra": extra}

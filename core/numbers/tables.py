@@ -139,3 +139,13 @@ class NumberIdentity(Table, tablename="number_identities"):
     address = Varchar(length=120)
     phone = Varchar(length=32)
     updated_at = Timestamptz()
+
+
+class EventCursor(Table, tablename="event_cursors"):
+    """Up to where a service was asked for the events of a number, and which process asks for them until when."""
+
+    number_id = BigInt(primary_key=True)
+    cursor = Text(default="")
+    holder = Varchar(length=60, default=None, null=True)
+    lease_until = Timestamptz(default=None, null=True)
+    updated_at = Timestamptz()

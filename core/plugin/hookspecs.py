@@ -16,6 +16,7 @@ PROJECT_NAME = "recado"
 
 hookspec = pluggy.HookspecMarker(PROJECT_NAME)
 hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
+"""Marks a method of a plugin's class as the implementation of the hook of its name."""
 
 
 @hookspec

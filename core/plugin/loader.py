@@ -6,7 +6,7 @@ Start is strict: every problem of every plugin is collected, and any problem mea
 import importlib
 import importlib.util
 from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, Protocol, TypeVar
 
 import pluggy
@@ -17,12 +17,11 @@ from core.plugin import hookspecs
 from core.plugin.messaging import MessagingProvider
 from core.plugin.notifications import Notifier
 from core.plugin.payments import PaymentGateway
+from core.plugin.places import add_folder, development_folders, entry_point
 from core.plugin.registry import PluginInfo, Providers
 from core.plugin.settings import Settings
 from core.plugin.validation import Problem, validate_table
 from core.plugin.version import API_VERSION
-
-ENTRY_POINT_GROUP = "recado.plugins"
 
 _Provider = TypeVar("_Provider")
 
@@ -53,7 +52,7 @@ def find_plugin_class(name: str) -> tuple[PluginClass | None, str, list[Problem]
         folder = importlib.util.find_spec(f"plugins.{name}")
     except ImportError:
         folder = None
-    entry = _entry_point(name)
+    entry = entry_point(name)
     if folder is None and entry is None:
         text = f"no folder plugins/{name} and no installed package offers it; correct the name or remove the table"
         return None, "", [Problem(table, "", text)]
@@ -67,12 +66,14 @@ def find_plugin_class(name: str) -> tuple[PluginClass | None, str, list[Problem]
 
 
 def load_providers(tables: Mapping[str, Mapping[str, object]]) -> Providers:
-    """Build and register the plugins of ``tables`` (plugin name to its TOML table).
+    """Build and register the plugins of ``tables`` (plugin name to its TOML table), and of ``recado up --plugin``.
 
     Raises:
         PluginStartError: With all problems of all plugins.
     """
     problems: list[Problem] = []
+    outside = {place.name: place for place in map(add_folder, development_folders())}
+    tables = {**tables, **{name: {} for name in outside if name not in tables}}
     host = pluggy.PluginManager(hookspecs.PROJECT_NAME)
     host.add_hookspecs(hookspecs)
     sources: dict[str, str] = {}
@@ -89,7 +90,7 @@ def load_providers(tables: Mapping[str, Mapping[str, object]]) -> Providers:
         problems.extend(found)
         if plugin is not None:
             problems.extend(_register(host, plugin, name))
-            sources[name] = source
+            sources[name] = str(outside[name].folder) if name in outside else source
     providers = _collect(host, sources, disabled, problems)
     if problems:
         raise PluginStartError(problems)
@@ -108,10 +109,6 @@ def build_plugin(name: str, settings: Mapping[str, object]) -> tuple[object | No
         return plugin_class(built), source, []
     except Exception as error:  # noqa: BLE001 - a plugin's constructor may raise anything
         return None, source, [Problem(f"plugins.{name}", "", f"cannot start: {type(error).__name__}: {error}")]
-
-
-def _entry_point(name: str) -> EntryPoint | None:
-    return next(iter(entry_points(group=ENTRY_POINT_GROUP, name=name)), None)
 
 
 def _load(entry: EntryPoint | None) -> Any:

@@ -177,6 +177,7 @@ class SenderStopped(msgspec.Struct, frozen=True):
 
 
 Outcome = Accepted | Retryable | Unknown | Rejected | SenderStopped
+"""What became of a send: what its answer proves."""
 
 
 class MessageStatus(StrEnum):
@@ -208,6 +209,7 @@ class CannotTell(msgspec.Struct, frozen=True):
 
 
 Finding = Found | Absent | CannotTell
+"""What a look-up tells of a message."""
 
 
 @runtime_checkable

@@ -95,6 +95,7 @@ class PixQr(msgspec.Struct, frozen=True, tag="pix_qr"):
 
 
 CheckoutStep = Redirect | ClientSecret | PixQr
+"""What the payer does next."""
 
 
 class SubscriptionStatus(StrEnum):

@@ -19,7 +19,7 @@ class PluginInfo(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: str
     source: str
-    """``folder`` or the distribution it was installed from."""
+    """``folder``, the distribution it was installed from, or the path of a folder outside."""
     enabled: bool
     messaging: tuple[str, ...] = ()
     payments: tuple[str, ...] = ()

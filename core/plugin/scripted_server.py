@@ -29,6 +29,9 @@ class Drip(msgspec.Struct, frozen=True):
 
 
 Reaction = Answer | Hang | Cut | Drip
+Routes = Mapping[str, Reaction | tuple[Reaction, ...]]
+"""What a server does, by the start of the target or by method and start (``"GET /messages/"``); the longest that fits
+wins. Of several reactions each request takes the next, and the last one stays."""
 
 
 class ReceivedRequest(msgspec.Struct, frozen=True):
@@ -43,10 +46,10 @@ class ReceivedRequest(msgspec.Struct, frozen=True):
 class ScriptedServer:
     """An HTTP server on a free port of 127.0.0.1 that does what ``reaction`` says and remembers every request.
 
-    ``routes`` holds other reactions by the start of the target; the longest fitting start wins.
+    ``routes`` holds other reactions for some targets.
     """
 
-    def __init__(self, reaction: Reaction | None = None, routes: Mapping[str, Reaction] | None = None) -> None:
+    def __init__(self, reaction: Reaction | None = None, routes: Routes | None = None) -> None:
         self.reaction = reaction or Answer()
         self.routes = dict(routes or {})
         self.requests: list[ReceivedRequest] = []
@@ -83,14 +86,25 @@ class ScriptedServer:
             while True:
                 request = await _read_request(reader)
                 self.requests.append(request)
-                fitting = [start for start in self.routes if request.target.startswith(start)]
-                reaction = self.routes[max(fitting, key=len)] if fitting else self.reaction
-                if not await _react(reaction, writer):
+                if not await _react(self._reaction_to(request), writer):
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:
             writer.close()
+
+    def _reaction_to(self, request: ReceivedRequest) -> Reaction:
+        named = (request.target, f"{request.method} {request.target}")
+        fitting = [start for start in self.routes if any(name.startswith(start) for name in named)]
+        if not fitting:
+            return self.reaction
+        chosen = max(fitting, key=lambda start: (len(start.rpartition(" ")[2]), len(start)))
+        found = self.routes[chosen]
+        if not isinstance(found, tuple):
+            return found
+        if len(found) > 1:
+            self.routes[chosen] = found[1:]
+        return found[0]
 
 
 async def _read_request(reader: asyncio.StreamReader) -> ReceivedRequest:

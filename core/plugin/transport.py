@@ -9,6 +9,7 @@ connection would be a false *unknown*.
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -162,7 +163,8 @@ def build_client(
         base_url=base_url,
         headers=headers,
         timeout=timeout,
-        transport=AiohttpTransport(client=session),
+        # The sessions verify servers by aiohttp's own context; this one is never used, and the default costs 40 ms.
+        transport=AiohttpTransport(client=session, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
         trust_env=False,
     )
 

@@ -79,6 +79,7 @@ class UnknownEvent(Event, frozen=True, kw_only=True, tag="unknown"):
 
 
 AnyEvent = MessageStatusEvent | MessageInEvent | ForeignMessageEvent | SenderStatusEvent | IdentityEvent | UnknownEvent
+"""Whatever a delivery or a poll may tell."""
 
 
 class WebhookResult(msgspec.Struct, frozen=True, kw_only=True):

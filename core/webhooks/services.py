@@ -1,5 +1,6 @@
 """Receive a delivery: whose it is, whether it is genuine, store what it says, answer; and what follows later."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -7,12 +8,12 @@ import structlog
 
 from core import database, queue
 from core.errors import NotFoundError, NotReadyError
-from core.plugin import UnknownEvent, WebhookDelivery, WebhookResult
+from core.plugin import AnyEvent, UnknownEvent, WebhookDelivery, WebhookResult
 from core.plugin.registry import NoSuchProviderError
 from core.runtime import providers
 from core.webhooks import log, probe
 from core.webhooks.hints import ACTOR, EVENTS, INBOUND, QUEUES, Hints, line_of
-from core.webhooks.inbox import Inbox, build_row
+from core.webhooks.inbox import EventRow, Inbox, build_row, insert
 from core.webhooks.targets import Target, Targets
 
 UNKNOWN_NAMES = 200
@@ -83,18 +84,38 @@ async def _judge(target: Target, delivery: WebhookDelivery) -> WebhookResult:
 
 
 async def _store(target: Target, result: WebhookResult) -> None:
-    rows = []
-    for event in result.events:
-        if isinstance(event, UnknownEvent):
-            _count_unknown(target.plugin, event.name)
-        else:
-            rows.append(build_row(target.plugin, target.number_id, event))
+    rows = _rows(target.plugin, target.number_id, result.events)
     # A storm of repeats, as of a server without a network, wakes no worker.
     if rows and await _inbox.store(rows):
-        for line in {line_of(row.kind) for row in rows}:
-            _hints.want(line)
+        announce_events({row.kind for row in rows})
     if await _switch.is_on():
         await log.write_genuine(target, result)
+
+
+async def store_events(plugin: str, number_id: int, events: Sequence[AnyEvent]) -> Collection[str]:
+    """Store events that a service was asked for, in the caller's unit of work; return their kinds if any is new.
+
+    Hand those to ``announce_events`` once they are committed.
+    """
+    rows = _rows(plugin, number_id, events)
+    return {row.kind for row in rows} if rows and await insert(rows) else ()
+
+
+def announce_events(kinds: Collection[str]) -> None:
+    """Let workers look for stored events of these kinds."""
+    for line in {line_of(kind) for kind in kinds}:
+        _hints.want(line)
+
+
+def _rows(plugin: str, number_id: int, events: Sequence[AnyEvent]) -> list[EventRow]:
+    """Return what is to be stored of ``events``; those that the plugin does not know are counted instead."""
+    rows = []
+    for event in events:
+        if isinstance(event, UnknownEvent):
+            _count_unknown(plugin, event.name)
+        else:
+            rows.append(build_row(plugin, number_id, event))
+    return rows
 
 
 def _count_unknown(plugin: str, name: str) -> None:

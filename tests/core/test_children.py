@@ -50,6 +50,26 @@ async def test_a_child_that_ran_is_started_again_for_ever(
     assert set(told.splitlines()) == {"The API ended (exit code 0); starting it again in 0.01 s"}
 
 
+async def test_a_child_that_waits_is_restarted_at_once(
+    env: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "FIRST_WAIT_SECONDS", 1000.0)
+    child = Child("API", ["--version"], env)
+    keeping = asyncio.create_task(child.keep())
+    told = ""
+
+    async with asyncio.timeout(50):
+        for count in (1, 2, 3, 4):
+            while told.count("ended") < count:
+                await asyncio.sleep(0.05)
+                told += capsys.readouterr().out
+            await child.restart(5)
+    await child.stop(5)
+    await keeping
+
+    assert set(told.splitlines()) == {"The API ended (exit code 0); starting it again in 1000 s"}
+
+
 @pytest.mark.parametrize(
     ("code", "text"), [(3, "exit code 3"), (-signal.SIGKILL, "SIGKILL"), (-4096, "exit code -4096")]
 )

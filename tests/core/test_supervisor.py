@@ -29,13 +29,13 @@ class Platform:
         self.log = folder / "up.log"
         self._started: list[subprocess.Popen[bytes]] = []
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, *more: str) -> subprocess.Popen[bytes]:
         (self.folder / "platform.toml").write_text("[plugins.waha]\n")
         self.log.write_text("")
         clean = {key: value for key, value in os.environ.items() if key not in {"RECADO_CONFIG", *OVERRIDES}}
         with self.log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "core.cli", "up", "--port", str(self.port)],
+                [sys.executable, "-m", "core.cli", "up", "--port", str(self.port), *more],
                 cwd=self.folder,
                 env={**clean, "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,
@@ -188,3 +188,101 @@ async def test_ready_is_when_the_api_says_so() -> None:
 async def _answers(port: int) -> None:
     async with asyncio.timeout(30):
         await wait_until_ready(f"http://127.0.0.1:{port}")
+
+
+EXAMPLE = """
+import os
+import sys
+from pathlib import Path
+
+from core.plugin import Settings, hookimpl
+
+
+class Plugin:
+    Settings = Settings
+    requires = ">=1.0,<2"
+    version = "one"
+
+    def __init__(self, settings):
+        with Path(__file__).with_name("loaded.txt").open("a") as file:
+            file.write(f"{self.version} {sys.argv[-1]}\\n")
+"""
+
+
+def _holders(platform: Platform) -> set[int]:
+    """The processes that hold plugins."""
+    return {found.pid for name in ("api", "worker", "scheduler") for found in platform.processes(f"core.cli {name}")}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_plugin_that_is_written_is_loaded_again(platform: Platform) -> None:
+    example = platform.folder / "elsewhere" / "example"
+    example.mkdir(parents=True)
+    (example / "__init__.py").write_text(EXAMPLE)
+    loaded = example / "loaded.txt"
+    process = platform.start("--plugin", str(example))
+    platform.wait_until_ready()
+    platform.wait_for(lambda: all(f"one {name}" in loaded.read_text() for name in ("api", "worker", "scheduler")))
+    first = _holders(platform)
+
+    (example / "__init__.py").write_text(EXAMPLE.replace('"one"', '"two"'))
+
+    platform.wait_for(lambda: loaded.read_text().count("two worker") == 2)
+    platform.wait_for(lambda: all(f"two {name}" in loaded.read_text() for name in ("api", "scheduler")))
+    told = "example/__init__.py changed: restarting API, workers and scheduler"
+    assert platform.told().count(told) == 1
+    platform.wait_for(lambda: len(_holders(platform)) == 4)
+    second = _holders(platform)
+    assert first.isdisjoint(second)
+    asyncio.run(_answers(platform.port))
+
+    (example / "part.py").write_text("")
+    (example / "__init__.py").write_text("def (")
+
+    platform.wait_for(lambda: "and cannot be loaded, so the processes from before go on" in platform.told())
+    broken = platform.told().splitlines()
+    place = broken.index(
+        "example/__init__.py, example/part.py changed, and cannot be loaded, so the processes from before go on:"
+    )
+    assert broken[place + 1].startswith("recado: [plugins.example]: cannot be imported: SyntaxError: ")
+    assert _holders(platform) == second
+    asyncio.run(_answers(platform.port))
+
+    (example / "__init__.py").write_text(EXAMPLE.replace('"one"', '"three"'))
+
+    platform.wait_for(lambda: loaded.read_text().count("three worker") == 2)
+    assert "ended (" not in platform.told()
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize(
+    ("folders", "told"),
+    [
+        (["nowhere"], "recado: nowhere is no plugin: a folder with an __init__.py is one.\n"),
+        (
+            ["a/same", "b/same"],
+            "recado: --plugin: two of the folders have the same name, so their plugins would too.\n",
+        ),
+        (["a/bad"], "recado: [plugins.bad]: cannot be imported: NameError: name 'oops' is not defined;"),
+    ],
+)
+def test_a_plugin_that_cannot_be_written_on(tmp_path: Path, folders: list[str], told: str) -> None:
+    for name, text in (("a/same", ""), ("b/same", ""), ("a/bad", "oops")):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "__init__.py").write_text(text)
+    options = [part for folder in folders for part in ("--plugin", folder)]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "core.cli", "up", *options],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(told)

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,15 @@ class Platform:
             "RECADO_LOG_LEVEL": "warning",
         }
         self.redis: Redis = Redis.from_url(config.redis.url.reveal())
+        self._log: Path | None = None
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=30)
         self.phone = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.simulator_port}", trust_env=False, timeout=30)
+
+    def keep_log(self, file: Path, level: str) -> None:
+        """Write what processes log that are started later, from ``level`` on, to a file."""
+        self._log = file
+        self._environment["RECADO_LOG_LEVEL"] = level
 
     def configure(self, table: str, **texts: str) -> None:
         """Add a table to platform.toml, for processes that are started later."""
@@ -65,9 +71,13 @@ class Platform:
 
     async def start(self, name: str, *arguments: str) -> None:
         """Start one process of the product."""
-        self._processes[name] = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "core.cli", *(arguments or (name,)), env=self._environment
-        )
+        await self.start_program(name, sys.executable, "-m", "core.cli", *(arguments or (name,)))
+
+    async def start_program(self, name: str, *command: str) -> None:
+        """Start any program with the environment of the product's."""
+        with ExitStack() as opened:
+            log = None if self._log is None else opened.enter_context(self._log.open("ab"))
+            self._processes[name] = await asyncio.create_subprocess_exec(*command, env=self._environment, stderr=log)
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a process, to stop it in its tracks or to let it go on."""

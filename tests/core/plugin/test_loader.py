@@ -1,4 +1,5 @@
 import importlib
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -6,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import OperatorError
 from core.plugin.loader import PluginStartError, load_providers
+from core.plugin.places import FOLDERS_VARIABLE
 from core.plugin.registry import NoSuchProviderError
 
 NOTIFIER = """
@@ -95,6 +98,29 @@ def test_an_installed_package_becomes_a_plugin(tmp_path: Path, monkeypatch: pyte
     (plugin,) = load_providers({"other": {"token": "t"}}).plugins
 
     assert (plugin.source, plugin.notifiers) == ("recado-other", ("other",))
+
+
+def test_a_folder_elsewhere_is_loaded_with_its_table(
+    write_plugin: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_plugin("one")
+    write_plugin("two", changes={"token: Secret": 'token: Secret = Secret("default")'})
+    monkeypatch.setenv(FOLDERS_VARIABLE, f"{tmp_path / 'one'}{os.pathsep}{tmp_path / 'two'}")
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+
+    found = load_providers({"one": {"token": "t"}}).plugins
+
+    assert [(plugin.name, plugin.source) for plugin in found] == [
+        ("one", str(tmp_path / "one")),
+        ("two", str(tmp_path / "two")),
+    ]
+
+
+def test_a_folder_elsewhere_that_is_no_plugin_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDERS_VARIABLE, str(tmp_path / "gone"))
+
+    with pytest.raises(OperatorError, match="gone is no plugin"):
+        load_providers({})
 
 
 def test_plugins_keep_the_order_of_their_tables(write_plugin: Write) -> None:

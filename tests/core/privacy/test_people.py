@@ -23,7 +23,7 @@ from tests.core.campaigns.making import (
     start,
     states,
 )
-from tests.core.contacts.making import phone, run_import, show
+from tests.core.contacts.making import run_import, show
 from tests.core.privacy.searching import places_of
 from tests.factories import Member
 
@@ -46,7 +46,9 @@ async def _plant(user: Member, made: Made) -> Person:
     """Give a contact of a campaign a name and an address of its own, wherever the platform writes such things down."""
     mark = secrets.token_hex(6)
     lid = f"{secrets.randbelow(10**15)}9@lid"
-    person = Person(made.contact_ids[0], phone(), lid, f"N{mark}", f"C{mark}")
+    # No other test writes numbers of this area, so whatever is found was left by the erasure.
+    number = f"55989{80000000 + secrets.randbelow(10**7)}"
+    person = Person(made.contact_ids[0], number, lid, f"N{mark}", f"C{mark}")
     await database.execute(
         "UPDATE contacts SET name = $2, variables = $3, number = $4 WHERE id = $1",
         person.contact_id,

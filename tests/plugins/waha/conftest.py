@@ -108,7 +108,14 @@ async def simulate(**options: Any) -> AsyncIterator[Waha]:
 
 
 @pytest.fixture
-async def start() -> AsyncIterator[Callable[..., Awaitable[Waha]]]:
+async def receiver() -> AsyncIterator[ScriptedServer]:
+    """A webhook receiver that remembers what it got; it outlives the simulators, which may be calling to the last."""
+    async with ScriptedServer(Answer(200, b"")) as server:
+        yield server
+
+
+@pytest.fixture
+async def start(receiver: ScriptedServer) -> AsyncIterator[Callable[..., Awaitable[Waha]]]:  # noqa: ARG001 - see there
     """Start simulators with chosen options."""
     async with AsyncExitStack() as stack:
 
@@ -119,16 +126,9 @@ async def start() -> AsyncIterator[Callable[..., Awaitable[Waha]]]:
 
 
 @pytest.fixture
-async def waha() -> AsyncIterator[Waha]:
+async def waha(receiver: ScriptedServer) -> AsyncIterator[Waha]:  # noqa: ARG001 - see there
     async with simulate() as running:
         yield running
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[ScriptedServer]:
-    """A webhook receiver that remembers what it got."""
-    async with ScriptedServer(Answer(200, b"")) as server:
-        yield server
 
 
 @pytest.fixture
