@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Controller, delete, get, patch, post
+from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
@@ -31,6 +31,7 @@ from core.problems import problem_responses
 from core.request import AnyRequest
 from core.security import current_user, requires_user
 from core.texts import text
+from core.versions import TAGGED, IfMatch, versioned
 
 
 def contact_filter(
@@ -111,33 +112,41 @@ class ContactController(Controller):
         operation_id="CreateContact",
         guards=[has_room("contacts")],
         summary="Make a contact",
+        response_headers=TAGGED,
         responses=problem_responses(400, 401, 402, 403, 409, 413, 415, 422),
     )
-    async def create_contact(self, request: AnyRequest, data: JSONBody[ContactCreate]) -> Resource[ContactRead]:
+    async def create_contact(
+        self, request: AnyRequest, data: JSONBody[ContactCreate]
+    ) -> Response[Resource[ContactRead]]:
         """Make a contact; 402 beyond the plan's contacts, 409 names the contact that has number or address already."""
-        return Resource(await services.create_contact(current_user(request).id, data))
+        return versioned(await services.create_contact(current_user(request).id, data))
 
     @get(
         "/{contact_id:int}",
         operation_id="ShowContact",
         summary="Show a contact",
+        response_headers=TAGGED,
         responses=problem_responses(401, 403, 404),
     )
-    async def show_contact(self, request: AnyRequest, contact_id: FromPath[int]) -> Resource[ContactRead]:
+    async def show_contact(self, request: AnyRequest, contact_id: FromPath[int]) -> Response[Resource[ContactRead]]:
         """Show one contact."""
-        return Resource(await queries.get_contact(current_user(request).id, contact_id))
+        return versioned(await queries.get_contact(current_user(request).id, contact_id))
 
     @patch(
         "/{contact_id:int}",
         operation_id="UpdateContact",
         summary="Change a contact",
+        response_headers=TAGGED,
         responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422),
     )
     async def update_contact(
-        self, request: AnyRequest, contact_id: FromPath[int], data: JSONBody[ContactUpdate]
-    ) -> Resource[ContactRead]:
-        """Change a contact; what is left out stays, `variables`, `labels` and `addresses` are replaced whole."""
-        return Resource(await services.update_contact(current_user(request).id, contact_id, data))
+        self, request: AnyRequest, contact_id: FromPath[int], data: JSONBody[ContactUpdate], if_match: IfMatch = None
+    ) -> Response[Resource[ContactRead]]:
+        """Change a contact; what is left out stays, `variables`, `labels` and `addresses` are replaced whole.
+
+        `If-Match` keeps it from undoing what another person did.
+        """
+        return versioned(await services.update_contact(current_user(request).id, contact_id, data, if_match))
 
     @delete(
         "/{contact_id:int}",
@@ -145,9 +154,9 @@ class ContactController(Controller):
         summary="Delete a contact",
         responses=problem_responses(401, 403, 404),
     )
-    async def delete_contact(self, request: AnyRequest, contact_id: FromPath[int]) -> None:
+    async def delete_contact(self, request: AnyRequest, contact_id: FromPath[int], if_match: IfMatch = None) -> None:
         """Delete a contact; campaigns skip it, and its place on the block list stays."""
-        await services.delete_contact(current_user(request).id, contact_id)
+        await services.delete_contact(current_user(request).id, contact_id, if_match)
 
     @post(
         "/bulk/delete",

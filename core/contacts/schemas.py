@@ -101,6 +101,8 @@ class ContactRead(_Shown, frozen=True, kw_only=True):
     blocked: bool
     """It is on the block list or opted out."""
     last_inbound_at: datetime | None
+    version: Annotated[str, msgspec.Meta(examples=["5f0c9a1d2b3e4f60"])]
+    """A digest of what people decide of it, which `If-Match` takes in quotes: messages that come in keep it."""
 
 
 class Selection(_Input, frozen=True, kw_only=True):
