@@ -69,7 +69,6 @@ class ContactController(Controller):
     path = "/api/contacts"
     tags = ("contacts",)
     guards = (requires_user,)
-    security = ({"BearerToken": []},)
 
     @get(
         operation_id="ListContacts",
