@@ -110,7 +110,9 @@ class Selection(_Input, frozen=True, kw_only=True):
 
     ids: Ids | None = None
     filter: ContactFilter | None = None
-    public_id: Annotated[Id, msgspec.Meta(description="Only contacts of this audience.")] | None = None
+    public_id: Annotated[
+        Id | None, msgspec.Meta(description="With `filter`: only contacts of this audience.", examples=[None])
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuse a selection that says both or nothing."""
@@ -123,8 +125,8 @@ class Selection(_Input, frozen=True, kw_only=True):
 class LabelSelection(Selection, frozen=True, kw_only=True):
     """Labels to put on the selected contacts, and labels to take off."""
 
-    add: LabelIds = []
-    remove: LabelIds = []
+    add: Annotated[LabelIds, msgspec.Meta(examples=[[3]])] = []
+    remove: Annotated[LabelIds, msgspec.Meta(examples=[[7]])] = []
 
     def __post_init__(self) -> None:
         """Refuse what would change nothing or contradicts itself."""

@@ -8,6 +8,9 @@ import pytest
 from litestar import Litestar
 
 from core.openapi import SCHEMAS, complete, document, operations
+from core.validation import validate
+from tests.core.walking import handlers_of
+from tests.core.walking import operations as walked
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +99,14 @@ def test_every_body_has_an_example(described: dict[str, Any]) -> None:
             name = body["schema"].get("$ref", "").removeprefix(SCHEMAS)
             example = schemas[name]["examples"][0] if name else body["example"]
             assert example, operation["operationId"]
+
+
+def test_every_example_of_a_body_is_accepted(app: Litestar) -> None:
+    handlers = handlers_of(app)
+    bodies = [operation for operation in walked(app) if operation.example is not None]
+    assert len(bodies) > 40
+    for operation in bodies:
+        validate(handlers[operation.id].parsed_fn_signature.parameters["data"].raw, operation.example)
 
 
 def test_spreadsheets_are_described_as_such(described: dict[str, Any]) -> None:
