@@ -1,11 +1,12 @@
 """The API's description: what Litestar finds in the handlers, completed with what holds for every route."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, Response
+from litestar.enums import HttpMethod
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, Reference, SecurityRequirement, SecurityScheme, Tag
@@ -30,6 +31,7 @@ from core.validation import MAXIMUM_BIGINT
 from core.version import platform_version
 from core.versions import HEADER as IF_MATCH
 
+AnyResponse = Response[Any]
 Json = dict[str, Any]
 
 PATH = "/api/schema"
@@ -76,6 +78,9 @@ class DeclaredRoutes(ReceiveRoutePlugin):
         if not isinstance(route, HTTPRoute):
             return
         for handler in route.route_handlers:
+            if handler.http_methods == {HttpMethod.OPTIONS}:
+                # Litestar answers with the methods that the path had when the first of them was registered.
+                handler.after_request = _allowing(route)
             if any(isinstance(found, Idempotency) for found in handler.resolve_middleware()):
                 handler.operation_class = IdempotentOperation
             guards = {guard for layer in handler.ownership_layers for guard in layer.guards or ()}
@@ -83,6 +88,14 @@ class DeclaredRoutes(ReceiveRoutePlugin):
                 method = next(iter(handler.http_methods))
                 scope = NO_KEY if requires_administrator in guards else needed_scope(handler, method)
                 handler.resolve_security()[:] = _accepted(scope, changes=method not in SAFE_METHODS)
+
+
+def _allowing(route: HTTPRoute) -> Callable[[AnyResponse], Awaitable[AnyResponse]]:
+    async def allow(response: AnyResponse) -> AnyResponse:
+        response.headers["Allow"] = ", ".join(sorted(route.methods))
+        return response
+
+    return allow
 
 
 class DocumentPlugin(JsonRenderPlugin):
@@ -246,10 +259,20 @@ def _describe_keys(operation: Json) -> None:
         operation["description"] += "\n\nNot with an API key: sign in."
 
 
+def _tidy_contents(responses: Json) -> None:
+    responses.get("204", {}).pop("content", None)
+    for response in responses.values():
+        for kind, media in response.get("content", {}).items():
+            if media == {"schema": {}}:
+                # A picture or file has no schema; with one that fits everything it would be read as JSON.
+                response["content"][kind] = {}
+
+
 def _complete_answers(operation: Json, path: str) -> None:
     responses: Json = operation["responses"]
     for code in _SUCCESSES.keys() & responses.keys():
         responses[code]["description"] = _SUCCESSES[code]
+    _tidy_contents(responses)
     if JSON in responses.get("400", {}).get("content", {}):
         # Litestar's own description of what the platform answers with 422.
         del responses["400"]

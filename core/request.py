@@ -1,10 +1,12 @@
 """The request class of every route: a JSON body is read strictly and whole before the handler runs."""
 
+from functools import cache
 from typing import Any
 
 import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException, ValidationException
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import Empty
 
 from core.errors import ContentTypeError, InvalidInputError, MalformedError, NotFoundError
@@ -12,6 +14,7 @@ from core.texts import text
 from core.validation import MAXIMUM_BIGINT, WHOLE, validate
 
 JSON = "application/json"
+NULL = "null"
 
 
 AnyRequest = Request[Any, Any, Any]
@@ -71,7 +74,7 @@ def missing_body(request: AnyRequest) -> InvalidInputError:
 
 
 async def refuse_unusable_address(request: AnyRequest) -> None:
-    """Before every handler: ids no row can have are 404, and a NUL in a parameter is 422."""
+    """Before a handler: ids no row can have are 404; a NUL in a parameter is 422, and so is ``null`` for a number."""
     for name, value in request.path_params.items():
         if isinstance(value, int) and abs(value) > MAXIMUM_BIGINT:
             raise NotFoundError(name.removesuffix("_id"), value)
@@ -81,3 +84,23 @@ async def refuse_unusable_address(request: AnyRequest) -> None:
     if b"%00" in query or b"\0" in query:
         names = [name for name in request.query_params if "\0" in "".join(request.query_params.getall(name))]
         raise InvalidInputError({name.replace("\0", "") or "query": [text("characters")] for name in names})
+    if b"null" in query:
+        read = _unquoted(request.route_handler)
+        found = [name for name in request.query_params if name in read and NULL in request.query_params.getall(name)]
+        if found:
+            raise InvalidInputError({name: [text("invalid")] for name in found})
+
+
+@cache
+def _unquoted(handler: HTTPRouteHandler) -> frozenset[str]:
+    """Return the optional query parameters that are no texts: msgspec would take the word for a parameter left out."""
+    signatures = [
+        handler.parsed_fn_signature,
+        *(one.parsed_fn_signature for one in handler.resolve_dependencies().values()),
+    ]
+    return frozenset(
+        getattr(field.kwarg_definition, "name", None) or name
+        for signature in signatures
+        for name, field in signature.parameters.items()
+        if field.is_optional and str not in field.args
+    )

@@ -1,6 +1,5 @@
 """Routes of contacts; those of labels, audiences, the block list and imports stand beside this module."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,7 +10,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from core.contacts import bulk, queries, services, variables
 from core.contacts.block_controllers import BlockController
-from core.contacts.filters import MAXIMUM_LABELS, ContactFilter, Id, LabelFilter
+from core.contacts.filters import MAXIMUM_LABELS, ContactFilter, Id, LabelFilter, read_moment
 from core.contacts.import_controllers import ImportController
 from core.contacts.label_controllers import LabelController
 from core.contacts.public_controllers import PublicController
@@ -41,16 +40,20 @@ def contact_filter(
     status: Annotated[Literal[1, 2] | None, QueryParameter(description="1 active, 2 inactive.")] = None,
     type: Annotated[Literal[1, 2] | None, QueryParameter(description="1 person, 2 group.")] = None,  # noqa: A002
     blocked: Annotated[bool | None, QueryParameter(description="Only blocked ones, or only others.")] = None,
-    created_from: Annotated[datetime | None, QueryParameter(description="Created then or later.")] = None,
-    created_to: Annotated[datetime | None, QueryParameter(description="Created before then.")] = None,
+    created_from: Annotated[
+        str | None, QueryParameter(max_length=40, format="date-time", description="Created then or later.")
+    ] = None,
+    created_to: Annotated[
+        str | None, QueryParameter(max_length=40, format="date-time", description="Created before then.")
+    ] = None,
 ) -> ContactFilter:
     """Provide ``contact_filter: ContactFilter`` to the list; raises ``InvalidInputError`` with what does not fit."""
     errors: dict[str, list[str]] = {}
     if label_id is not None and len(label_id) > MAXIMUM_LABELS:
         errors["label_id"] = [text("max_items", value=MAXIMUM_LABELS)]
-    for name, moment in (("created_from", created_from), ("created_to", created_to)):
-        if moment is not None and moment.tzinfo is None:
-            errors[name] = [text("datetime")]
+    moments = {"created_from": created_from, "created_to": created_to}
+    read = {name: None if written is None else read_moment(written) for name, written in moments.items()}
+    errors |= {name: [text("datetime")] for name in read if moments[name] is not None and read[name] is None}
     if errors:
         raise InvalidInputError(errors)
     return ContactFilter(
@@ -58,8 +61,8 @@ def contact_filter(
         status=status,
         type=type,
         blocked=blocked,
-        created_from=created_from,
-        created_to=created_to,
+        created_from=read["created_from"],
+        created_to=read["created_to"],
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from litestar import Controller, MediaType, Response, get, post
+from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter
 
@@ -17,6 +17,8 @@ from core.webhooks.schemas import WebhookLogRead
 
 MAXIMUM_BYTES = 2 * 1024 * 1024
 _PATH = "/{plugin:str}/{token:str}"
+_ANY = "*/*"
+"""The media type that the description gives: each service reads another."""
 PluginName = Annotated[str, PathParameter(description="The plugin of the service that delivers.")]
 Token = Annotated[str, PathParameter(description="The secret of the number's webhook address.")]
 
@@ -28,12 +30,18 @@ class WebhookController(Controller):
     tags = ("webhooks",)
     request_max_body_size = MAXIMUM_BYTES
 
-    @post(_PATH, operation_id="ReceiveWebhook", status_code=200, responses=problem_responses(401, 404, 413, 503))
+    @post(
+        _PATH,
+        operation_id="ReceiveWebhook",
+        status_code=200,
+        media_type=_ANY,
+        responses=problem_responses(401, 404, 413, 503),
+    )
     async def receive(self, request: AnyRequest, plugin: PluginName, token: Token) -> Response[bytes]:
         """Take a delivery of a messaging service; it is stored before it is answered."""
         return await _receive(request, plugin, token)
 
-    @get(_PATH, operation_id="VerifyWebhook", media_type=MediaType.TEXT, responses=problem_responses(401, 404, 503))
+    @get(_PATH, operation_id="VerifyWebhook", media_type=_ANY, responses=problem_responses(401, 404, 503))
     async def verify(self, request: AnyRequest, plugin: PluginName, token: Token) -> Response[bytes]:
         """Answer a service that verifies the address before it delivers."""
         return await _receive(request, plugin, token)

@@ -9,8 +9,10 @@ from litestar import Litestar
 
 from core.openapi import SCHEMAS, complete, document, operations
 from core.validation import validate
+from tests.conftest import ClientOf
 from tests.core.walking import handlers_of
 from tests.core.walking import operations as walked
+from tests.factories import Member
 
 
 @pytest.fixture(scope="session")
@@ -107,6 +109,20 @@ def test_every_example_of_a_body_is_accepted(app: Litestar) -> None:
     assert len(bodies) > 40
     for operation in bodies:
         validate(handlers[operation.id].parsed_fn_signature.parameters["data"].raw, operation.example)
+
+
+def test_answers_without_a_body_and_with_a_file_are_described_as_such(described: dict[str, Any]) -> None:
+    paths = described["paths"]
+    assert "content" not in paths["/api/auth/logout"]["post"]["responses"]["204"]
+    assert paths["/api/media/{media_id}/content"]["get"]["responses"]["200"]["content"] == {"*/*": {}}
+    code = paths["/api/numbers/{number_id}/qr"]["get"]["responses"]["200"]["content"]
+    assert code.keys() == {"application/json", "image/png"}
+
+
+async def test_options_name_every_method_of_a_path(api: ClientOf, user: Member) -> None:
+    async with api(user) as client:
+        answer = await client.options("/api/campaigns/1")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "DELETE, GET, OPTIONS, PATCH")
 
 
 def test_spreadsheets_are_described_as_such(described: dict[str, Any]) -> None:

@@ -139,7 +139,7 @@ async def make_tenant(app: Litestar, member: Member) -> Tenant:
         ids = {
             "number_id": draft.number_ids[0],
             "contact_id": contact["id"],
-            "label_id": (await add(client, "labels", name="VIP"))["id"],
+            "label_id": (await add(client, "labels", name=secrets.token_hex(4)))["id"],
             "public_id": public["id"],
             "block_id": (await add(client, "block-contacts", number=phone()))["id"],
             "import_id": (await upload(client, f"number\n{phone()}\n")).json()["data"]["id"],
