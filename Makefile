@@ -58,6 +58,8 @@ new-plugin: .venv/.synced ## Make a messaging plugin that works: make new-plugin
 docs: .venv/.synced ## Write again what is made from the code
 	$(BIN)/recado config example > platform.example.toml.new
 	mv platform.example.toml.new platform.example.toml
+	$(BIN)/python -m core.typescript > recado.ts.new
+	mv recado.ts.new examples/clients/typescript/recado.ts
 
 lock: $(UV) ## Resolve the dependencies again
 	$(UV) $(LOCK) -o requirements.lock
