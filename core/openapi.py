@@ -245,7 +245,8 @@ def _tidy_parameters(operation: Json) -> None:
         owner = parameter["name"].removesuffix("_id")
         if parameter["in"] == "path" and owner != parameter["name"]:
             parameter.setdefault("description", f"The {_OWNED.get(owner, owner)}'s id.")
-            schema |= {"minimum": 1, "maximum": MAXIMUM_BIGINT}
+            if schema.get("type") == "integer":
+                schema |= {"minimum": 1, "maximum": MAXIMUM_BIGINT}
         if schema.get("description") == parameter.get("description"):
             schema.pop("description", None)
 

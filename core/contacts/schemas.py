@@ -148,7 +148,9 @@ class SyncCreate(_Input, frozen=True, kw_only=True):
 
     people: bool = True
     groups: bool = True
-    label_id: Annotated[Id, msgspec.Meta(description="A label for every contact that is listed.")] | None = None
+    label_id: Annotated[
+        Id | None, msgspec.Meta(description="A label for every contact that is listed.", examples=[None])
+    ] = None
     label_name: (
         Annotated[
             str, msgspec.Meta(min_length=1, max_length=80, description="Instead: its name; made where it is missing.")

@@ -73,17 +73,20 @@ export interface AwaitingConfirmation {
 }
 
 export interface BlockCreate {
-  number: string;
-  reason?: string;
+  number?: string | null;
+  /** Instead of a number. */
+  address?: string | null;
   /** ISO 3166 code. */
-  country?: string;
+  country?: string | null;
+  reason?: string;
 }
 
 export interface BlockRead {
   id: number;
   created_at: string;
   updated_at: string;
-  number: string;
+  number: string | null;
+  address: string | null;
   reason: string;
 }
 
@@ -98,9 +101,11 @@ export interface BlockReadResource {
 }
 
 export interface BlockRemove {
-  number: string;
+  number?: string | null;
+  /** Instead of a number. */
+  address?: string | null;
   /** ISO 3166 code. */
-  country?: string;
+  country?: string | null;
 }
 
 export interface Blocker {
@@ -108,6 +113,11 @@ export interface Blocker {
   text: string;
   number_id?: number | null;
   until?: string | null;
+}
+
+export interface CampaignCounts {
+  running: number;
+  paused: number;
 }
 
 export interface CampaignCreate {
@@ -253,6 +263,10 @@ export interface ConfigurationsRead {
   pacing: Pacing;
   entropy: EntropyLimit;
   opt_out: OptOut;
+  timezone: string;
+  locale: "en" | "pt-BR" | "es";
+  country: string;
+  notifications: NotificationChoices;
 }
 
 export interface ConfigurationsReadResource {
@@ -263,6 +277,10 @@ export interface ConfigurationsUpdate {
   pacing?: Pacing | null;
   entropy?: EntropyLimit | null;
   opt_out?: OptOut | null;
+  timezone?: string;
+  locale?: "en" | "pt-BR" | "es";
+  country?: string | null;
+  notifications?: NotificationChoices | null;
 }
 
 export interface ContactCreate {
@@ -272,10 +290,10 @@ export interface ContactCreate {
   labels?: Array<number>;
   type?: 1 | 2;
   status?: 1 | 2;
-  /** Provider to address, for groups only. */
+  /** Provider to address: of a group, or of a person whom the service does not know by a number. */
   addresses?: Record<string, string>;
-  /** Whose number it is, when it has no country code. */
-  country?: string;
+  /** Whose number it is, when it has no country code; absent, as the account says. */
+  country?: string | null;
 }
 
 export interface ContactFilter {
@@ -328,8 +346,10 @@ export interface ContactUpdate {
   variables?: Record<string, string>;
   labels?: Array<number>;
   status?: 1 | 2;
+  /** Provider to address: of a group, or of a person whom the service does not know by a number. */
+  addresses?: Record<string, string>;
   /** ISO 3166 code. */
-  country?: string;
+  country?: string | null;
 }
 
 export interface ContactsFiltersLabelFilter {
@@ -357,6 +377,19 @@ export interface CurvePoint {
   readed?: number;
   replied?: number;
   failed?: number;
+}
+
+export interface DeadLetter {
+  id: string;
+  queue: string;
+  actor: string;
+  args: Array<unknown>;
+  sent_at: number;
+  failure: string;
+}
+
+export interface DeadLetterListResource {
+  data: Array<DeadLetter>;
 }
 
 export interface Device {
@@ -417,6 +450,10 @@ export interface EntropyReadResource {
   data: EntropyRead;
 }
 
+export interface Erasure {
+  password: string;
+}
+
 export interface ErrorReport {
   class: "refused" | "gave_up" | "network" | "unknown";
   reason: string;
@@ -432,6 +469,22 @@ export interface Explanation {
 export interface ExplanationResource {
   data: Explanation;
 }
+
+export interface ExportRead {
+  id: number;
+  status: ExportStatus;
+  size: number;
+  created_at: string;
+  ready_at: string | null;
+  expires_at: string | null;
+}
+
+export interface ExportReadResource {
+  data: ExportRead;
+}
+
+/** Where an export stands. */
+export type ExportStatus = "waiting" | "running" | "ready" | "failed" | "expired";
 
 export interface FirstAdministrator {
   token: string;
@@ -470,6 +523,11 @@ export interface Holidays {
   dates?: Array<string>;
 }
 
+export interface HourCount {
+  hour: string;
+  messages: number;
+}
+
 export interface ImportForm {
   /** The CSV file, at most 64 MiB. */
   file?: Blob | null;
@@ -479,7 +537,7 @@ export interface ImportForm {
   public_name?: string | null;
   /** Label ids, as a JSON list or with commas, for every contact of the file. */
   labels?: string | null;
-  /** Whose numbers those without a country code are; ISO 3166, else BR. */
+  /** Whose numbers those without a country code are; ISO 3166; absent, as the account says. */
   default_country?: string | null;
   /** A JSON object: header to `number`, `name`, `labels`, `ignore` or `variables.<name>`. */
   mapping?: string | null;
@@ -521,6 +579,21 @@ export interface ImportReadResource {
   data: ImportRead;
 }
 
+export interface JobAdministrationRead {
+  user_id: number | null;
+  job: JobRead;
+}
+
+export interface JobAdministrationReadPage {
+  data: Array<JobAdministrationRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface JobAdministrationReadResource {
+  data: JobAdministrationRead;
+}
+
 export interface JobRead {
   id: number;
   kind: string;
@@ -548,6 +621,9 @@ export interface JobReadPage {
 export interface JobReadResource {
   data: JobRead;
 }
+
+/** Where a job stands. */
+export type JobStatus = "waiting" | "running" | "done" | "failed" | "canceled";
 
 export interface LabelCreate {
   name: string;
@@ -591,6 +667,38 @@ export interface Links {
   last: string;
   prev: string | null;
   next: string | null;
+}
+
+export interface LogRead {
+  id: number;
+  created_at: string;
+  action: string;
+  entity: string;
+  entity_id: number | null;
+  description: string;
+  data: Record<string, unknown>;
+  changes: Record<string, Array<unknown>>;
+  api_key_id: number | null;
+  by_administrator: boolean;
+  address: string;
+  request_id: string;
+  user_id: number | null;
+  user_email: string | null;
+  account_id: number | null;
+  actor_id: number | null;
+  actor_email: string | null;
+}
+
+export interface LogReadPage {
+  data: Array<LogRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface LogReadScroll {
+  data: Array<LogRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
 }
 
 export interface MediaFetch {
@@ -677,6 +785,26 @@ export interface Meta {
   total: number;
 }
 
+export interface MonthRevenue {
+  month: string;
+  currency: string;
+  /** A decimal string. */
+  amount: string;
+  payments: number;
+}
+
+export interface NotificationChoices {
+  email?: boolean;
+  realtime?: boolean;
+  muted?: Array<"campaign_started" | "campaign_waiting" | "campaign_paused" | "campaign_completed" | "campaign_needs_attention" | "number_connected" | "number_disconnected" | "number_restricted" | "import_finished" | "payment_succeeded" | "payment_failed" | "plan_changed" | "access_ends" | "new_device">;
+}
+
+export interface NumberCounts {
+  total: number;
+  online: number;
+  restricted: number;
+}
+
 export interface NumberCreate {
   server_id?: number | null;
   provider?: string | null;
@@ -754,6 +882,33 @@ export interface OptOut {
   confirmation?: string;
 }
 
+export interface OwnLogRead {
+  id: number;
+  created_at: string;
+  action: string;
+  entity: string;
+  entity_id: number | null;
+  description: string;
+  data: Record<string, unknown>;
+  changes: Record<string, Array<unknown>>;
+  api_key_id: number | null;
+  by_administrator: boolean;
+  address: string;
+  request_id: string;
+}
+
+export interface OwnLogReadPage {
+  data: Array<OwnLogRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface OwnLogReadScroll {
+  data: Array<OwnLogRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
 export interface Pacing {
   delay_min?: number;
   delay_max?: number;
@@ -805,6 +960,11 @@ export interface PlanCreate {
   campaigns_limit?: number;
   /** Absent for any number. */
   monthly_messages?: number | null;
+}
+
+export interface PlanOffer {
+  id: number;
+  name: string;
 }
 
 export interface PlanRead {
@@ -915,6 +1075,9 @@ export interface ProblemDetails {
   message: string;
   errors: Record<string, Array<string>>;
   code: string;
+  limit?: string;
+  allowed?: number;
+  plans?: Array<PlanOffer>;
 }
 
 /** What an account may do. */
@@ -958,6 +1121,17 @@ export interface PublicUpdate {
   name?: string;
   description?: string;
   filters?: ContactFilter;
+}
+
+export interface QueueRead {
+  name: string;
+  waiting: number;
+  delayed: number;
+  failed: number;
+}
+
+export interface QueueReadListResource {
+  data: Array<QueueRead>;
 }
 
 export interface RampStep {
@@ -1186,12 +1360,49 @@ export interface ServerUpdate {
 /** How a session's token travels. */
 export type SessionKind = "bearer" | "cookie";
 
+export interface SettingRead {
+  key: string;
+  value: unknown;
+  default: unknown;
+  description: string;
+  changed: boolean;
+}
+
+export interface SettingReadListResource {
+  data: Array<SettingRead>;
+}
+
+export interface SettingsUpdate {
+  values: Record<string, unknown>;
+}
+
 export interface SignedIn {
   token: string;
   user: UserRead;
   csrf_token?: string;
   /** Seconds without use after which the token ends. */
   expiresIn: number;
+}
+
+export interface Statistics {
+  users: UserCounts;
+  numbers: NumberCounts;
+  campaigns: CampaignCounts;
+  messages: Array<HourCount>;
+  revenue: Array<MonthRevenue>;
+}
+
+export interface StatisticsResource {
+  data: Statistics;
+}
+
+export interface SyncCreate {
+  people?: boolean;
+  groups?: boolean;
+  /** A label for every contact that is listed. */
+  label_id?: number | null;
+  /** Instead: its name; made where it is missing. */
+  label_name?: string | null;
 }
 
 export interface TimelineEntry {
@@ -1272,6 +1483,13 @@ export interface TwoFactorSecret {
 
 export interface TwoFactorSecretResource {
   data: TwoFactorSecret;
+}
+
+export interface UserCounts {
+  total: number;
+  active: number;
+  new: number;
+  seen: number;
 }
 
 export interface UserCreate {
@@ -1402,6 +1620,27 @@ export interface Operations {
     body: undefined;
     answer: undefined;
   };
+  /** Discard a failed message */
+  AdminDiscardMessage: {
+    path: { name: string; message_id: string; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Download the log */
+  AdminDownloadLogs: {
+    path: Record<never, never>;
+    query: { action?: string; entity?: string; entity_id?: number; from?: string; to?: string; user_id?: number; actor_id?: number; search?: string; };
+    body: undefined;
+    answer: string;
+  };
+  /** Erase a user */
+  AdminEraseUser: {
+    path: { user_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
   /** Grant a number */
   AdminGrantNumber: {
     path: Record<never, never>;
@@ -1416,12 +1655,40 @@ export interface Operations {
     body: undefined;
     answer: AlarmReadPage;
   };
+  /** List failed messages */
+  AdminListFailedMessages: {
+    path: { name: string; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: DeadLetterListResource;
+  };
+  /** List all jobs */
+  AdminListJobs: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; kind?: string; status?: JobStatus; user_id?: number; };
+    body: undefined;
+    answer: JobAdministrationReadPage;
+  };
+  /** List the log */
+  AdminListLogs: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; action?: string; entity?: string; entity_id?: number; from?: string; to?: string; user_id?: number; actor_id?: number; cursor?: string; };
+    body: undefined;
+    answer: LogReadPage | LogReadScroll;
+  };
   /** List the plans */
   AdminListPlans: {
     path: Record<never, never>;
     query: { page?: number; per_page?: number; sort?: string; search?: string; };
     body: undefined;
     answer: PlanReadPage;
+  };
+  /** List the queues */
+  AdminListQueues: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: QueueReadListResource;
   };
   /** List how a server was */
   AdminListServerHealth: {
@@ -1436,6 +1703,13 @@ export interface Operations {
     query: { page?: number; per_page?: number; sort?: string; search?: string; };
     body: undefined;
     answer: ServerReadPage;
+  };
+  /** List the settings */
+  AdminListSettings: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: SettingReadListResource;
   };
   /** List the users */
   AdminListUsers: {
@@ -1479,6 +1753,34 @@ export interface Operations {
     body: undefined;
     answer: undefined;
   };
+  /** Apply an event again */
+  AdminReplayWebhook: {
+    path: { entry_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Have a user's export made */
+  AdminRequestExport: {
+    path: { user_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ExportReadResource;
+  };
+  /** Retry a failed job */
+  AdminRetryJob: {
+    path: { job_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: JobAdministrationReadResource;
+  };
+  /** Retry a failed message */
+  AdminRetryMessage: {
+    path: { name: string; message_id: string; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
   /** Show a plan */
   AdminShowPlan: {
     path: { plan_id: number; };
@@ -1492,6 +1794,13 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: ServerReadResource;
+  };
+  /** Show the statistics */
+  AdminShowStatistics: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: StatisticsResource;
   };
   /** Show a user */
   AdminShowUser: {
@@ -1514,6 +1823,13 @@ export interface Operations {
     body: ServerUpdate;
     answer: ServerReadResource;
   };
+  /** Change settings */
+  AdminUpdateSettings: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: SettingsUpdate;
+    answer: SettingReadListResource;
+  };
   /** Change a user */
   AdminUpdateUser: {
     path: { user_id: number; };
@@ -1528,7 +1844,7 @@ export interface Operations {
     body: PasswordProof;
     answer: TwoFactorSecretResource;
   };
-  /** Block a number */
+  /** Block a number or an address */
   BlockNumber: {
     path: Record<never, never>;
     query: Record<never, never>;
@@ -1731,6 +2047,13 @@ export interface Operations {
     body: undefined;
     answer: NumberReadResource;
   };
+  /** Download my last export */
+  DownloadExport: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Blob;
+  };
   /** Download the rows that did not go in */
   DownloadImportErrors: {
     path: { import_id: number; };
@@ -1759,6 +2082,20 @@ export interface Operations {
     body: Duplicate | null;
     answer: CampaignReadResource;
   };
+  /** Erase a contact */
+  EraseContact: {
+    path: { contact_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Erase my account */
+  EraseMe: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: Erasure;
+    answer: undefined;
+  };
   /** Explain what is happening */
   ExplainCampaign: {
     path: { campaign_id: number; };
@@ -1772,6 +2109,13 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: ExplanationResource;
+  };
+  /** Export what is held of a contact */
+  ExportContact: {
+    path: { contact_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Blob;
   };
   /** Keep a file from the web */
   FetchMedia: {
@@ -1856,6 +2200,13 @@ export interface Operations {
     query: { page?: number; per_page?: number; sort?: string; search?: string; status_connection?: boolean; server_id?: number; };
     body: undefined;
     answer: NumberReadPage;
+  };
+  /** List what was done in one's account */
+  ListOwnLogs: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; action?: string; entity?: string; entity_id?: number; from?: string; to?: string; cursor?: string; };
+    body: undefined;
+    answer: OwnLogReadPage | OwnLogReadScroll;
   };
   /** List the plans */
   ListPlans: {
@@ -2025,6 +2376,13 @@ export interface Operations {
     body: PasswordProof;
     answer: RecoveryCodesResource;
   };
+  /** Ask for everything that is held of me */
+  RequestExport: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: ExportReadResource;
+  };
   /** Set a new password */
   ResetPassword: {
     path: Record<never, never>;
@@ -2123,6 +2481,13 @@ export interface Operations {
     body: undefined;
     answer: EntropyReadResource;
   };
+  /** Show my last export */
+  ShowExport: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: ExportReadResource;
+  };
   /** Show an import */
   ShowImport: {
     path: { import_id: number; };
@@ -2213,6 +2578,13 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: ImportReadResource;
+  };
+  /** Sync the contacts of a number */
+  SyncContacts: {
+    path: { number_id: number; };
+    query: Record<never, never>;
+    body: SyncCreate;
+    answer: JobReadResource;
   };
   /** Unblock a number */
   UnblockNumber: {
@@ -2309,22 +2681,36 @@ export const ROUTES = {
   AdminCreateUser: { method: "POST", path: "/api/admin/users" },
   AdminDeletePlan: { method: "DELETE", path: "/api/admin/plans/{plan_id}" },
   AdminDeleteServer: { method: "DELETE", path: "/api/admin/servers/{server_id}" },
+  AdminDiscardMessage: { method: "DELETE", path: "/api/admin/queues/{name}/failed/{message_id}" },
+  AdminDownloadLogs: { method: "GET", path: "/api/admin/logs.csv" },
+  AdminEraseUser: { method: "DELETE", path: "/api/admin/users/{user_id}" },
   AdminGrantNumber: { method: "POST", path: "/api/admin/numbers" },
   AdminListAlarms: { method: "GET", path: "/api/admin/alarms" },
+  AdminListFailedMessages: { method: "GET", path: "/api/admin/queues/{name}/failed" },
+  AdminListJobs: { method: "GET", path: "/api/admin/jobs" },
+  AdminListLogs: { method: "GET", path: "/api/admin/logs" },
   AdminListPlans: { method: "GET", path: "/api/admin/plans" },
+  AdminListQueues: { method: "GET", path: "/api/admin/queues" },
   AdminListServerHealth: { method: "GET", path: "/api/admin/servers/{server_id}/health" },
   AdminListServers: { method: "GET", path: "/api/admin/servers" },
+  AdminListSettings: { method: "GET", path: "/api/admin/settings" },
   AdminListUsers: { method: "GET", path: "/api/admin/users" },
   AdminListWebhooksLog: { method: "GET", path: "/api/admin/webhooks-log" },
   AdminLogOutUser: { method: "POST", path: "/api/admin/users/{user_id}/logout" },
   AdminMoveNumber: { method: "POST", path: "/api/admin/numbers/{number_id}/move" },
   AdminProbeServer: { method: "POST", path: "/api/admin/servers/{server_id}/probe" },
   AdminRemoveTwoFactor: { method: "DELETE", path: "/api/admin/users/{user_id}/two-factor" },
+  AdminReplayWebhook: { method: "POST", path: "/api/admin/webhooks-log/{entry_id}/replay" },
+  AdminRequestExport: { method: "POST", path: "/api/admin/users/{user_id}/export" },
+  AdminRetryJob: { method: "POST", path: "/api/admin/jobs/{job_id}/retry" },
+  AdminRetryMessage: { method: "POST", path: "/api/admin/queues/{name}/failed/{message_id}/retry" },
   AdminShowPlan: { method: "GET", path: "/api/admin/plans/{plan_id}" },
   AdminShowServer: { method: "GET", path: "/api/admin/servers/{server_id}" },
+  AdminShowStatistics: { method: "GET", path: "/api/admin/stats" },
   AdminShowUser: { method: "GET", path: "/api/admin/users/{user_id}" },
   AdminUpdatePlan: { method: "PATCH", path: "/api/admin/plans/{plan_id}" },
   AdminUpdateServer: { method: "PATCH", path: "/api/admin/servers/{server_id}" },
+  AdminUpdateSettings: { method: "PATCH", path: "/api/admin/settings" },
   AdminUpdateUser: { method: "PATCH", path: "/api/admin/users/{user_id}" },
   BeginTwoFactor: { method: "POST", path: "/api/auth/two-factor" },
   BlockNumber: { method: "POST", path: "/api/block-contacts" },
@@ -2356,12 +2742,16 @@ export const ROUTES = {
   DeleteSession: { method: "DELETE", path: "/api/auth/sessions/{session_id}" },
   DisableTwoFactor: { method: "POST", path: "/api/auth/two-factor/disable" },
   DisconnectNumber: { method: "POST", path: "/api/numbers/{number_id}/disconnect" },
+  DownloadExport: { method: "GET", path: "/api/auth/export.zip" },
   DownloadImportErrors: { method: "GET", path: "/api/imports/{import_id}/errors.csv" },
   DownloadMedia: { method: "GET", path: "/api/media/{media_id}/content" },
   DownloadReport: { method: "GET", path: "/api/campaigns/{campaign_id}/report.csv" },
   DuplicateCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/duplicate" },
+  EraseContact: { method: "DELETE", path: "/api/contacts/{contact_id}/personal-data" },
+  EraseMe: { method: "POST", path: "/api/auth/erase" },
   ExplainCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/explain" },
   ExplainRecipient: { method: "GET", path: "/api/campaigns/{campaign_id}/recipients/{recipient_id}/explain" },
+  ExportContact: { method: "GET", path: "/api/contacts/{contact_id}/export.zip" },
   FetchMedia: { method: "POST", path: "/api/media/fetch" },
   ForgetPassword: { method: "POST", path: "/api/auth/forgot-password" },
   LabelContacts: { method: "POST", path: "/api/contacts/bulk/labels" },
@@ -2374,6 +2764,7 @@ export const ROUTES = {
   ListLabels: { method: "GET", path: "/api/labels" },
   ListMedia: { method: "GET", path: "/api/media" },
   ListNumbers: { method: "GET", path: "/api/numbers" },
+  ListOwnLogs: { method: "GET", path: "/api/logs" },
   ListPlans: { method: "GET", path: "/api/plans" },
   ListPlugins: { method: "GET", path: "/api/plugins" },
   ListPublicContacts: { method: "GET", path: "/api/publics/{public_id}/contacts" },
@@ -2398,6 +2789,7 @@ export const ROUTES = {
   RemovePublicContact: { method: "DELETE", path: "/api/publics/{public_id}/contacts/{contact_id}" },
   RemovePublicContacts: { method: "POST", path: "/api/publics/{public_id}/contacts/remove" },
   RenewRecoveryCodes: { method: "POST", path: "/api/auth/two-factor/recovery-codes" },
+  RequestExport: { method: "POST", path: "/api/auth/export" },
   ResetPassword: { method: "POST", path: "/api/auth/reset-password" },
   ResolveCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/resolve" },
   ResolveRecipient: { method: "POST", path: "/api/campaigns/{campaign_id}/recipients/{recipient_id}/resolve" },
@@ -2412,6 +2804,7 @@ export const ROUTES = {
   ShowContact: { method: "GET", path: "/api/contacts/{contact_id}" },
   ShowContactTimeline: { method: "GET", path: "/api/contacts/{contact_id}/timeline" },
   ShowEntropy: { method: "GET", path: "/api/campaigns/{campaign_id}/entropy" },
+  ShowExport: { method: "GET", path: "/api/auth/export" },
   ShowImport: { method: "GET", path: "/api/imports/{import_id}" },
   ShowJob: { method: "GET", path: "/api/jobs/{job_id}" },
   ShowLabel: { method: "GET", path: "/api/labels/{label_id}" },
@@ -2425,6 +2818,7 @@ export const ROUTES = {
   ShowTwoFactor: { method: "GET", path: "/api/auth/two-factor" },
   StartCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/start" },
   StartImport: { method: "POST", path: "/api/imports/{import_id}/start" },
+  SyncContacts: { method: "POST", path: "/api/numbers/{number_id}/sync" },
   UnblockNumber: { method: "DELETE", path: "/api/block-contacts/{block_id}" },
   UnblockWrittenNumber: { method: "POST", path: "/api/block-contacts/remove" },
   UpdateCampaign: { method: "PATCH", path: "/api/campaigns/{campaign_id}" },
