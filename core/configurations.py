@@ -48,7 +48,9 @@ class ConfigurationsUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     opt_out: OptOut | msgspec.UnsetType | None = msgspec.UNSET
     timezone: Timezone | msgspec.UnsetType = msgspec.UNSET
     locale: Locale | msgspec.UnsetType = msgspec.UNSET
-    country: Annotated[str, msgspec.Meta(min_length=2, max_length=2)] | msgspec.UnsetType | None = msgspec.UNSET
+    country: Annotated[str, msgspec.Meta(min_length=2, max_length=2, examples=["BR"])] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
     notifications: NotificationChoices | msgspec.UnsetType | None = msgspec.UNSET
 
 

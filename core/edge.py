@@ -16,7 +16,7 @@ from core.config import PlatformConfig, ServerConfig
 from core.errors import ForbiddenError, MalformedError, PlatformError
 from core.logging import log_context
 from core.problems import MEDIA_TYPE, language_of, render
-from core.rate_limit import RateLimiter
+from core.rate_limit import RateLimitedError, RateLimiter
 from core.security import CurrentUser
 
 METHODS = "GET, POST, PUT, PATCH, DELETE"
@@ -120,7 +120,7 @@ class Edge:
 
                 await self._app(scope, receive, send_with_limits if headers else send)
         except PlatformError as refusal:
-            await _refuse(scope, send, refusal)
+            await _refuse(scope, send, refusal, refusal.headers if isinstance(refusal, RateLimitedError) else ())
 
     def _headers(self, scope: HTTPScope, present: Headers, request_id: str) -> Headers:
         names = {name.lower(): value for name, value in present}
@@ -138,9 +138,11 @@ class Edge:
         return added
 
 
-async def _refuse(scope: HTTPScope, send: Send, refusal: PlatformError) -> None:
+async def _refuse(
+    scope: HTTPScope, send: Send, refusal: PlatformError, more: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
     rendered = render(refusal, language=language_of(scope))
-    headers = [(name.encode(), value.encode()) for name, value in rendered.headers.items()]
+    headers = [*more, *((name.encode(), value.encode()) for name, value in rendered.headers.items())]
     headers += [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(rendered.body)).encode())]
     await send({"type": "http.response.start", "status": refusal.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": rendered.body, "more_body": False})

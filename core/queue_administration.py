@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, delete, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, PathParameter
 
 from core import queue
 from core.audit import services as audit
@@ -21,6 +21,7 @@ from core.security import current_user, requires_administrator
 
 NAMESPACE = "recado"
 MOST_LETTERS = 100
+QueueName = Annotated[str, PathParameter(description="The queue's name.")]
 
 
 class QueueRead(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +131,7 @@ class QueueAdministrationController(Controller):
         summary="List failed messages",
         responses=problem_responses(401, 403, 404),
     )
-    async def list_failed(self, name: FromPath[str]) -> Resource[list[DeadLetter]]:
+    async def list_failed(self, name: QueueName) -> Resource[list[DeadLetter]]:
         """List the latest 100 messages of a queue whose work failed."""
         return Resource(await list_dead_letters(name))
 
@@ -141,7 +142,7 @@ class QueueAdministrationController(Controller):
         status_code=204,
         responses=problem_responses(401, 403, 404),
     )
-    async def retry(self, request: AnyRequest, name: FromPath[str], message_id: FromPath[str]) -> None:
+    async def retry(self, request: AnyRequest, name: QueueName, message_id: FromPath[str]) -> None:
         """Have a failed message worked on once more."""
         letter = await take_dead_letter(name, message_id)
         await queue.send(letter.actor, *letter.args, queue=name)
@@ -153,7 +154,7 @@ class QueueAdministrationController(Controller):
         summary="Discard a failed message",
         responses=problem_responses(401, 403, 404),
     )
-    async def discard(self, request: AnyRequest, name: FromPath[str], message_id: FromPath[str]) -> None:
+    async def discard(self, request: AnyRequest, name: QueueName, message_id: FromPath[str]) -> None:
         """Forget a failed message."""
         letter = await take_dead_letter(name, message_id)
         await audit.record("queue.discarded", user_id=current_user(request).id, facts={"actor": letter.actor})

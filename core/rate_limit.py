@@ -78,6 +78,11 @@ Headers = list[tuple[bytes, bytes]]
 _log = structlog.get_logger(__name__)
 
 
+def is_counted(path: str) -> bool:
+    """Whether requests to ``path`` count."""
+    return path.startswith("/api/") and not path.startswith(FREE_PATHS)
+
+
 class RateLimitedError(TooManyRequestsError):
     """The client has made as many requests as it may in a minute."""
 
@@ -89,6 +94,7 @@ class RateLimitedError(TooManyRequestsError):
             f"These are more than {limit} requests in a minute: go on in {seconds} s.", limit=limit, seconds=seconds
         )
         self.retry_after = retry_after
+        self.headers = _headers(limit, 0, retry_after)
 
 
 class CacheKey(Protocol):
@@ -139,7 +145,7 @@ class RateLimiter:
             NotReadyError: It is a sign-in, and Redis does not answer.
         """
         path = scope["path"]
-        if not path.startswith("/api/") or path.startswith(FREE_PATHS):
+        if not is_counted(path):
             return []
         signs_in = path.startswith(SIGN_IN_PATHS)
         try:
@@ -155,11 +161,7 @@ class RateLimiter:
         scope["state"]["known_credential"] = known
         if not allowed:
             raise RateLimitedError(limit, float(reset))
-        return [
-            (b"ratelimit-limit", str(limit).encode()),
-            (b"ratelimit-remaining", str(left).encode()),
-            (b"ratelimit-reset", str(max(1, round(float(reset)))).encode()),
-        ]
+        return _headers(limit, left, float(reset))
 
     async def _ask(self, scope: HTTPScope, *, signs_in: bool) -> tuple[bytes, int, int, int, bytes]:
         credential = None if signs_in else credential_of(scope)
@@ -193,3 +195,11 @@ class RateLimiter:
                 error=type(error).__name__,
                 consequence="requests are not limited, and sign-in is closed",
             )
+
+
+def _headers(limit: int, left: int, reset: float) -> Headers:
+    return [
+        (b"ratelimit-limit", str(limit).encode()),
+        (b"ratelimit-remaining", str(left).encode()),
+        (b"ratelimit-reset", str(max(1, round(reset))).encode()),
+    ]

@@ -1,8 +1,10 @@
 """Routes of the administration of accounts."""
 
+from typing import Annotated
+
 from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from core.accounts import administration, entering, erasing, services
 from core.accounts.callers import caller_of
@@ -26,8 +28,8 @@ class UserAdministrationController(Controller):
         self,
         request: AnyRequest,
         page_query: NamedDependency[PageQuery],
-        status: FromQuery[UserStatus | None] = None,
-        profile: FromQuery[Profile | None] = None,
+        status: Annotated[UserStatus | None, QueryParameter(description="Only users in this status.")] = None,
+        profile: Annotated[Profile | None, QueryParameter(description="Only users with this profile.")] = None,
     ) -> Page[UserRead]:
         """List users, the newest first; ``search`` looks at address and name.
 

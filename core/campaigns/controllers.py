@@ -79,7 +79,7 @@ class CampaignController(Controller):
         operation_id="UpdateCampaign",
         summary="Change a campaign",
         response_headers=TAGGED,
-        responses=problem_responses(401, 403, 404, 409, 422),
+        responses=problem_responses(401, 402, 403, 404, 409, 422),
     )
     async def update_campaign(
         self, request: HttpRequest, campaign_id: CampaignId, data: JSONBody[CampaignUpdate], if_match: IfMatch = None

@@ -79,7 +79,6 @@ class ImportController(Controller):
     path = "/api/imports"
     tags = ("contacts",)
     guards = (requires_user,)
-    security = ({"BearerToken": []},)
 
     @get(operation_id="ListImports", summary="List the imports", responses=problem_responses(401, 403, 422))
     async def list_imports(self, request: AnyRequest, page_query: NamedDependency[PageQuery]) -> Page[ImportRead]:

@@ -101,6 +101,8 @@ class ContactRead(_Shown, frozen=True, kw_only=True):
     blocked: bool
     """It is on the block list or opted out."""
     last_inbound_at: datetime | None
+    version: Annotated[str, msgspec.Meta(examples=["5f0c9a1d2b3e4f60"])]
+    """A digest of what people decide of it, which `If-Match` takes in quotes: messages that come in keep it."""
 
 
 class Selection(_Input, frozen=True, kw_only=True):
@@ -108,7 +110,9 @@ class Selection(_Input, frozen=True, kw_only=True):
 
     ids: Ids | None = None
     filter: ContactFilter | None = None
-    public_id: Annotated[Id, msgspec.Meta(description="Only contacts of this audience.")] | None = None
+    public_id: Annotated[
+        Id | None, msgspec.Meta(description="With `filter`: only contacts of this audience.", examples=[None])
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuse a selection that says both or nothing."""
@@ -121,8 +125,8 @@ class Selection(_Input, frozen=True, kw_only=True):
 class LabelSelection(Selection, frozen=True, kw_only=True):
     """Labels to put on the selected contacts, and labels to take off."""
 
-    add: LabelIds = []
-    remove: LabelIds = []
+    add: Annotated[LabelIds, msgspec.Meta(examples=[[3]])] = []
+    remove: Annotated[LabelIds, msgspec.Meta(examples=[[7]])] = []
 
     def __post_init__(self) -> None:
         """Refuse what would change nothing or contradicts itself."""
@@ -144,7 +148,9 @@ class SyncCreate(_Input, frozen=True, kw_only=True):
 
     people: bool = True
     groups: bool = True
-    label_id: Annotated[Id, msgspec.Meta(description="A label for every contact that is listed.")] | None = None
+    label_id: Annotated[
+        Id | None, msgspec.Meta(description="A label for every contact that is listed.", examples=[None])
+    ] = None
     label_name: (
         Annotated[
             str, msgspec.Meta(min_length=1, max_length=80, description="Instead: its name; made where it is missing.")

@@ -10,14 +10,15 @@ from core.contacts.addresses import address_errors, block_listed_groups, put_add
 from core.contacts.country_settings import DEFAULT_COUNTRY, in_own_country
 from core.contacts.labels import ensure_labels
 from core.contacts.numbers import UnusableNumberError, is_country, normalize_number
-from core.contacts.queries import get_contact
+from core.contacts.queries import DECIDED, get_contact, lock_contact
 from core.contacts.schemas import OWN_FIELDS, ContactCreate, ContactRead, ContactUpdate
 from core.contacts.suppressions import block_suppressed, remember_blocked
 from core.contacts.tables import ContactType
 from core.contacts.variables import remember_names
-from core.errors import ConflictError, InvalidInputError, NotFoundError
+from core.errors import ConflictError, InvalidInputError
 from core.plans import services as plans
 from core.texts import text
+from core.versions import ensure_match
 
 
 async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
@@ -57,12 +58,15 @@ async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
         return await get_contact(user_id, contact_id)
 
 
-async def update_contact(user_id: int, contact_id: int, changes: ContactUpdate) -> ContactRead:
-    """Change a contact; raises as ``create_contact`` does, and ``NotFoundError``."""
+async def update_contact(
+    user_id: int, contact_id: int, changes: ContactUpdate, if_match: str | None = None
+) -> ContactRead:
+    """Change a contact; raises as ``create_contact`` does, ``NotFoundError``, and as ``ensure_match`` does."""
     changes = await in_own_country(user_id, changes)
     async with database.unit_of_work():
         await plans.limits_of(user_id, lock=True)
-        present = await get_contact(user_id, contact_id)
+        present = await lock_contact(user_id, contact_id)
+        ensure_match(if_match, present.version)
         number, addresses = _changed_identity(present, changes)
         if (number, addresses) != (present.number, present.addresses):
             await _change_identity(user_id, present, number, addresses)
@@ -81,7 +85,10 @@ async def update_contact(user_id: int, contact_id: int, changes: ContactUpdate) 
         await remember_names(user_id, () if changes.variables is UNSET else changes.variables)
         changed = await get_contact(user_id, contact_id)
         await audit.record(
-            "contact.updated", user_id=user_id, entity_id=contact_id, changes=audit.differences(present, changed)
+            "contact.updated",
+            user_id=user_id,
+            entity_id=contact_id,
+            changes=audit.differences(present, changed, *DECIDED),
         )
         return changed
 
@@ -102,18 +109,22 @@ async def _change_identity(
     await _stay_out(user_id, present.id, present.type, number, addresses)
 
 
-async def delete_contact(user_id: int, contact_id: int) -> None:
-    """Delete a contact; whoever opted out stays so, should they become a contact again."""
+async def delete_contact(user_id: int, contact_id: int, if_match: str | None = None) -> None:
+    """Delete a contact; whoever opted out stays so, should they become a contact again.
+
+    Raises:
+        NotFoundError: No such contact.
+        PreconditionError: It has another version than ``if_match``.
+    """
     async with database.unit_of_work():
+        present = await lock_contact(user_id, contact_id)
+        ensure_match(if_match, present.version)
         await remember_blocked(user_id, [contact_id])
-        gone = await database.execute(
-            "UPDATE contacts SET deleted_at = now(), updated_at = now()"
-            " WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL",
+        await database.execute(
+            "UPDATE contacts SET deleted_at = now(), updated_at = now() WHERE id = $1 AND user_id = $2",
             contact_id,
             user_id,
         )
-        if not gone:
-            raise NotFoundError("contact", contact_id)
         await audit.record("contact.deleted", user_id=user_id, entity_id=contact_id)
 
 

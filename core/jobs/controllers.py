@@ -23,7 +23,6 @@ class JobController(Controller):
     path = "/api/jobs"
     tags = ("jobs",)
     guards = (requires_user,)
-    security = ({"BearerToken": []},)
 
     @get(operation_id="ListJobs", summary="List the jobs", responses=problem_responses(401, 403, 422))
     async def list_jobs(

@@ -1,10 +1,12 @@
 """Routes of servers and numbers."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from litestar import Controller, MediaType, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from core.idempotency.middleware import IDEMPOTENT, IDEMPOTENT_CALL
@@ -34,6 +36,17 @@ from core.security import SCOPE, current_user, requires_administrator, requires_
 from core.validation import MAXIMUM_BIGINT
 
 _PNG = "image/png"
+
+
+@dataclass
+class PictureOperation(Operation):
+    """Describes a route that answers a picture where ``Accept`` asks for one."""
+
+    def __post_init__(self) -> None:
+        """Say that it may be a picture."""
+        answer = (self.responses or {}).get("200")
+        if isinstance(answer, OpenAPIResponse):
+            answer.content = {**(answer.content or {}), _PNG: OpenAPIMediaType(schema=Schema())}
 
 
 class ServerController(Controller):
@@ -86,7 +99,7 @@ class ServerAdministrationController(Controller):
         "/{server_id:int}",
         operation_id="AdminUpdateServer",
         summary="Change a server",
-        responses=problem_responses(400, 401, 403, 404, 413, 415, 422),
+        responses=problem_responses(400, 401, 403, 404, 413, 415, 422, 502),
     )
     async def update_server(self, server_id: FromPath[int], data: JSONBody[ServerUpdate]) -> Resource[ServerRead]:
         """Change a server; a secret sent as ``***`` stays as it is. A new url or key is probed at once."""
@@ -294,6 +307,7 @@ class NumberConnectionController(Controller):
         operation_id="ShowNumberQr",
         summary="Show the sign-in code",
         media_type=MediaType.JSON,
+        operation_class=PictureOperation,
         responses={
             200: ResponseSpec(Resource[ChallengeRead], description="The code; as image/png where Accept asks for it."),
             **problem_responses(401, 403, 404, 409, 422, 502),

@@ -61,6 +61,8 @@ async def test_what_is_left_is_told(limited: Limited) -> None:
     assert refused.headers["content-type"] == "application/problem+json"
     assert refused.json()["code"] == "rate_limited"
     assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert (refused.headers["ratelimit-limit"], refused.headers["ratelimit-remaining"]) == ("4", "0")
+    assert refused.headers["ratelimit-reset"] == refused.headers["retry-after"]
 
 
 async def test_a_verified_token_counts_for_itself_wherever_it_comes_from(limited: Limited, user: Member) -> None:
