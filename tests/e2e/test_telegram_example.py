@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from core import database
@@ -125,6 +126,22 @@ async def test_a_campaign_reaches_people_on_telegram_and_hears_them(platform: Pl
     assert TOKEN.partition(":")[2] not in log
 
 
+async def test_a_rehearsal_ends_with_the_campaign_completed(platform: Platform, tmp_path: Path) -> None:
+    number_id = await _add_bot(platform)
+    campaign_id = await _draft(platform, number_id, list((await _add_contacts(platform)).values()))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "core.cli", "rehearse", str(campaign_id), "--json"),
+        env=platform._environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    printed, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()
+    found = msgspec.json.decode(printed)["happened"]
+    assert found["standing"]["reason"] == "completed"
+    assert found["states"] == {"sent": len(STARTED) + 2}
+
+
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
 async def test_whoever_dies_every_message_is_stored_once(platform: Platform) -> None:
@@ -189,7 +206,7 @@ async def _add_contacts(platform: Platform) -> dict[int, int]:
     return contacts
 
 
-async def _send(platform: Platform, number_id: int, contact_ids: list[int]) -> int:
+async def _draft(platform: Platform, number_id: int, contact_ids: list[int]) -> int:
     audience = await platform.post("/api/publics", {"name": "Chats", "type": 1})
     await platform.post(f"/api/publics/{audience['id']}/contacts", {"ids": contact_ids})
     campaign = await platform.post(
@@ -202,10 +219,15 @@ async def _send(platform: Platform, number_id: int, contact_ids: list[int]) -> i
             "messages": [{"content": "Oi {{ nome }}!"}],
         },
     )
-    path = f"/api/campaigns/{campaign['id']}"
+    return int(campaign["id"])
+
+
+async def _send(platform: Platform, number_id: int, contact_ids: list[int]) -> int:
+    campaign_id = await _draft(platform, number_id, contact_ids)
+    path = f"/api/campaigns/{campaign_id}"
     await platform.post(f"{path}/start")
     await platform.until(lambda: platform.get(path), lambda row: row["status"] == 4, "the end", 120)
-    return int(campaign["id"])
+    return campaign_id
 
 
 async def _expect_everybody_reached(platform: Platform) -> None:
