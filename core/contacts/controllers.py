@@ -23,6 +23,7 @@ from core.contacts.schemas import (
     Selection,
 )
 from core.contacts.sync_controllers import SyncController
+from core.contacts.trial_controllers import TrialController
 from core.errors import InvalidInputError
 from core.pagination import Cursor, Page, PageQuery, Resource, Scroll, build_page, build_scroll
 from core.plans.guards import has_room
@@ -190,4 +191,5 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     BlockController,
     ImportController,
     SyncController,
+    TrialController,
 )

@@ -235,3 +235,26 @@ class BlockRead(_Shown, frozen=True, kw_only=True):
     number: str | None
     address: str | None
     reason: str
+
+
+class TrialMessageCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A text sent at once, outside any campaign."""
+
+    phone: Annotated[WrittenNumber | None, msgspec.Meta(examples=["+5511987654321"])] = None
+    address: Annotated[
+        Address | None,
+        msgspec.Meta(
+            description="Instead of a phone: where the service reaches somebody it knows by no number.", examples=[None]
+        ),
+    ] = None
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+
+
+class TrialMessageRead(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the test message."""
+
+    outcome: Literal["accepted", "retryable", "unknown", "rejected", "sender_stopped"]
+    """``unknown``: it may have been sent. ``retryable``, ``rejected`` and ``sender_stopped``: it was not."""
+    code: str
+    ids: tuple[str, ...]
+    address: str

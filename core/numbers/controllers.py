@@ -9,8 +9,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from core.idempotency.middleware import IDEMPOTENT, IDEMPOTENT_CALL
-from core.numbers import checks, connecting, health, moving, servers, services, trials
+from core.idempotency.middleware import IDEMPOTENT
+from core.numbers import checks, connecting, health, moving, servers, services
 from core.numbers.schemas import (
     ChallengeRead,
     CheckCreate,
@@ -25,8 +25,6 @@ from core.numbers.schemas import (
     ServerRead,
     ServerSummary,
     ServerUpdate,
-    TrialMessageCreate,
-    TrialMessageRead,
 )
 from core.pagination import Page, PageQuery, Resource, build_page
 from core.plans.guards import has_room
@@ -342,21 +340,6 @@ class NumberConnectionController(Controller):
     ) -> Resource[CheckRead]:
         """Say whether a phone number uses the service; answers are remembered for up to 30 days."""
         return Resource(await checks.check_phone(current_user(request).id, number_id, data.phone))
-
-    @post(
-        "/test-message",
-        operation_id="SendTestMessage",
-        opt={SCOPE: "send"},
-        summary="Send a test message",
-        status_code=200,
-        middleware=[IDEMPOTENT_CALL],
-        responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422, 502),
-    )
-    async def send_test_message(
-        self, request: AnyRequest, number_id: FromPath[int], data: JSONBody[TrialMessageCreate]
-    ) -> Resource[TrialMessageRead]:
-        """Send a text to a phone at once; ``outcome`` says what became of it. At most 20 an hour for each number."""
-        return Resource(await trials.send_test_message(current_user(request).id, number_id, data))
 
 
 CONTROLLERS: tuple[type[Controller], ...] = (

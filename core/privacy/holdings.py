@@ -36,6 +36,7 @@ HOLDINGS = (
     Holding(table="lanes", exported=False),
     Holding(table="check_budgets", own=f"t.number_id IN ({NUMBERS})", exported=False),
     Holding(table="status_polls", own=f"t.number_id IN ({NUMBERS})", exported=False),
+    Holding(table="event_cursors", own=f"t.number_id IN ({NUMBERS})", exported=False),
     Holding(table="alarms", own=f"t.subject_type = 'number' AND t.subject_id IN ({NUMBERS})", exported=False),
     Holding(table="number_identities", own=f"t.number_id IN ({NUMBERS})"),
     Holding(

@@ -101,6 +101,8 @@ async def test_a_campaign_reaches_people_on_telegram_and_hears_them(platform: Pl
     await _meet_people(platform)
     number_id = await _add_bot(platform)
     contacts = await _add_contacts(platform)
+    tried = await platform.post(f"/api/numbers/{number_id}/test-message", {"address": "1001", "text": "A try"})
+    assert tried["outcome"] == "accepted"
     await _order(platform, "faults", kind="429", retry_after=RETRY_AFTER)
     campaign_id = await _send(platform, number_id, list(contacts.values()))
 
@@ -126,7 +128,7 @@ async def test_a_campaign_reaches_people_on_telegram_and_hears_them(platform: Pl
     assert TOKEN.partition(":")[2] not in log
 
 
-async def test_a_rehearsal_ends_with_the_campaign_completed(platform: Platform, tmp_path: Path) -> None:
+async def test_a_rehearsal_ends_with_the_campaign_completed(platform: Platform) -> None:
     number_id = await _add_bot(platform)
     campaign_id = await _draft(platform, number_id, list((await _add_contacts(platform)).values()))
     process = await asyncio.create_subprocess_exec(
@@ -234,7 +236,7 @@ async def _expect_everybody_reached(platform: Platform) -> None:
     """Everybody got the message once, and nobody while Telegram had asked to wait."""
     found: Any = (await platform.phone.get("/simulator/messages")).json()["result"]
     texts = sorted((message["chat_id"], message["text"]) for message in found["messages"])
-    assert texts == [(chat, f"Oi Pessoa {chat}!") for chat in STARTED]
+    assert texts == [(1001, "A try"), *((chat, f"Oi Pessoa {chat}!") for chat in STARTED)]
     asked = found["slowed_down_at"][0]
     assert [message for message in found["messages"] if asked <= message["at"] < asked + RETRY_AFTER] == []
 

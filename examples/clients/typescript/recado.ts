@@ -1437,7 +1437,9 @@ export interface Totals {
 }
 
 export interface TrialMessageCreate {
-  phone: string;
+  phone?: string | null;
+  /** Instead of a phone: where the service reaches somebody it knows by no number. */
+  address?: string | null;
   text: string;
 }
 
