@@ -60,6 +60,8 @@ docs: .venv/.synced ## Write again what is made from the code
 	mv platform.example.toml.new platform.example.toml
 	$(BIN)/python -m core.plugin.reference > plugin-api.md.new
 	mv plugin-api.md.new docs/reference/plugin-api.md
+	$(BIN)/python -m core.typescript > recado.ts.new
+	mv recado.ts.new examples/clients/typescript/recado.ts
 
 lock: $(UV) ## Resolve the dependencies again
 	$(UV) $(LOCK) -o requirements.lock

@@ -1,6 +1,6 @@
 """``make bench``: measures every side in one run on servers of its own, and prints ratios as ``name=value``.
 
-``python -m bench.run NAME ...`` (``make bench only=NAME``) runs some: dispatch, workers, lanes, webhooks, scale.
+``python -m bench.run NAME ...`` (``make bench only=NAME``) runs some: dispatch, workers, lanes, webhooks, api, scale.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import dispatch, lanes, scale, webhooks, workers
+from bench import api, dispatch, lanes, scale, webhooks, workers
 from core.config import PlatformConfig, load_config
 from core.embedded import embedded_servers
 from core.migrate import migrate
@@ -26,6 +26,7 @@ GOALS = {
     "lane_lateness_p99_ms": ("<=", 500.0),
     "lane_rss_mb": ("<=", 300.0),
     "webhooks_vs_verify": (">=", 0.4),
+    "api_vs_bare": (">=", 0.5),
     "freeze_vs_bare": ("<=", 1.5),
     "worker_rss_1m_vs_1k": ("<=", 1.1),
     "start_1m_vs_1k": ("<=", 1.5),
@@ -100,6 +101,18 @@ async def measure_webhooks(_: PlatformConfig) -> Ratios:
     return {"webhooks_vs_verify": webhooks.ratio(rounds)}
 
 
+async def measure_api(_: PlatformConfig) -> Ratios:
+    """Print a table of requests per second, and what each step of the chain costs."""
+    print(f"{'round':>5} {'platform':>9} {'bare':>9}   requests per second for a page of {api.ROWS} campaigns")
+    rounds: list[tuple[float, float]] = []
+    async for platform, bare in api.measure_rounds():
+        rounds.append((platform, bare))
+        print(f"{len(rounds):>5} {platform:9.0f} {bare:9.0f}", flush=True)
+    for name, microseconds in (await api.measure_steps()).items():
+        print(f"{name:>24} {microseconds:9.0f} us")
+    return {"api_vs_bare": api.ratio(rounds)}
+
+
 async def measure_scale(_: PlatformConfig) -> Ratios:
     """Print what a million recipients cost."""
     found = await scale.measure()
@@ -123,6 +136,7 @@ BENCHES: dict[str, Callable[[PlatformConfig], Awaitable[Ratios]]] = {
     "workers": measure_workers,
     "lanes": measure_lanes,
     "webhooks": measure_webhooks,
+    "api": measure_api,
     "scale": measure_scale,
 }
 

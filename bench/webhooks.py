@@ -29,8 +29,8 @@ async def measure_rounds() -> AsyncIterator[tuple[float, float]]:
     token = await database.fetch_value("SELECT webhook_token FROM numbers WHERE id = $1", tenant.number_id)
     platform_port, bare_port = free_port(), free_port()
     with (
-        _server("-m", "core.cli", "api", "--port", str(platform_port), port=platform_port),
-        _server("-m", "bench.verifier", str(bare_port), port=bare_port),
+        server("-m", "core.cli", "api", "--port", str(platform_port), port=platform_port),
+        server("-m", "bench.verifier", str(bare_port), port=bare_port),
     ):
         for place in range(1, ROUNDS + 1):
             platform = _acks(f"http://127.0.0.1:{platform_port}/api/webhooks/waha/{token}")
@@ -52,8 +52,10 @@ def _acks(url: str) -> float:
 
 
 @contextlib.contextmanager
-def _server(*command: str, port: int) -> Iterator[None]:
+def server(*command: str, port: int, **variables: str) -> Iterator[None]:
+    """Run a server of this machine's Python while the block lasts."""
     environment = os.environ | {"RECADO_LOG_LEVEL": "warning", "RECADO_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    environment |= variables
     with subprocess.Popen([sys.executable, *command], env=environment) as process:  # noqa: S603 - the bench's own
         try:
             _wait_for(port)

@@ -1,8 +1,8 @@
 """``create_app(config)``: the only place that builds Litestar.
 
-A request passes, in this order: its id, security headers and the origin check (``core.edge``), the bearer token
-(``AuthenticationMiddleware``), the guards (user, account status, administrator), plan limits (in the services), the
-handler, and the request log (``core.edge`` again). A rate limit belongs between the origin check and the token.
+A request passes, in this order: its id, security headers and the origin check (``core.edge``), the rate limit
+(``core.rate_limit``), the credential (``AuthenticationMiddleware``), the guards (user, account status, administrator),
+plan limits (in the services), the handler, and the request log (``core.edge`` again).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,9 +12,10 @@ from typing import Any
 from litestar import Controller, Litestar
 from litestar.di import Provide
 
-from core import configurations, health, plugin_list
+from core import configurations, health, plugin_list, queue_administration, statistics
 from core.accounts import controllers as accounts
-from core.accounts.sessions import authenticate
+from core.accounts.authentication import authenticate, cache_key
+from core.audit import controllers as audit
 from core.campaigns import controllers as campaigns
 from core.config import PlatformConfig
 from core.contacts import controllers as contacts
@@ -26,9 +27,12 @@ from core.numbers import controllers as numbers
 from core.openapi import DeclaredRoutes, openapi_config
 from core.pagination import page_query
 from core.plans import controllers as plans
+from core.privacy import controllers as privacy
 from core.problems import EXCEPTION_HANDLERS
+from core.rate_limit import RateLimiter
 from core.request import PlatformRequest, refuse_unusable_address
 from core.security import AuthenticationMiddleware
+from core.settings import controllers as settings
 from core.webhooks import controllers as webhooks
 
 BODY_LIMIT_BYTES = 2**20
@@ -44,8 +48,13 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     *jobs.CONTROLLERS,
     *webhooks.CONTROLLERS,
     *notifications.CONTROLLERS,
+    *audit.CONTROLLERS,
+    *privacy.CONTROLLERS,
     *configurations.CONTROLLERS,
     *plugin_list.CONTROLLERS,
+    *queue_administration.CONTROLLERS,
+    *statistics.CONTROLLERS,
+    *settings.CONTROLLERS,
     *health.CONTROLLERS,
 )
 
@@ -68,5 +77,5 @@ def create_app(config: PlatformConfig, *, lifespan: Sequence[Lifespan] = ()) -> 
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Edge(app.asgi_handler, config)
+    app.asgi_handler = Edge(app.asgi_handler, config, RateLimiter(config, cache_key))
     return app

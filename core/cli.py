@@ -212,6 +212,14 @@ def setup_token() -> None:
 
 
 @app.command
+def password_reset(email: str) -> None:
+    """Print a link that sets a new password for an account; it works once, for an hour."""
+    from core.supervisor import make_reset_link
+
+    print(asyncio.run(make_reset_link(_prepared(), email)))
+
+
+@app.command
 def check() -> int:
     """Load everything, reach everything, and print a line for each; exit code 1 on a problem."""
     from core import checks

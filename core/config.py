@@ -75,6 +75,35 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
+class AccountsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may come in, and how."""
+
+    session_days: Annotated[
+        int, msgspec.Meta(description="Days without use after which a sign-in ends.", ge=1, le=365)
+    ] = 7
+    confirm_email: Annotated[
+        bool, msgspec.Meta(description="Whether a new account must confirm its e-mail address before it is used.")
+    ] = False
+    administrators_need_two_factor: Annotated[
+        bool, msgspec.Meta(description="Whether administrators must have two-factor sign-in to administer.")
+    ] = False
+
+
+class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests a client may make in a minute."""
+
+    per_minute: Annotated[
+        int, msgspec.Meta(description="For each token, or for each address without one.", ge=1, le=1_000_000)
+    ] = 60
+    dashboard_per_minute: Annotated[
+        int, msgspec.Meta(description="For each sign-in by cookie, as the dashboard's.", ge=1, le=1_000_000)
+    ] = 240
+    sign_in_per_minute: Annotated[
+        int,
+        msgspec.Meta(description="For each address: sign-in, registration and forgotten passwords.", ge=1, le=10_000),
+    ] = 10
+
+
 class DatabaseConfig(msgspec.Struct, frozen=True, kw_only=True):
     """PostgreSQL 15 or newer; without a url an embedded one is started by ``recado up``."""
 
@@ -202,6 +231,8 @@ class PlatformConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The whole of platform.toml."""
 
     server: ServerConfig = ServerConfig()
+    accounts: AccountsConfig = AccountsConfig()
+    limits: LimitsConfig = LimitsConfig()
     database: DatabaseConfig = DatabaseConfig()
     redis: RedisConfig = RedisConfig()
     paths: PathsConfig = PathsConfig()

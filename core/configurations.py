@@ -1,13 +1,20 @@
 """``/api/configurations``: what a tenant sets for everything of theirs, gathered from the domains it concerns."""
 
+from typing import Annotated
+
 import msgspec
 from litestar import Controller, get, patch
 from litestar.params import JSONBody
 
+from core import database
+from core.accounts.schemas import Locale, Timezone
+from core.accounts.services import change_user, get_user
 from core.campaigns.defaults import default_pacing, entropy_limit, set_default_pacing, set_entropy_limit
 from core.campaigns.entropy_schemas import EntropyLimit
 from core.campaigns.pacing import Pacing
+from core.contacts.country_settings import country_of, set_country
 from core.contacts.opt_out_settings import OptOut, opt_out_of, set_opt_out
+from core.notifications.choices import NotificationChoices, choices_of, set_choices
 from core.pagination import Resource
 from core.problems import problem_responses
 from core.request import AnyRequest
@@ -23,6 +30,14 @@ class ConfigurationsRead(msgspec.Struct, frozen=True, kw_only=True):
     """How uniform the texts of a campaign without a limit of its own may be for it to start."""
     opt_out: OptOut
     """How people stop one's messages by writing back."""
+    timezone: Timezone
+    """In which one's days, hours and windows are counted."""
+    locale: Locale
+    """The language of e-mails, reports and of what is kept for later."""
+    country: str
+    """Whose numbers those without a country code are (ISO 3166)."""
+    notifications: NotificationChoices
+    """What one is told, and where."""
 
 
 class ConfigurationsUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -31,6 +46,12 @@ class ConfigurationsUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     pacing: Pacing | msgspec.UnsetType | None = msgspec.UNSET
     entropy: EntropyLimit | msgspec.UnsetType | None = msgspec.UNSET
     opt_out: OptOut | msgspec.UnsetType | None = msgspec.UNSET
+    timezone: Timezone | msgspec.UnsetType = msgspec.UNSET
+    locale: Locale | msgspec.UnsetType = msgspec.UNSET
+    country: Annotated[str, msgspec.Meta(min_length=2, max_length=2, examples=["BR"])] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
+    notifications: NotificationChoices | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class ConfigurationController(Controller):
@@ -55,20 +76,37 @@ class ConfigurationController(Controller):
     ) -> Resource[ConfigurationsRead]:
         """Change settings for what is made from now on; campaigns made before keep theirs."""
         user_id = current_user(request).id
+        async with database.unit_of_work():
+            await self._write(user_id, data)
+        return await self._read(user_id)
+
+    async def _write(self, user_id: int, data: ConfigurationsUpdate) -> None:
         if data.pacing is not msgspec.UNSET:
             await set_default_pacing(user_id, data.pacing)
         if data.entropy is not msgspec.UNSET:
             await set_entropy_limit(user_id, data.entropy)
         if data.opt_out is not msgspec.UNSET:
             await set_opt_out(user_id, data.opt_out)
-        return await self._read(user_id)
+        if data.country is not msgspec.UNSET:
+            await set_country(user_id, data.country)
+        if data.notifications is not msgspec.UNSET:
+            await set_choices(user_id, data.notifications)
+        own = {"timezone": data.timezone, "locale": data.locale}
+        changed = {name: value for name, value in own.items() if value is not msgspec.UNSET}
+        if changed:
+            await change_user(user_id, changed)
 
     async def _read(self, user_id: int) -> Resource[ConfigurationsRead]:
+        user = await get_user(user_id)
         return Resource(
             ConfigurationsRead(
                 pacing=await default_pacing(user_id),
                 entropy=await entropy_limit(user_id),
                 opt_out=await opt_out_of(user_id),
+                timezone=user.timezone,
+                locale=user.locale,
+                country=await country_of(user_id),
+                notifications=await choices_of(user_id),
             )
         )
 

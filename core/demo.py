@@ -30,7 +30,8 @@ ADMINISTRATOR = "admin@example.com"
 USER = "demo@example.com"
 PHONE = "5511987650001"
 CONTACTS = Path(__file__).parent.parent / "examples" / "contacts.csv"
-POLL_SECONDS = 0.25
+POLL_SECONDS = 1.0
+"""Slow enough for the rate limit of any client."""
 WAIT_SECONDS = 120
 MESSAGES = (
     "{Oi|Olá} {{ nome | first_word | default('tudo bem') }}! Aqui é a loja de demonstração do Recado.",

@@ -1,4 +1,4 @@
-"""What stands around every request, outermost first: its id, its log line, security headers and the origin check.
+"""What stands around every request, outermost first: its id, its log line, security headers, origin check, rate limit.
 
 These run before routing, so that they hold for unknown addresses too.
 """
@@ -16,11 +16,15 @@ from core.config import PlatformConfig, ServerConfig
 from core.errors import ForbiddenError, MalformedError, PlatformError
 from core.logging import log_context
 from core.problems import MEDIA_TYPE, language_of, render
+from core.rate_limit import RateLimitedError, RateLimiter
 from core.security import CurrentUser
 
 METHODS = "GET, POST, PUT, PATCH, DELETE"
 REQUEST_HEADERS = "Authorization, Content-Type, Accept-Language, Idempotency-Key, If-Match"
-RESPONSE_HEADERS = "X-Request-Id, Retry-After, ETag, Location, Content-Disposition, Idempotency-Replayed"
+RESPONSE_HEADERS = (
+    "X-Request-Id, Retry-After, ETag, Location, Content-Disposition, Idempotency-Replayed,"
+    " RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+)
 PREFLIGHT_SECONDS = 600
 HSTS_SECONDS = 31_536_000
 
@@ -55,8 +59,9 @@ class Origins:
 class Edge:
     """The ASGI application around Litestar's own."""
 
-    def __init__(self, app: ASGIApp, config: PlatformConfig) -> None:
+    def __init__(self, app: ASGIApp, config: PlatformConfig, limiter: RateLimiter) -> None:
         self._app = app
+        self._limiter = limiter
         self._origins = Origins(config.server)
         self._fixed: Headers = [
             (b"x-content-type-options", b"nosniff"),
@@ -102,7 +107,20 @@ class Edge:
         elif origin and scope["method"] == "OPTIONS" and _header(scope, b"access-control-request-method"):
             await _answer_preflight(send)
         else:
-            await self._app(scope, receive, send)
+            await self._serve_counted(scope, receive, send)
+
+    async def _serve_counted(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        try:
+            async with self._limiter.serving(scope) as headers:
+
+                async def send_with_limits(message: Message) -> None:
+                    if message["type"] == "http.response.start":
+                        message["headers"] = [*message["headers"], *headers]
+                    await send(message)
+
+                await self._app(scope, receive, send_with_limits if headers else send)
+        except PlatformError as refusal:
+            await _refuse(scope, send, refusal, refusal.headers if isinstance(refusal, RateLimitedError) else ())
 
     def _headers(self, scope: HTTPScope, present: Headers, request_id: str) -> Headers:
         names = {name.lower(): value for name, value in present}
@@ -120,9 +138,11 @@ class Edge:
         return added
 
 
-async def _refuse(scope: HTTPScope, send: Send, refusal: PlatformError) -> None:
+async def _refuse(
+    scope: HTTPScope, send: Send, refusal: PlatformError, more: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
     rendered = render(refusal, language=language_of(scope))
-    headers = [(name.encode(), value.encode()) for name, value in rendered.headers.items()]
+    headers = [*more, *((name.encode(), value.encode()) for name, value in rendered.headers.items())]
     headers += [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(rendered.body)).encode())]
     await send({"type": "http.response.start", "status": refusal.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": rendered.body, "more_body": False})

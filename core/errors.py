@@ -4,6 +4,7 @@ PlatformError
 ├── MalformedError 400        ├── NotFoundError 404          ├── TooLargeError 413
 ├── NotSignedInError 401      ├── MethodError 405            ├── ContentTypeError 415
 ├── PlanLimitError 402        ├── ConflictError 409          ├── InvalidInputError 422
+                                                             ├── TooManyRequestsError 429
 ├── ForbiddenError 403        ├── PreconditionError 412      ├── ProviderFailedError 502
                                                              ├── NotReadyError 503
                                                              └── IdempotencyKeyReusedError 422
@@ -51,11 +52,17 @@ class NotSignedInError(PlatformError):
 
 
 class PlanLimitError(PlatformError):
-    """The plan does not allow it."""
+    """The plan does not allow it; ``plans`` are those that do, the cheapest first, as ``(id, name)``."""
 
     status_code = 402
     title = "Plan limit reached"
     code = "plan_limit"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, plans: Sequence[tuple[int, str]] = (), **params: object
+    ) -> None:
+        super().__init__(message, code=code, **params)
+        self.plans = tuple(plans)
 
 
 class ForbiddenError(PlatformError):
@@ -146,6 +153,24 @@ class IdempotencyKeyReusedError(PlatformError):
 
     def __init__(self) -> None:
         super().__init__("This Idempotency-Key came with another request before: take a new key for each request.")
+
+
+class TooManyRequestsError(PlatformError):
+    """The caller has to wait; ``retry_after`` says how long, where that is known."""
+
+    status_code = 429
+    title = "Too many requests"
+    code = "too_many_requests"
+
+
+class TooManySignInsError(TooManyRequestsError):
+    """More people sign in at this moment than passwords can be verified."""
+
+    code = "too_many_sign_ins"
+    retry_after = 2.0
+
+    def __init__(self) -> None:
+        super().__init__("Too many people are signing in at this moment: try again shortly.")
 
 
 class ProviderFailedError(PlatformError):

@@ -52,7 +52,12 @@ class HealthController(Controller):
         missing = [name for name, answered in zip(("database", "redis"), answers, strict=True) if not answered]
         if missing:
             listed = ", ".join(missing)
-            raise NotReadyError(f"Something the platform stands on does not answer: {listed}.", missing=listed)
+            told = f"Something the platform stands on does not answer: {listed}."
+            if "redis" not in missing:
+                raise NotReadyError(told, missing=listed)
+            # What the rate limit does without its counts.
+            told = f"{told} While Redis is away, requests are not limited and nobody can sign in."
+            raise NotReadyError(told, code="not_ready_without_redis", missing=listed)
         return Readiness("ready", "ok", "ok")
 
 

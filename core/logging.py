@@ -68,18 +68,19 @@ def log_context(**ids: int | str) -> AbstractContextManager[None]:
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Mask values under secret names, and passwords and credentials inside texts, tracebacks included."""
-    return {key: _masked(key, value) for key, value in event.items()}
+    return {key: masked(key, value) for key, value in event.items()}
 
 
-def _masked(key: str, value: object) -> object:
+def masked(key: str, value: object) -> object:
+    """Return ``value``, or ``MASK`` where its name is one of a secret; the same for everything inside it."""
     if _SECRET_KEY.search(key) and value not in (None, "", True, False):
         return MASK
     if isinstance(value, str):
         return _BEARER.sub(rf"\1 {MASK}", _URL_PASSWORD.sub(MASK, value))
     if isinstance(value, Mapping):
-        return {name: _masked(str(name), inner) for name, inner in value.items()}
+        return {name: masked(str(name), inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_masked("", inner) for inner in value]
+        return [masked("", inner) for inner in value]
     return value
 
 

@@ -22,6 +22,7 @@ DOMAINS = (
     "payments",
     "webhooks",
     "notifications",
+    "privacy",
 )
 
 

@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.types import ExceptionHandlersMap, Scope
+from msgspec import UNSET, UnsetType
 
 from core.errors import (
     ConflictError,
@@ -25,6 +26,7 @@ from core.errors import (
     PreconditionError,
     ProviderFailedError,
     TooLargeError,
+    TooManyRequestsError,
 )
 from core.foreign_errors import as_platform_error
 from core.request import is_missing_body, missing_body
@@ -33,6 +35,13 @@ from core.texts import ENGLISH, Text, error_text, localize, negotiate, title_tex
 MEDIA_TYPE = "application/problem+json"
 
 _log = structlog.get_logger(__name__)
+
+
+class PlanOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that allows what the present one does not."""
+
+    id: int
+    name: str
 
 
 class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +56,12 @@ class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True):
     errors: dict[str, list[str]]
     """Field to messages; empty unless fields are at fault."""
     code: str
+    limit: str | UnsetType = UNSET
+    """With 402: what the plan limits."""
+    allowed: int | UnsetType = UNSET
+    """With 402: how many of it the plan allows."""
+    plans: tuple[PlanOffer, ...] | UnsetType = UNSET
+    """With 402: the plans that allow it, the cheapest first."""
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -76,6 +91,7 @@ def render(error: Exception, *, language: str = ENGLISH, request_id: str = "") -
         message=detail,
         errors={name: [localize(message, language) for message in found] for name, found in errors.items()},
         code=known.code,
+        **_offers(known),
     )
     return Rendered(details, {**_headers(known), "content-language": language, "vary": "accept-language"})
 
@@ -117,6 +133,11 @@ def problem_responses(*statuses: int) -> dict[int, ResponseSpec]:
     }
 
 
+def answer_spec(kind: type, description: str) -> ResponseSpec:
+    """Return what describes one of several good answers of a route, for its OpenAPI description."""
+    return ResponseSpec(kind, generate_examples=False, description=description)
+
+
 def example_of(status: int) -> ProblemDetails:
     """Return the body that an error of ``status`` may have."""
     kind = _BY_STATUS[status]
@@ -146,6 +167,7 @@ _BY_STATUS = {
         PreconditionError,
         TooLargeError,
         ContentTypeError,
+        TooManyRequestsError,
         InvalidInputError,
         ProviderFailedError,
         NotReadyError,
@@ -159,6 +181,15 @@ def detail_of(error: PlatformError, language: str) -> str:
     if isinstance(first, Text):
         return localize(first, language)
     return error_text(error.code, str(first), error.params, language)
+
+
+def _offers(error: PlatformError) -> dict[str, Any]:
+    """Return the extension members of a reached limit (RFC 9457, section 3.2)."""
+    if not isinstance(error, PlanLimitError):
+        return {}
+    members: dict[str, Any] = {name: error.params[name] for name in ("limit", "allowed") if name in error.params}
+    members["plans"] = tuple(PlanOffer(id=plan_id, name=name) for plan_id, name in error.plans)
+    return members
 
 
 def _headers(error: PlatformError) -> dict[str, str]:

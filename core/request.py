@@ -1,10 +1,12 @@
 """The request class of every route: a JSON body is read strictly and whole before the handler runs."""
 
+from functools import cache
 from typing import Any
 
 import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException, ValidationException
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import Empty
 
 from core.errors import ContentTypeError, InvalidInputError, MalformedError, NotFoundError
@@ -12,6 +14,7 @@ from core.texts import text
 from core.validation import MAXIMUM_BIGINT, WHOLE, validate
 
 JSON = "application/json"
+NULL = "null"
 
 
 AnyRequest = Request[Any, Any, Any]
@@ -71,7 +74,7 @@ def missing_body(request: AnyRequest) -> InvalidInputError:
 
 
 async def refuse_unusable_address(request: AnyRequest) -> None:
-    """Before every handler: ids no row can have are 404, and a NUL in a parameter is 422."""
+    """Before a handler: ids no row can have are 404; a NUL in a parameter is 422, and so is ``null`` for a number."""
     for name, value in request.path_params.items():
         if isinstance(value, int) and abs(value) > MAXIMUM_BIGINT:
             raise NotFoundError(name.removesuffix("_id"), value)
@@ -81,3 +84,29 @@ async def refuse_unusable_address(request: AnyRequest) -> None:
     if b"%00" in query or b"\0" in query:
         names = [name for name in request.query_params if "\0" in "".join(request.query_params.getall(name))]
         raise InvalidInputError({name.replace("\0", "") or "query": [text("characters")] for name in names})
+    if query:
+        refused = _refused_words(request.route_handler)
+        found = {name: refused.get(name, ()) for name in request.query_params}
+        misread = [name for name, words in found.items() if set(words) & set(request.query_params.getall(name))]
+        if misread:
+            raise InvalidInputError({name: [text("invalid")] for name in misread})
+
+
+@cache
+def _refused_words(handler: HTTPRouteHandler) -> dict[str, tuple[str, ...]]:
+    """Return the query parameters that would be taken for left out, each with the words that would do so.
+
+    msgspec reads ``null`` as nothing where no text is asked for, and an empty text is no moment.
+    """
+    signatures = [
+        handler.parsed_fn_signature,
+        *(one.parsed_fn_signature for one in handler.resolve_dependencies().values()),
+    ]
+    found: dict[str, tuple[str, ...]] = {}
+    for name, field in (item for signature in signatures for item in signature.parameters.items()):
+        shown = field.kwarg_definition
+        if field.is_optional and str not in field.args:
+            found[getattr(shown, "name", None) or name] = (NULL,)
+        elif (getattr(shown, "schema_extra", None) or {}).get("format") == "date-time":
+            found[getattr(shown, "name", None) or name] = ("",)
+    return found

@@ -13,7 +13,8 @@ import asyncpg
 import structlog
 import uvloop
 
-from core import database
+from core import database, retention
+from core.accounts import lockouts, one_time, sessions
 from core.campaigns import restored, sweep, watching
 from core.campaigns import scheduling as campaigns
 from core.clock import DatabaseClock
@@ -21,8 +22,8 @@ from core.config import PlatformConfig
 from core.contacts import sync, upload_files
 from core.idempotency import services as idempotency
 from core.jobs import leasing
-from core.notifications import alarms
 from core.numbers import polling, seeding
+from core.privacy import exports
 from core.runtime import runtime
 from core.startup import running_process
 from core.webhooks import services as webhooks
@@ -42,13 +43,15 @@ EVERY_ROUND: tuple[Task, ...] = (
     lambda _: webhooks.sweep(),
     lambda _: polling.sweep(),
 )
-EVERY_MINUTE: tuple[Task, ...] = (watching.watch,)
+EVERY_MINUTE: tuple[Task, ...] = (watching.watch, retention.sweep)
 NOW_AND_THEN: tuple[Task, ...] = (
-    lambda _: webhooks.clean_up(),
     lambda _: idempotency.clean_up(),
-    lambda _: alarms.clean_up(),
+    lambda _: sessions.clean_up(),
+    lambda _: one_time.clean_up(),
+    lambda _: lockouts.clean_up(),
     upload_files.clean_up,
     lambda _: sync.clean_up(),
+    exports.clean_up,
 )
 PERIODS: tuple[tuple[timedelta, Sequence[Task]], ...] = (
     (timedelta(0), EVERY_ROUND),

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import dramatiq.broker
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -18,6 +18,8 @@ from core.runtime import Runtime, runtime, set_runtime
 from core.secret_key import load_secret_key
 
 REDIS_SECONDS = 5.0
+REDIS_CONNECTIONS = 64
+"""Of one process; what comes beyond waits for one that is free."""
 
 
 async def start_process(config: PlatformConfig) -> Runtime:
@@ -67,9 +69,12 @@ def connect_redis(config: PlatformConfig) -> Redis:
     """
     if config.redis.url is None:
         raise QueueNotConfiguredError
-    return Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         config.redis.url.reveal(),
+        max_connections=REDIS_CONNECTIONS,
+        timeout=REDIS_SECONDS,
         socket_connect_timeout=REDIS_SECONDS,
         socket_timeout=REDIS_SECONDS,
         retry=Retry(NoBackoff(), 1),
     )
+    return Redis.from_pool(pool)

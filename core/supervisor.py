@@ -265,6 +265,19 @@ async def make_setup_token(config: PlatformConfig) -> str | None:
         await database.close_pool()
 
 
+async def make_reset_link(config: PlatformConfig, email: str) -> str:
+    """Make a link that sets a new password for an account; raises ``OperatorError`` where there is no such account."""
+    from core.accounts import recovery
+    from core.errors import NotFoundError
+    from core.startup import running_process
+
+    async with running_process(config):
+        try:
+            return await recovery.reset_link_for(email)
+        except NotFoundError:
+            raise OperatorError(f"There is no account with the address {email}.") from None
+
+
 async def wait_until_ready(address: str) -> None:
     """Return once ``GET /health/ready`` answers 200; say every 15 s what keeps it."""
     started = time.monotonic()

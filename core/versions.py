@@ -28,11 +28,11 @@ _TAG = re.compile(r'(?P<weak>W/)?"(?P<opaque>[^"]*)"|(?P<any>\*)')
 
 
 class Versioned(Protocol):
-    """A resource whose ``version`` rises with every change."""
+    """A resource whose ``version`` is another after every change."""
 
     @property
-    def version(self) -> int:
-        """The present version."""
+    def version(self) -> int | str:
+        """The present version: a count of changes, or a digest of what they left."""
         ...
 
 
@@ -44,7 +44,7 @@ def versioned(found: V) -> Response[Resource[V]]:
     return Response(Resource(found), headers={"etag": f'"{found.version}"'})
 
 
-def ensure_match(if_match: str | None, version: int) -> None:
+def ensure_match(if_match: str | None, version: int | str) -> None:
     """Refuse a change that was decided on another version; call it with the row locked.
 
     Raises:

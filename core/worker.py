@@ -10,7 +10,6 @@ import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from queue import SimpleQueue
 
 import dramatiq
 import structlog
@@ -24,6 +23,7 @@ from core.config import PlatformConfig
 from core.heartbeat import keep_beating
 from core.numbers.event_polling import keep_polling
 from core.runtime import runtime
+from core.signals import caught
 from core.startup import start_process, stop_process
 
 ACTOR_MODULES = (
@@ -33,6 +33,7 @@ ACTOR_MODULES = (
     "core.media.actors",
     "core.campaigns.actors",
     "core.webhooks.actors",
+    "core.privacy.actors",
 )
 LANDING_SECONDS = 7.5
 """How long messages in the air may take to come home after a signal to end."""
@@ -71,17 +72,13 @@ def run(config: PlatformConfig) -> None:
     uvloop.install()
     broker = queue.connect_broker(config)
     load_actors()
-    # An Event would wait for its own lock when the signal comes while it is being waited for; this put is reentrant.
-    ending: SimpleQueue[None] = SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.put(None))
-    with _event_loop() as loop:
+    with caught(signal.SIGTERM, signal.SIGINT) as wait_for_signal, _event_loop() as loop:
         # Before the worker exists: Dramatiq takes messages although a middleware failed to start.
         loop.run_coroutine(_start(config))
         worker = dramatiq.Worker(broker, worker_threads=config.worker.threads, worker_timeout=200)
         worker.start()
         _log.info("worker_started", threads=config.worker.threads, send_slots=config.worker.send_slots)
-        ending.get()
+        wait_for_signal()
         # Take nothing new, let what is in the air come home, then stop.
         loop.loop.call_soon_threadsafe(runtime().stopping.set)
         worker.stop(timeout=int(LANDING_SECONDS * 1000))

@@ -18,7 +18,7 @@ from litestar.types import ASGIApp
 from core import database
 from core.accounts.tables import Profile
 from core.app import create_app
-from core.config import DatabaseConfig, PathsConfig, PlatformConfig, RedisConfig
+from core.config import DatabaseConfig, LimitsConfig, PathsConfig, PlatformConfig, RedisConfig
 from core.embedded import EmbeddedUrls, embedded_servers
 from core.migrate import migrate
 from core.piccolo_conf import DB
@@ -28,6 +28,8 @@ from core.startup import running_process
 from tests.factories import Member, make_member
 
 TEMPLATE = "recado_template"
+UNLIMITED = LimitsConfig(per_minute=1_000_000, dashboard_per_minute=1_000_000, sign_in_per_minute=10_000)
+"""All tests come from one address; those of the limits set their own."""
 
 ClientOf = Callable[[Member], httpx.AsyncClient]
 Serve = Callable[[ASGIApp], Awaitable[str]]
@@ -47,6 +49,7 @@ async def template(servers: EmbeddedUrls, tmp_path_factory: pytest.TempPathFacto
     config = PlatformConfig(
         database=DatabaseConfig(url=Secret(with_name(servers.database_url, TEMPLATE))),
         redis=RedisConfig(url=Secret(servers.redis_url)),
+        limits=UNLIMITED,
         paths=PathsConfig(data=str(tmp_path_factory.mktemp("data"))),
     )
     await migrate(config)
@@ -121,7 +124,9 @@ async def serve() -> AsyncIterator[Serve]:
     running: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
 
     async def start(application: ASGIApp) -> str:
-        listening = socket.create_server(("127.0.0.1", 0))
+        # asyncio sends without delay only where the protocol is named: 40 ms for each answer on a kept connection.
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listening.bind(("127.0.0.1", 0))
         server = _Server(uvicorn.Config(application, log_config=None, access_log=False, ws="none"))
         task = asyncio.create_task(server.serve(sockets=[listening]))
         running.append((server, task))

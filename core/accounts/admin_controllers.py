@@ -1,11 +1,14 @@
 """Routes of the administration of accounts."""
 
-from litestar import Controller, get, patch, post
-from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from typing import Annotated
 
-from core.accounts import administration, services
-from core.accounts.schemas import UserCreate, UserRead, UserUpdate
+from litestar import Controller, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from core.accounts import administration, entering, erasing, services
+from core.accounts.callers import caller_of
+from core.accounts.schemas import ActAs, SignedIn, UserCreate, UserRead, UserUpdate
 from core.accounts.tables import Profile, UserStatus
 from core.pagination import Page, PageQuery, Resource, build_page
 from core.problems import problem_responses
@@ -25,8 +28,8 @@ class UserAdministrationController(Controller):
         self,
         request: AnyRequest,
         page_query: NamedDependency[PageQuery],
-        status: FromQuery[UserStatus | None] = None,
-        profile: FromQuery[Profile | None] = None,
+        status: Annotated[UserStatus | None, QueryParameter(description="Only users in this status.")] = None,
+        profile: Annotated[Profile | None, QueryParameter(description="Only users with this profile.")] = None,
     ) -> Page[UserRead]:
         """List users, the newest first; ``search`` looks at address and name.
 
@@ -66,6 +69,16 @@ class UserAdministrationController(Controller):
         """Change an account; ``status`` suspends or reinstates it at once."""
         return Resource(await administration.update_user(current_user(request).id, user_id, data))
 
+    @delete(
+        "/{user_id:int}",
+        operation_id="AdminEraseUser",
+        summary="Erase a user",
+        responses=problem_responses(401, 403, 404, 409),
+    )
+    async def erase_user(self, request: AnyRequest, user_id: FromPath[int]) -> None:
+        """Close an account at once and erase what it holds, for good; payments stay, without a name."""
+        await erasing.erase_user(current_user(request).id, user_id)
+
     @post(
         "/{user_id:int}/logout",
         operation_id="AdminLogOutUser",
@@ -76,3 +89,24 @@ class UserAdministrationController(Controller):
     async def log_out_user(self, request: AnyRequest, user_id: FromPath[int]) -> None:
         """End every session of a user at once."""
         await administration.sign_out_user(current_user(request).id, user_id)
+
+    @post(
+        "/{user_id:int}/act-as",
+        operation_id="AdminActAsUser",
+        summary="Act for a user",
+        status_code=200,
+        responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422),
+    )
+    async def act_as(self, request: AnyRequest, user_id: FromPath[int], data: JSONBody[ActAs]) -> SignedIn:
+        """Sign in as a user, for an hour; the log says who did it, why, and what was done."""
+        return await entering.act_as(current_user(request), user_id, data.reason, caller_of(request))
+
+    @delete(
+        "/{user_id:int}/two-factor",
+        operation_id="AdminRemoveTwoFactor",
+        summary="Take a second factor away",
+        responses=problem_responses(401, 403, 404, 409),
+    )
+    async def remove_two_factor(self, request: AnyRequest, user_id: FromPath[int]) -> None:
+        """Take the second factor of a user away who has lost phone and recovery codes."""
+        await administration.remove_two_factor(current_user(request).id, user_id)

@@ -6,8 +6,8 @@ import msgspec
 from msgspec import UNSET
 
 from core import database
-from core.accounts import sessions
-from core.accounts.passwords import hash_password
+from core.accounts import sessions, two_factor
+from core.accounts.passwords import ensure_strong, hash_password
 from core.accounts.schemas import UserCreate, UserRead, UserUpdate
 from core.accounts.services import COLUMNS, NewUser, change_user, ensure_plan, get_user, insert_user, read_user
 from core.accounts.tables import Profile, UserStatus
@@ -45,7 +45,8 @@ async def list_users(
 
 
 async def add_user(actor_id: int, new: UserCreate) -> UserRead:
-    """Make an account for somebody else."""
+    """Make an account for somebody else; raises ``InvalidInputError`` for a weak password or a taken address."""
+    await ensure_strong(new.password, (new.email, new.name))
     hashed = await hash_password(new.password)
     async with database.unit_of_work():
         user = await insert_user(
@@ -74,10 +75,9 @@ async def update_user(actor_id: int, user_id: int, changes: UserUpdate) -> UserR
         if isinstance(changes.plan_id, int):
             await ensure_plan(changes.plan_id)
         await _ensure_administrator_left(user_id, changes)
-        user = await change_user(user_id, fields)
+        user = await change_user(user_id, fields, actor_id=actor_id)
         if changes.status is not UNSET:
             user = await _stamp_cancellation(user_id)
-        await audit.record("user.updated", user_id=actor_id, facts={"user_id": user_id, "changed": sorted(fields)})
     return user
 
 
@@ -87,6 +87,16 @@ async def sign_out_user(actor_id: int, user_id: int) -> None:
         await get_user(user_id)
         await sessions.revoke_all(user_id)
         await audit.record("user.signed_out_everywhere", user_id=actor_id, facts={"user_id": user_id})
+
+
+async def remove_two_factor(actor_id: int, user_id: int) -> None:
+    """Take a user's second factor away; raises ``NotFoundError``, and ``ConflictError`` where there is none."""
+    async with database.unit_of_work():
+        await get_user(user_id)
+        if not await two_factor.is_on(user_id):
+            raise ConflictError("Two-factor sign-in is off.", code="two_factor_off")
+        await two_factor.remove(user_id)
+        await audit.record("two_factor.removed", user_id=actor_id, account_id=user_id, facts={"user_id": user_id})
 
 
 async def _stamp_cancellation(user_id: int) -> UserRead:

@@ -1,20 +1,38 @@
-"""Routes of one's own account: sign-up, sign-in, sessions, profile, and the set-up of an installation."""
+"""Routes of one's own account: sign-up, sign-in, recovery, sessions, profile, and the set-up of an installation."""
 
-from litestar import Controller, delete, get, patch, post
+from typing import Any
+
+from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
-from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_202_ACCEPTED, HTTP_204_NO_CONTENT
 
-from core.accounts import services, sessions, setup
+from core.accounts import cookies, entering, recovery, services, sessions, setup
 from core.accounts.admin_controllers import UserAdministrationController
-from core.accounts.schemas import Credentials, FirstAdministrator, ProfileUpdate, Registration, SignedIn, UserRead
-from core.accounts.services import Caller
+from core.accounts.callers import caller_of
+from core.accounts.key_controllers import ApiKeyController
+from core.accounts.schemas import (
+    AwaitingConfirmation,
+    Credentials,
+    EmailConfirmation,
+    FirstAdministrator,
+    ForgottenPassword,
+    PasswordChange,
+    PasswordReset,
+    ProfileUpdate,
+    Registration,
+    SignedIn,
+    TwoFactorAnswer,
+    TwoFactorChallenge,
+    UserRead,
+)
 from core.accounts.sessions import Device
-from core.client_address import client_address
+from core.accounts.tables import SessionKind
+from core.accounts.tokens import csrf_token
+from core.accounts.two_factor_controllers import TwoFactorController
 from core.pagination import Resource
-from core.problems import problem_responses
+from core.problems import answer_spec, problem_responses
 from core.request import AnyRequest
-from core.runtime import config
-from core.security import current_user, requires_user
+from core.security import NO_KEY, SCOPE, credential_of, current_user, requires_user
 
 
 class SignInController(Controller):
@@ -27,33 +45,106 @@ class SignInController(Controller):
         "/auth/register",
         operation_id="Register",
         summary="Make an account",
-        responses=problem_responses(400, 403, 413, 415, 422),
+        responses={
+            HTTP_201_CREATED: answer_spec(SignedIn, "Signed in."),
+            HTTP_202_ACCEPTED: answer_spec(AwaitingConfirmation, "The address has to be confirmed first."),
+            **problem_responses(400, 403, 413, 415, 422, 429),
+        },
     )
-    async def register(self, request: AnyRequest, data: JSONBody[Registration]) -> SignedIn:
+    async def register(self, request: AnyRequest, data: JSONBody[Registration]) -> Response[Any]:
         """Make an account of one's own and sign in; 403 where registration is switched off."""
-        return await services.register(data, _caller(request))
+        found = await entering.register(data, caller_of(request))
+        if isinstance(found, AwaitingConfirmation):
+            return Response(found, status_code=HTTP_202_ACCEPTED)
+        return _signed_in(found, HTTP_201_CREATED, cookie=data.cookie)
 
     @post(
         "/auth/login",
         operation_id="LogIn",
         summary="Sign in",
         status_code=HTTP_200_OK,
-        responses=problem_responses(400, 403, 413, 415, 422),
+        responses={
+            HTTP_200_OK: answer_spec(SignedIn, "Signed in."),
+            HTTP_202_ACCEPTED: answer_spec(TwoFactorChallenge, "A code of the second factor has to follow."),
+            **problem_responses(400, 403, 413, 415, 422, 429),
+        },
     )
-    async def log_in(self, request: AnyRequest, data: JSONBody[Credentials]) -> SignedIn:
+    async def log_in(self, request: AnyRequest, data: JSONBody[Credentials]) -> Response[Any]:
         """Sign in with address and password; 422 when they do not match, 403 when the account is suspended."""
-        return await services.log_in(data, _caller(request))
+        found = await entering.log_in(data, caller_of(request))
+        if isinstance(found, TwoFactorChallenge):
+            return Response(found, status_code=HTTP_202_ACCEPTED)
+        return _signed_in(found, HTTP_200_OK, cookie=data.cookie)
+
+    @post(
+        "/auth/two-factor/verify",
+        operation_id="VerifyTwoFactor",
+        summary="Finish a sign-in",
+        status_code=HTTP_200_OK,
+        responses={
+            HTTP_200_OK: answer_spec(SignedIn, "Signed in."),
+            **problem_responses(400, 403, 413, 415, 422, 429),
+        },
+    )
+    async def verify_two_factor(self, request: AnyRequest, data: JSONBody[TwoFactorAnswer]) -> Response[Any]:
+        """Finish a sign-in with a code of the authenticator app, or a recovery code."""
+        found, kind = await entering.verify_two_factor(data, caller_of(request))
+        return _signed_in(found, HTTP_200_OK, cookie=kind is SessionKind.COOKIE)
+
+    @post(
+        "/auth/forgot-password",
+        operation_id="ForgetPassword",
+        summary="Ask for a new password",
+        status_code=HTTP_204_NO_CONTENT,
+        responses=problem_responses(400, 413, 415, 422, 429),
+    )
+    async def forget_password(self, data: JSONBody[ForgottenPassword]) -> None:
+        """Have a link mailed that sets a new password; the answer is the same for an unknown address."""
+        await recovery.request_reset(data)
+
+    @post(
+        "/auth/reset-password",
+        operation_id="ResetPassword",
+        summary="Set a new password",
+        status_code=HTTP_204_NO_CONTENT,
+        responses=problem_responses(400, 413, 415, 422, 429),
+    )
+    async def reset_password(self, data: JSONBody[PasswordReset]) -> None:
+        """Set a new password by the token of the mail; every sign-in of the account ends."""
+        await recovery.reset(data)
+
+    @post(
+        "/auth/confirm-email",
+        operation_id="ConfirmEmail",
+        summary="Confirm an address",
+        status_code=HTTP_204_NO_CONTENT,
+        responses=problem_responses(400, 413, 415, 422, 429),
+    )
+    async def confirm_email(self, data: JSONBody[EmailConfirmation]) -> None:
+        """Confirm the address of a new account by the token of the mail."""
+        await recovery.confirm(data)
+
+    @post(
+        "/auth/confirm-email/again",
+        operation_id="MailConfirmationAgain",
+        summary="Mail the confirmation again",
+        status_code=HTTP_204_NO_CONTENT,
+        responses=problem_responses(400, 413, 415, 422, 429),
+    )
+    async def mail_confirmation_again(self, data: JSONBody[ForgottenPassword]) -> None:
+        """Have the confirmation mailed once more; the answer is the same for an unknown address."""
+        await recovery.request_confirmation_again(data)
 
     @post(
         "/setup",
         operation_id="SetUp",
         summary="Make the first administrator",
         status_code=HTTP_201_CREATED,
-        responses=problem_responses(400, 403, 409, 413, 415, 422),
+        responses=problem_responses(400, 403, 409, 413, 415, 422, 429),
     )
     async def set_up(self, request: AnyRequest, data: JSONBody[FirstAdministrator]) -> SignedIn:
         """Make the first administrator of an empty installation with the token printed in its terminal."""
-        return await setup.set_up(data, _caller(request))
+        return await setup.set_up(data, caller_of(request))
 
 
 class AccountController(Controller):
@@ -62,8 +153,15 @@ class AccountController(Controller):
     path = "/api/auth"
     tags = ("accounts",)
     guards = (requires_user,)
+    opt = {SCOPE: NO_KEY}  # noqa: RUF012 - Litestar's attribute
 
-    @get("/me", operation_id="ShowMe", summary="Show my account", responses=problem_responses(401, 403))
+    @get(
+        "/me",
+        operation_id="ShowMe",
+        summary="Show my account",
+        opt={SCOPE: "read"},
+        responses=problem_responses(401, 403),
+    )
     async def show_me(self, request: AnyRequest) -> Resource[UserRead]:
         """Show the account of this token."""
         return Resource(await services.get_user(current_user(request).id))
@@ -78,10 +176,34 @@ class AccountController(Controller):
         """Change name, language or time zone; what is left out stays."""
         return Resource(await services.update_profile(current_user(request), data))
 
+    @post(
+        "/password",
+        operation_id="ChangePassword",
+        summary="Change my password",
+        status_code=HTTP_204_NO_CONTENT,
+        responses=problem_responses(400, 401, 403, 413, 415, 422, 429),
+    )
+    async def change_password(self, request: AnyRequest, data: JSONBody[PasswordChange]) -> None:
+        """Change one's password; every other sign-in of the account ends."""
+        await recovery.change(current_user(request), data)
+
+    @post(
+        "/refresh",
+        operation_id="RefreshToken",
+        summary="Replace this token",
+        status_code=HTTP_200_OK,
+        responses={HTTP_200_OK: answer_spec(SignedIn, "The new token."), **problem_responses(401, 403)},
+    )
+    async def refresh(self, request: AnyRequest) -> Response[Any]:
+        """Replace this token by a new one; the old one ends, and ends the whole sign-in if it is used again."""
+        found = await services.refresh(current_user(request), credential_of(request.scope))
+        return _signed_in(found, HTTP_200_OK, cookie=current_user(request).kind == "cookie")
+
     @post("/logout", operation_id="LogOut", summary="Sign out", status_code=204, responses=problem_responses(401, 403))
-    async def log_out(self, request: AnyRequest) -> None:
+    async def log_out(self, request: AnyRequest) -> Response[None]:
         """End this token at once, everywhere."""
         await services.log_out(current_user(request))
+        return _signed_out()
 
     @post(
         "/logout-all",
@@ -90,9 +212,10 @@ class AccountController(Controller):
         status_code=204,
         responses=problem_responses(401, 403),
     )
-    async def log_out_everywhere(self, request: AnyRequest) -> None:
+    async def log_out_everywhere(self, request: AnyRequest) -> Response[None]:
         """End every token of this account at once, this one too."""
         await services.log_out_everywhere(current_user(request))
+        return _signed_out()
 
     @get("/sessions", operation_id="ListSessions", summary="List my sessions", responses=problem_responses(401, 403))
     async def list_sessions(self, request: AnyRequest) -> Resource[list[Device]]:
@@ -120,9 +243,26 @@ class AccountController(Controller):
         await services.revoke_device(current_user(request), session_id)
 
 
-def _caller(request: AnyRequest) -> Caller:
-    address = client_address(request.scope, config().server.trusted_proxies)
-    return Caller(address=address, user_agent=request.headers.get("user-agent", ""))
+def _signed_in(found: SignedIn, status_code: int, *, cookie: bool) -> Response[Any]:
+    """Answer a sign-in; with ``cookie`` the token is in no place that a script can read."""
+    if not cookie:
+        return Response(found, status_code=status_code)
+    shown = SignedIn(token="", user=found.user, expires_in=found.expires_in, csrf_token=csrf_token(found.token))
+    response: Response[Any] = Response(shown, status_code=status_code)
+    cookies.set_cookies(response, found.token, found.expires_in)
+    return response
 
 
-CONTROLLERS: tuple[type[Controller], ...] = (SignInController, AccountController, UserAdministrationController)
+def _signed_out() -> Response[None]:
+    response: Response[None] = Response(None, status_code=HTTP_204_NO_CONTENT)
+    cookies.clear_cookies(response)
+    return response
+
+
+CONTROLLERS: tuple[type[Controller], ...] = (
+    SignInController,
+    AccountController,
+    TwoFactorController,
+    ApiKeyController,
+    UserAdministrationController,
+)

@@ -1,4 +1,4 @@
-"""Accounts: make them, sign in and out, and change one's own."""
+"""Accounts: make them, sign out, and change one's own."""
 
 from collections.abc import Mapping
 
@@ -7,27 +7,19 @@ from msgspec import UNSET
 
 from core import database
 from core.accounts import sessions
-from core.accounts.passwords import hash_password, needs_rehash, verify_password
-from core.accounts.schemas import Credentials, ProfileUpdate, Registration, SignedIn, UserRead
+from core.accounts.passwords import hash_password
+from core.accounts.schemas import ProfileUpdate, SignedIn, UserRead
 from core.accounts.tables import Profile, UserStatus
 from core.audit import services as audit
-from core.errors import ForbiddenError, InvalidInputError, NotFoundError
+from core.errors import InvalidInputError, NotFoundError, NotSignedInError
 from core.plans import services as plans
-from core.runtime import config
-from core.security import CurrentUser
+from core.security import Credential, CurrentUser
 from core.texts import text
 
 COLUMNS = (
     "id, email, name, profile, status, plan_id, locale, timezone, due_access_at, canceled_at, last_login_at,"
-    " created_at, updated_at"
+    " email_confirmed_at, created_at, updated_at"
 )
-
-
-class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a sign-in comes from, as it is shown in the list of devices."""
-
-    address: str = ""
-    user_agent: str = ""
 
 
 class NewUser(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +32,8 @@ class NewUser(msgspec.Struct, frozen=True, kw_only=True):
     plan_id: int | None = None
     locale: str = "en"
     timezone: str = "America/Sao_Paulo"
+    confirmed: bool = True
+    """Nobody has to prove that the address is theirs."""
 
 
 async def create_user(
@@ -67,8 +61,9 @@ async def insert_user(new: NewUser) -> UserRead:
         plan_id = await plans.default_plan_id()
     await ensure_plan(plan_id)
     row = await database.fetch_row(
-        "INSERT INTO users (email, name, password, profile, status, plan_id, locale, timezone, created_at,"
-        " updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now(), now())"
+        "INSERT INTO users (email, name, password, profile, status, plan_id, locale, timezone, email_confirmed_at,"
+        " created_at, updated_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $9 THEN now() END, now(), now())"
         f" ON CONFLICT (lower(email)) WHERE deleted_at IS NULL DO NOTHING RETURNING {COLUMNS}",
         new.email.strip(),
         new.name.strip(),
@@ -78,61 +73,19 @@ async def insert_user(new: NewUser) -> UserRead:
         plan_id,
         new.locale,
         new.timezone,
+        new.confirmed,
     )
     if row is None:
         raise InvalidInputError({"email": [text("taken")]})
     return read_user(row)
 
 
-async def register(new: Registration, caller: Caller) -> SignedIn:
-    """Make an account of one's own and sign in to it.
-
-    Raises:
-        ForbiddenError: ``[server] registration`` is off.
-        InvalidInputError: The address is taken.
-    """
-    if not config().server.registration:
-        raise ForbiddenError("Registration is closed: ask an administrator for an account.", code="registration_closed")
-    hashed = await hash_password(new.password)
-    async with database.unit_of_work():
-        user = await insert_user(
-            NewUser(email=new.email, name=new.name, password_hash=hashed, locale=new.locale, timezone=new.timezone)
-        )
-        await audit.record("user.registered", user_id=user.id)
-        return await sign_in(user.id, caller)
-
-
-async def log_in(credentials: Credentials, caller: Caller) -> SignedIn:
-    """Sign in with address and password.
-
-    Raises:
-        InvalidInputError: They do not belong together; nothing tells whether the address is known.
-        ForbiddenError: They do, and the account is suspended.
-    """
-    row = await database.fetch_row(
-        "SELECT id, password, status FROM users WHERE lower(email) = lower($1) AND deleted_at IS NULL",
-        credentials.email.strip(),
-    )
-    good = await verify_password(credentials.password, row["password"] if row else None)
-    if row is None or not good:
-        raise InvalidInputError({"email": [text("credentials")]})
-    if row["status"] != UserStatus.ACTIVE:
-        raise ForbiddenError("This account is suspended.", code="account_suspended")
-    rehashed = await hash_password(credentials.password) if needs_rehash(row["password"]) else None
-    async with database.unit_of_work():
-        if rehashed is not None:
-            await database.execute(
-                "UPDATE users SET password = $2 WHERE id = $1 AND password = $3", row["id"], rehashed, row["password"]
-            )
-        await audit.record("user.signed_in", user_id=row["id"], facts={"address": caller.address})
-        return await sign_in(row["id"], caller)
-
-
-async def sign_in(user_id: int, caller: Caller) -> SignedIn:
-    """Open a session for a user whose right to it is proven."""
-    rows = await database.fetch(f"UPDATE users SET last_login_at = now() WHERE id = $1 RETURNING {COLUMNS}", user_id)
-    token = await sessions.open_session(user_id, address=caller.address, user_agent=caller.user_agent)
-    return SignedIn(token=token, user=read_user(rows[0]), expires_in=sessions.SESSION_SECONDS)
+async def refresh(user: CurrentUser, credential: Credential | None) -> SignedIn:
+    """Replace the token that came with a request by a new one."""
+    if credential is None:
+        raise NotSignedInError
+    token = await sessions.refresh(user, credential.token)
+    return SignedIn(token=token, user=await get_user(user.id), expires_in=sessions.session_seconds())
 
 
 async def log_out(user: CurrentUser) -> None:
@@ -179,13 +132,16 @@ async def update_profile(user: CurrentUser, changes: ProfileUpdate) -> UserRead:
         return await change_user(user.id, fields)
 
 
-async def change_user(user_id: int, fields: Mapping[str, object]) -> UserRead:
+async def change_user(user_id: int, fields: Mapping[str, object], *, actor_id: int | None = None) -> UserRead:
     """Set columns of a user, within the unit of work of the caller, who has checked them.
+
+    ``actor_id`` is who does it, absent the user.
 
     Raises:
         NotFoundError: There is no such user.
         InvalidInputError: The address is taken.
     """
+    before = await get_user(user_id)
     trimmed = {name: value.strip() if isinstance(value, str) else value for name, value in fields.items()}
     if "email" in trimmed:
         await _ensure_free(user_id, trimmed["email"])
@@ -198,7 +154,14 @@ async def change_user(user_id: int, fields: Mapping[str, object]) -> UserRead:
     if row is None:
         raise NotFoundError("user", user_id)
     await sessions.forget_user(user_id)
-    return read_user(row)
+    changed = read_user(row)
+    await audit.record(
+        "user.updated",
+        user_id=user_id if actor_id is None else actor_id,
+        entity_id=user_id,
+        changes=audit.differences(before, changed),
+    )
+    return changed
 
 
 async def ensure_plan(plan_id: int | None) -> None:

@@ -5,9 +5,11 @@ import hmac
 import secrets
 
 from core import database
-from core.accounts.passwords import hash_password
+from core.accounts.callers import Caller
+from core.accounts.entering import sign_in
+from core.accounts.passwords import ensure_strong, hash_password
 from core.accounts.schemas import FirstAdministrator, SignedIn
-from core.accounts.services import Caller, NewUser, insert_user, sign_in
+from core.accounts.services import NewUser, insert_user
 from core.accounts.tables import Profile
 from core.audit import services as audit
 from core.errors import ConflictError, ForbiddenError
@@ -44,9 +46,11 @@ async def set_up(new: FirstAdministrator, caller: Caller) -> SignedIn:
     Raises:
         ConflictError: There is an administrator already.
         ForbiddenError: The token is not the one that was printed last.
+        InvalidInputError: The password is weak.
     """
     # Looked at twice: before the costly hashing, and then with the row locked, so that of two requests one is late.
     await _check(new.token)
+    await ensure_strong(new.password, (new.email, new.name))
     hashed = await hash_password(new.password)
     async with database.unit_of_work():
         await _check(new.token)

@@ -23,8 +23,9 @@ from core.campaigns.timeline_controllers import ContactTimelineController
 from core.campaigns.versions import expecting
 from core.idempotency.middleware import IDEMPOTENT
 from core.pagination import Page, PageQuery, Resource, build_page
+from core.plans.guards import has_room
 from core.problems import problem_responses
-from core.security import current_user, requires_user
+from core.security import SCOPE, current_user, requires_user
 from core.versions import TAGGED, IfMatch, versioned
 
 CampaignId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The campaign's id.")]
@@ -49,6 +50,7 @@ class CampaignController(Controller):
 
     @post(
         operation_id="CreateCampaign",
+        guards=[has_room("campaigns")],
         summary="Make a campaign",
         response_headers=TAGGED,
         middleware=[IDEMPOTENT],
@@ -77,7 +79,7 @@ class CampaignController(Controller):
         operation_id="UpdateCampaign",
         summary="Change a campaign",
         response_headers=TAGGED,
-        responses=problem_responses(401, 403, 404, 409, 422),
+        responses=problem_responses(401, 402, 403, 404, 409, 422),
     )
     async def update_campaign(
         self, request: HttpRequest, campaign_id: CampaignId, data: JSONBody[CampaignUpdate], if_match: IfMatch = None
@@ -106,6 +108,7 @@ class CampaignController(Controller):
     @post(
         "/{campaign_id:int}/start",
         operation_id="StartCampaign",
+        opt={SCOPE: "send"},
         summary="Start a campaign",
         response_headers=TAGGED,
         status_code=202,
@@ -124,6 +127,7 @@ class CampaignController(Controller):
     @post(
         "/{campaign_id:int}/pause",
         operation_id="PauseCampaign",
+        opt={SCOPE: "send"},
         summary="Pause a campaign",
         response_headers=TAGGED,
         status_code=200,
@@ -141,6 +145,7 @@ class CampaignController(Controller):
     @post(
         "/{campaign_id:int}/resume",
         operation_id="ResumeCampaign",
+        opt={SCOPE: "send"},
         summary="Resume a campaign",
         response_headers=TAGGED,
         status_code=200,
@@ -158,6 +163,7 @@ class CampaignController(Controller):
     @post(
         "/{campaign_id:int}/cancel",
         operation_id="CancelCampaign",
+        opt={SCOPE: "send"},
         summary="Cancel a campaign",
         response_headers=TAGGED,
         status_code=200,
@@ -175,6 +181,7 @@ class CampaignController(Controller):
     @post(
         "/{campaign_id:int}/retry",
         operation_id="RetryCampaign",
+        opt={SCOPE: "send"},
         summary="Retry what failed",
         response_headers=TAGGED,
         status_code=202,
@@ -197,6 +204,7 @@ class CampaignController(Controller):
     @post(
         "/{campaign_id:int}/resolve",
         operation_id="ResolveCampaign",
+        opt={SCOPE: "send"},
         summary="Resolve every recipient in doubt",
         response_headers=TAGGED,
         status_code=202,

@@ -4,6 +4,7 @@ import asyncpg
 import msgspec
 
 from core import database
+from core.audit import services as audit
 from core.campaigns.attachments import check_addresses
 from core.campaigns.defaults import default_pacing
 from core.campaigns.drafts import (
@@ -40,7 +41,9 @@ async def create_campaign(user_id: int, draft: CampaignCreate) -> int:
         await ensure_within(user_id, "campaigns")
         draft = await fill_in(user_id, draft)
         await check_draft(user_id, draft)
-        return await _store(user_id, draft)
+        campaign_id = await _store(user_id, draft)
+        await audit.record("campaign.created", user_id=user_id, entity_id=campaign_id, facts={"name": draft.name})
+        return campaign_id
 
 
 async def duplicate_campaign(user_id: int, campaign_id: int, name: str | None = None) -> int:
@@ -57,7 +60,10 @@ async def duplicate_campaign(user_id: int, campaign_id: int, name: str | None = 
             await load_draft(row), name=name or f"{row['name']} (2)"[-NAME_LENGTH:], schedule_date=None
         )
         await check_draft(user_id, draft)
-        return await _store(user_id, draft)
+        copy_id = await _store(user_id, draft)
+        facts = {"name": draft.name, "copy_of": campaign_id}
+        await audit.record("campaign.created", user_id=user_id, entity_id=copy_id, facts=facts)
+        return copy_id
 
 
 async def update_campaign(user_id: int, campaign_id: int, changes: CampaignUpdate) -> None:
@@ -88,6 +94,8 @@ async def update_campaign(user_id: int, campaign_id: int, changes: CampaignUpdat
             scheduled = row["status_reason"] == "scheduled" and draft.schedule_date is not None
             await check_draft(user_id, draft, complete=scheduled)
         await _write(row, draft, changes)
+        fields = audit.differences(before, draft)
+        await audit.record("campaign.updated", user_id=user_id, entity_id=campaign_id, changes=fields)
         if row["status"] == CampaignStatus.RUNNING and row["started_at"] is None:
             # It waits for a connection, which another number may have.
             await begin(campaign_id, user_id, await current_time())
@@ -102,6 +110,7 @@ async def delete_campaign(user_id: int, campaign_id: int) -> None:
         if row["status"] in BEGUN:
             raise ConflictError("A campaign that has begun is cancelled before it is deleted.", code="campaign_state")
         await database.execute("UPDATE campaigns SET deleted_at = now() WHERE id = $1", campaign_id)
+        await audit.record("campaign.deleted", user_id=user_id, entity_id=campaign_id, facts={"name": row["name"]})
 
 
 async def _store(user_id: int, draft: CampaignCreate) -> int:

@@ -80,6 +80,9 @@ async def report(user_id: int, campaign_id: int) -> Report:
         NotFoundError: The tenant has no such campaign.
     """
     row = await find_campaign(user_id, campaign_id)
+    final = await _final(row)
+    if final is not None:
+        return final
     timezone = str(await database.fetch_value("SELECT timezone FROM users WHERE id = $1", user_id))
     if row["status"] != CampaignStatus.COMPLETED:
         return await _make(row, timezone)
@@ -89,6 +92,27 @@ async def report(user_id: int, campaign_id: int) -> Report:
     made = await _make(row, timezone)
     await database.execute(KEEP, campaign_id, row["version"], database.encode_json(made), await current_time())
     return made
+
+
+async def keep_for_good(user_id: int, campaign_id: int) -> None:
+    """Make the report that will be left of a campaign whose rows are about to be removed.
+
+    Raises:
+        NotFoundError: The tenant has no such campaign.
+    """
+    made = await report(user_id, campaign_id)
+    version = await database.fetch_value("SELECT version FROM campaigns WHERE id = $1", campaign_id)
+    await database.execute(KEEP, campaign_id, version, database.encode_json(made), await current_time())
+
+
+async def _final(row: asyncpg.Record) -> Report | None:
+    """Return the report of a campaign whose rows were removed, with the name and counts of today."""
+    body = await database.fetch_value("SELECT body FROM campaign_reports WHERE campaign_id = $1 AND final", row["id"])
+    with suppress(msgspec.ValidationError):
+        if isinstance(body, str):
+            kept = msgspec.json.decode(body, type=Report)
+            return msgspec.structs.replace(kept, name=row["name"], totals=totals_of(row))
+    return None
 
 
 async def _kept(row: asyncpg.Record) -> Report | None:

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from core import database
+from core.audit import services as audit
 from core.campaigns.failover import release
 from core.campaigns.schemas import ResolveAction, ResolveMany, Retry
-from core.campaigns.services import current_time, expect, lock, reopen
+from core.campaigns.services import current_time, ensure_rows_left, expect, lock, reopen
 from core.campaigns.skipping import restore_following
 from core.campaigns.tables import CampaignStatus, RecipientState
 from core.campaigns.transitions import Transition, apply, mask
@@ -46,9 +47,11 @@ async def retry_failed(user_id: int, campaign_id: int, wanted: Retry | None = No
     """
     async with database.unit_of_work():
         expect(await lock(user_id, campaign_id), *RETRIABLE, verb="retried")
+        await ensure_rows_left(campaign_id)
         which = wanted or Retry()
         params = {"reasons": list(which.reasons), "classes": list(which.classes)}
         await create_job("campaigns.retry", user_id=user_id, subject_id=campaign_id, params=params)
+        await audit.record("campaign.retried", user_id=user_id, entity_id=campaign_id, facts=params)
 
 
 async def resolve_many(user_id: int, campaign_id: int, wanted: ResolveMany) -> None:
@@ -61,8 +64,10 @@ async def resolve_many(user_id: int, campaign_id: int, wanted: ResolveMany) -> N
         row = await lock(user_id, campaign_id)
         if wanted.action == "retry":
             expect(row, *RETRIABLE, verb="retried")
+            await ensure_rows_left(campaign_id)
         params = {"action": wanted.action, "reasons": list(wanted.reasons)}
         await create_job("campaigns.resolve", user_id=user_id, subject_id=campaign_id, params=params)
+        await audit.record("campaign.resolved", user_id=user_id, entity_id=campaign_id, facts=params)
 
 
 async def resolve_recipient(user_id: int, campaign_id: int, recipient_id: int, action: ResolveAction) -> None:
@@ -75,6 +80,7 @@ async def resolve_recipient(user_id: int, campaign_id: int, recipient_id: int, a
         row = await lock(user_id, campaign_id)
         if action == "retry":
             expect(row, *RETRIABLE, verb="retried")
+            await ensure_rows_left(campaign_id)
         found = await database.fetch_row(
             "SELECT state, lease_until FROM message_by_contacts WHERE id = $1 AND campaign_id = $2 FOR UPDATE",
             recipient_id,
@@ -88,6 +94,8 @@ async def resolve_recipient(user_id: int, campaign_id: int, recipient_id: int, a
                 code="recipient_state",
             )
         await _decide(row, [recipient_id], action, await current_time())
+        facts = {"recipient_id": recipient_id, "action": action}
+        await audit.record("campaign.recipient_resolved", user_id=user_id, entity_id=campaign_id, facts=facts)
 
 
 @job_handler("campaigns.retry")

@@ -25,8 +25,9 @@ from core.campaigns.schemas import (
 from core.campaigns.tables import RecipientState
 from core.errors import InvalidInputError
 from core.pagination import Cursor, Page, PageQuery, Resource, Scroll, build_page, build_scroll
+from core.plans.services import ensure_feature
 from core.problems import language_of, problem_responses
-from core.security import current_user, requires_user
+from core.security import SCOPE, current_user, requires_user
 from core.texts import text
 
 CampaignId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The campaign's id.")]
@@ -141,6 +142,7 @@ class CampaignResultController(Controller):
 
     @post(
         "/recipients/{recipient_id:int}/resolve",
+        opt={SCOPE: "send"},
         operation_id="ResolveRecipient",
         summary="Resolve a recipient in doubt",
         status_code=200,
@@ -180,10 +182,15 @@ class CampaignResultController(Controller):
         """Show what a contact gets, word for word; without `contact_id`, what a few contacts of the audience get."""
         return Resource(await preview(current_user(request).id, campaign_id, contact_id))
 
-    @get("/report", operation_id="ShowReport", summary="Show the report", responses=problem_responses(401, 403, 404))
+    @get(
+        "/report", operation_id="ShowReport", summary="Show the report", responses=problem_responses(401, 402, 403, 404)
+    )
     async def get_report(self, request: HttpRequest, campaign_id: CampaignId) -> Resource[Report]:
         """Sum the campaign up."""
-        return Resource(await reports.report(current_user(request).id, campaign_id))
+        user_id = current_user(request).id
+        await queries.find_campaign(user_id, campaign_id)
+        await ensure_feature(user_id, "reports", reads=True)
+        return Resource(await reports.report(user_id, campaign_id))
 
     @get(
         "/report.csv",
@@ -191,13 +198,15 @@ class CampaignResultController(Controller):
         summary="Download the report",
         dependencies=FILTERS,
         media_type="text/csv",
-        responses=problem_responses(401, 403, 404, 422),
+        responses=problem_responses(401, 402, 403, 404, 422),
     )
     async def download_report(
         self, request: HttpRequest, campaign_id: CampaignId, recipient_filter: NamedDependency[RecipientFilter]
     ) -> Stream:
         """Download the recipient rows as CSV (UTF-8), all of them or those of a filter."""
-        await queries.find_campaign(current_user(request).id, campaign_id)
+        user_id = current_user(request).id
+        await queries.find_campaign(user_id, campaign_id)
+        await ensure_feature(user_id, "reports", reads=True)
         name = f"campaign-{campaign_id}.csv"
         return Stream(
             _csv_lines(campaign_id, recipient_filter),

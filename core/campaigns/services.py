@@ -80,6 +80,7 @@ async def pause_campaign(user_id: int, campaign_id: int) -> None:
             return
         expect(row, CampaignStatus.RUNNING, verb="paused")
         await set_status(campaign_id, CampaignStatus.PAUSED, "paused_by_user", await current_time())
+        await record("campaign.paused", user_id=user_id, entity_id=campaign_id)
 
 
 async def resume_campaign(user_id: int, campaign_id: int) -> None:
@@ -89,6 +90,7 @@ async def resume_campaign(user_id: int, campaign_id: int) -> None:
         if row["status"] == CampaignStatus.RUNNING:
             return
         expect(row, CampaignStatus.PAUSED, verb="resumed")
+        await record("campaign.resumed", user_id=user_id, entity_id=campaign_id)
         now = await current_time()
         if row["started_at"] is None:
             await begin(campaign_id, user_id, now)
@@ -140,6 +142,15 @@ def expect(row: asyncpg.Record, *allowed: CampaignStatus, verb: str) -> None:
     if row["status"] not in allowed:
         present = CampaignStatus(row["status"]).name.lower()
         raise ConflictError(f"A campaign that is {present} cannot be {verb}.", code="campaign_state", state=present)
+
+
+async def ensure_rows_left(campaign_id: int) -> None:
+    """Refuse a change of rows that are removed for their age, or are being removed."""
+    final = await database.fetch_value(
+        "SELECT EXISTS (SELECT FROM campaign_reports WHERE campaign_id = $1 AND final)", campaign_id
+    )
+    if final:
+        raise ConflictError("The recipients of this campaign were removed for their age.", code="recipients_removed")
 
 
 async def set_status(campaign_id: int, status: CampaignStatus, reason: str, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from enum import IntEnum, StrEnum
 
-from piccolo.columns import JSONB, BigInt, BigSerial, ForeignKey, Integer, SmallInt, Text, Timestamptz, Varchar
+from piccolo.columns import JSONB, BigInt, BigSerial, Boolean, ForeignKey, Integer, SmallInt, Text, Timestamptz, Varchar
 from piccolo.columns.base import OnDelete
 from piccolo.table import Table
 
@@ -73,6 +73,8 @@ class Campaign(SoftDelete, Table, tablename="campaigns"):
     started_at = Timestamptz(default=None, null=True)
     frozen_at = Timestamptz(default=None, null=True)
     completed_at = Timestamptz(default=None, null=True)
+    recipients_removed_at = Timestamptz(default=None, null=True)
+    """When its settled recipient rows were removed for their age; counters and report stay."""
 
 
 class CampaignNumber(Table, tablename="campaign_numbers"):
@@ -138,7 +140,7 @@ class Recipient(Timestamps, Table, tablename="message_by_contacts"):
 
 
 class Attempt(Table, tablename="message_attempts"):
-    """One try to send one recipient row; kept for ever, found by the ids the service may name."""
+    """One try to send one recipient row, as long-lived as that; found by the ids the service may name."""
 
     id = BigSerial(primary_key=True)
     recipient_id = BigInt()
@@ -241,13 +243,17 @@ class CampaignCounter(Table, tablename="campaign_counters"):
 
 
 class CampaignReport(Table, tablename="campaign_reports"):
-    """The report of a completed campaign as it was counted for one ``version`` of it."""
+    """The report of a completed campaign as it was counted for one ``version`` of it.
+
+    A ``final`` one was made before the campaign's rows were removed, and can no longer be counted anew.
+    """
 
     id = BigSerial(primary_key=True)
     campaign_id = BigInt(unique=True)
     version = Integer()
     body = JSONB()
     made_at = Timestamptz()
+    final = Boolean(default=False)
 
 
 class SendCounter(Table, tablename="send_counters"):

@@ -56,11 +56,21 @@ async def run_virtually(campaign_id: int, clock: VirtualClock, slots: int) -> St
         while (standing := await _standing(campaign_id, clock)).status is CampaignStatus.RUNNING:
             # Another process's stop is not ours: a rehearsal is ended by ending its process.
             await Dispatcher(slots, asyncio.Event()).run()
-            moment = await database.fetch_value(NEXT, clock.now())
-            if not isinstance(moment, datetime) or moment > begin + HORIZON:
+            moment = await _next(clock)
+            if moment is None or moment > begin + HORIZON:
                 return await _standing(campaign_id, clock)
             await clock.leap(max(moment, clock.now()) + AFTER)
         return standing
+
+
+async def _next(clock: VirtualClock) -> datetime | None:
+    """Return the moment at which something is due, if anything is."""
+    moment = await database.fetch_value(NEXT, clock.now())
+    if moment is None:
+        # Where accepted counts as sent, nothing is due behind the last message: the round completes the campaign.
+        await _round(clock.now())
+        moment = await database.fetch_value(NEXT, clock.now())
+    return moment if isinstance(moment, datetime) else None
 
 
 async def _standing(campaign_id: int, clock: VirtualClock) -> Standing:

@@ -19,7 +19,6 @@ class BlockController(Controller):
     path = "/api/block-contacts"
     tags = ("contacts",)
     guards = (requires_user,)
-    security = ({"BearerToken": []},)
 
     @get(operation_id="ListBlockedNumbers", summary="List the block list", responses=problem_responses(401, 403, 422))
     async def list_blocks(self, request: AnyRequest, page_query: NamedDependency[PageQuery]) -> Page[BlockRead]:

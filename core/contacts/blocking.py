@@ -6,7 +6,9 @@ from typing import Literal
 import msgspec
 
 from core import database
+from core.audit import services as audit
 from core.contacts.addresses import block_listed_groups
+from core.contacts.country_settings import in_own_country
 from core.contacts.filters import search_pattern
 from core.contacts.identities import phone_in
 from core.contacts.schemas import BlockCreate, BlockRead, BlockRemove
@@ -51,9 +53,11 @@ async def block(user_id: int, new: BlockCreate) -> BlockRead:
 
     Whoever goes by the address is blocked in every form that is known of them, as an opt-out would; a group as well.
     """
+    new = await in_own_country(user_id, new)
     number, address = _read_written(new)
     if address is None:
-        return await _insert(user_id, "number", number or "", new.reason)
+        async with database.unit_of_work():
+            return await _insert(user_id, "number", number or "", new.reason)
     async with database.unit_of_work():
         made = await _insert(user_id, "address", address, new.reason)
         await suppress(user_id, await find_person(user_id, (address,)))
@@ -73,6 +77,7 @@ async def unblock_written(user_id: int, wanted: BlockRemove) -> None:
     Raises:
         NotFoundError: It is not on the list, and nobody who goes by it opted out.
     """
+    wanted = await in_own_country(user_id, wanted)
     number, address = _read_written(wanted)
     if await _remove(user_id, number, address):
         return
@@ -91,7 +96,10 @@ async def _insert(user_id: int, column: Literal["number", "address"], value: str
         value,
         reason,
     )
-    return _read(row)
+    block = _read(row)
+    facts = {column: value, "reason": block.reason}
+    await audit.record("block.created", user_id=user_id, entity_id=block.id, facts=facts)
+    return block
 
 
 async def _remove(user_id: int, number: str | None, address: str | None) -> int:
@@ -106,7 +114,10 @@ async def _remove(user_id: int, number: str | None, address: str | None) -> int:
                 user_id,
                 await _groups(user_id, address),
             )
-        return listed + await lift(user_id, number or address or "")
+        listed += await lift(user_id, number or address or "")
+        if listed:
+            await audit.record("block.deleted", user_id=user_id, facts={"number": number, "address": address})
+        return listed
 
 
 async def _groups(user_id: int, address: str) -> list[int]:

@@ -1,6 +1,7 @@
 """Changing many contacts in one statement."""
 
 from core import database
+from core.audit import services as audit
 from core.contacts.labels import ensure_labels
 from core.contacts.queries import selected_contacts
 from core.contacts.schemas import LabelSelection, Selection
@@ -19,6 +20,8 @@ async def delete_contacts(user_id: int, selection: Selection) -> int:
         )
         await remember_blocked(user_id, gone[0]["blocked"] or ())
         rows: int = gone[0]["rows"]
+        if rows:
+            await audit.record("contact.many_deleted", user_id=user_id, facts={"count": rows})
         return rows
 
 
@@ -28,7 +31,7 @@ async def label_contacts(user_id: int, selection: LabelSelection) -> int:
         await ensure_labels(user_id, selection.add, "add")
         await ensure_labels(user_id, selection.remove, "remove")
         where, args = await selected_contacts(user_id, selection, 3)
-        return await database.execute(
+        count = await database.execute(
             "UPDATE contacts c SET updated_at = now(), labels ="
             " coalesce((SELECT jsonb_agg(e ORDER BY place) FROM jsonb_array_elements(c.labels)"
             "  WITH ORDINALITY AS x(e, place) WHERE NOT $2::jsonb @> e), '[]')"
@@ -40,3 +43,7 @@ async def label_contacts(user_id: int, selection: LabelSelection) -> int:
             database.encode_json(selection.remove),
             *args,
         )
+        if count:
+            facts = {"count": count, "add": selection.add, "remove": selection.remove}
+            await audit.record("contact.many_labeled", user_id=user_id, facts=facts)
+        return count

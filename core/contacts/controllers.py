@@ -1,17 +1,16 @@
 """Routes of contacts; those of labels, audiences, the block list and imports stand beside this module."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Controller, delete, get, patch, post
+from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
 from core.contacts import bulk, queries, services, variables
 from core.contacts.block_controllers import BlockController
-from core.contacts.filters import MAXIMUM_LABELS, ContactFilter, Id, LabelFilter
+from core.contacts.filters import MAXIMUM_LABELS, ContactFilter, Id, LabelFilter, read_moment
 from core.contacts.import_controllers import ImportController
 from core.contacts.label_controllers import LabelController
 from core.contacts.public_controllers import PublicController
@@ -24,12 +23,15 @@ from core.contacts.schemas import (
     Selection,
 )
 from core.contacts.sync_controllers import SyncController
+from core.contacts.trial_controllers import TrialController
 from core.errors import InvalidInputError
 from core.pagination import Cursor, Page, PageQuery, Resource, Scroll, build_page, build_scroll
+from core.plans.guards import has_room
 from core.problems import problem_responses
 from core.request import AnyRequest
 from core.security import current_user, requires_user
 from core.texts import text
+from core.versions import TAGGED, IfMatch, versioned
 
 
 def contact_filter(
@@ -39,16 +41,20 @@ def contact_filter(
     status: Annotated[Literal[1, 2] | None, QueryParameter(description="1 active, 2 inactive.")] = None,
     type: Annotated[Literal[1, 2] | None, QueryParameter(description="1 person, 2 group.")] = None,  # noqa: A002
     blocked: Annotated[bool | None, QueryParameter(description="Only blocked ones, or only others.")] = None,
-    created_from: Annotated[datetime | None, QueryParameter(description="Created then or later.")] = None,
-    created_to: Annotated[datetime | None, QueryParameter(description="Created before then.")] = None,
+    created_from: Annotated[
+        str | None, QueryParameter(max_length=40, format="date-time", description="Created then or later.")
+    ] = None,
+    created_to: Annotated[
+        str | None, QueryParameter(max_length=40, format="date-time", description="Created before then.")
+    ] = None,
 ) -> ContactFilter:
     """Provide ``contact_filter: ContactFilter`` to the list; raises ``InvalidInputError`` with what does not fit."""
     errors: dict[str, list[str]] = {}
     if label_id is not None and len(label_id) > MAXIMUM_LABELS:
         errors["label_id"] = [text("max_items", value=MAXIMUM_LABELS)]
-    for name, moment in (("created_from", created_from), ("created_to", created_to)):
-        if moment is not None and moment.tzinfo is None:
-            errors[name] = [text("datetime")]
+    moments = {"created_from": created_from, "created_to": created_to}
+    read = {name: None if written is None else read_moment(written) for name, written in moments.items()}
+    errors |= {name: [text("datetime")] for name in read if moments[name] is not None and read[name] is None}
     if errors:
         raise InvalidInputError(errors)
     return ContactFilter(
@@ -56,8 +62,8 @@ def contact_filter(
         status=status,
         type=type,
         blocked=blocked,
-        created_from=created_from,
-        created_to=created_to,
+        created_from=read["created_from"],
+        created_to=read["created_to"],
     )
 
 
@@ -67,7 +73,6 @@ class ContactController(Controller):
     path = "/api/contacts"
     tags = ("contacts",)
     guards = (requires_user,)
-    security = ({"BearerToken": []},)
 
     @get(
         operation_id="ListContacts",
@@ -108,34 +113,43 @@ class ContactController(Controller):
 
     @post(
         operation_id="CreateContact",
+        guards=[has_room("contacts")],
         summary="Make a contact",
+        response_headers=TAGGED,
         responses=problem_responses(400, 401, 402, 403, 409, 413, 415, 422),
     )
-    async def create_contact(self, request: AnyRequest, data: JSONBody[ContactCreate]) -> Resource[ContactRead]:
+    async def create_contact(
+        self, request: AnyRequest, data: JSONBody[ContactCreate]
+    ) -> Response[Resource[ContactRead]]:
         """Make a contact; 402 beyond the plan's contacts, 409 names the contact that has number or address already."""
-        return Resource(await services.create_contact(current_user(request).id, data))
+        return versioned(await services.create_contact(current_user(request).id, data))
 
     @get(
         "/{contact_id:int}",
         operation_id="ShowContact",
         summary="Show a contact",
+        response_headers=TAGGED,
         responses=problem_responses(401, 403, 404),
     )
-    async def show_contact(self, request: AnyRequest, contact_id: FromPath[int]) -> Resource[ContactRead]:
+    async def show_contact(self, request: AnyRequest, contact_id: FromPath[int]) -> Response[Resource[ContactRead]]:
         """Show one contact."""
-        return Resource(await queries.get_contact(current_user(request).id, contact_id))
+        return versioned(await queries.get_contact(current_user(request).id, contact_id))
 
     @patch(
         "/{contact_id:int}",
         operation_id="UpdateContact",
         summary="Change a contact",
+        response_headers=TAGGED,
         responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422),
     )
     async def update_contact(
-        self, request: AnyRequest, contact_id: FromPath[int], data: JSONBody[ContactUpdate]
-    ) -> Resource[ContactRead]:
-        """Change a contact; what is left out stays, `variables`, `labels` and `addresses` are replaced whole."""
-        return Resource(await services.update_contact(current_user(request).id, contact_id, data))
+        self, request: AnyRequest, contact_id: FromPath[int], data: JSONBody[ContactUpdate], if_match: IfMatch = None
+    ) -> Response[Resource[ContactRead]]:
+        """Change a contact; what is left out stays, `variables`, `labels` and `addresses` are replaced whole.
+
+        `If-Match` keeps it from undoing what another person did.
+        """
+        return versioned(await services.update_contact(current_user(request).id, contact_id, data, if_match))
 
     @delete(
         "/{contact_id:int}",
@@ -143,9 +157,9 @@ class ContactController(Controller):
         summary="Delete a contact",
         responses=problem_responses(401, 403, 404),
     )
-    async def delete_contact(self, request: AnyRequest, contact_id: FromPath[int]) -> None:
+    async def delete_contact(self, request: AnyRequest, contact_id: FromPath[int], if_match: IfMatch = None) -> None:
         """Delete a contact; campaigns skip it, and its place on the block list stays."""
-        await services.delete_contact(current_user(request).id, contact_id)
+        await services.delete_contact(current_user(request).id, contact_id, if_match)
 
     @post(
         "/bulk/delete",
@@ -177,4 +191,5 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     BlockController,
     ImportController,
     SyncController,
+    TrialController,
 )

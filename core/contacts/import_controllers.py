@@ -41,7 +41,10 @@ class ImportForm(msgspec.Struct, kw_only=True):
         str | None, msgspec.Meta(description="Label ids, as a JSON list or with commas, for every contact of the file.")
     ] = None
     default_country: Annotated[
-        str | None, msgspec.Meta(description="Whose numbers those without a country code are; ISO 3166, else BR.")
+        str | None,
+        msgspec.Meta(
+            description="Whose numbers those without a country code are; ISO 3166; absent, as the account says."
+        ),
     ] = None
     mapping: Annotated[
         str | None,
@@ -76,7 +79,6 @@ class ImportController(Controller):
     path = "/api/imports"
     tags = ("contacts",)
     guards = (requires_user,)
-    security = ({"BearerToken": []},)
 
     @get(operation_id="ListImports", summary="List the imports", responses=problem_responses(401, 403, 422))
     async def list_imports(self, request: AnyRequest, page_query: NamedDependency[PageQuery]) -> Page[ImportRead]:

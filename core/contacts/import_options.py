@@ -19,8 +19,8 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The name of an audience to make for them instead."""
     labels: LabelIds = []
     """Labels to put on every contact of the file."""
-    default_country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] = "BR"
-    """Whose numbers those without a country code are."""
+    default_country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None = None
+    """Whose numbers those without a country code are; absent, as the account says."""
     mapping: Annotated[dict[str, str], msgspec.Meta(max_length=200)] = {}
     """Headers to ``number``, ``name``, ``labels``, ``ignore`` or ``variables.<name>``."""
     duplicates: Literal["fill", "skip"] = "fill"

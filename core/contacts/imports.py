@@ -10,13 +10,15 @@ from typing import IO, Any
 import msgspec
 
 from core import database
+from core.audit import services as audit
+from core.contacts.country_settings import DEFAULT_COUNTRY, in_own_country
 from core.contacts.import_options import ColumnRead, FileRead, ImportOptions, ImportRead
 from core.contacts.importer import KIND
 from core.contacts.labels import ensure_labels
 from core.contacts.mapping import REASON_HEADER, FileMap, UnknownMappingError, map_columns
 from core.contacts.numbers import is_country
 from core.contacts.publics import ensure_open
-from core.contacts.reader import FileForm, UnreadableFileError, detect_form, read_records, write_row
+from core.contacts.reader import FileForm, UnreadableFileError, detect_form, read_records
 from core.contacts.tables import PublicType
 from core.contacts.upload_files import FOLDER
 from core.errors import ConflictError, InvalidInputError, NotFoundError, TooLargeError
@@ -24,6 +26,7 @@ from core.jobs.services import create_job
 from core.jobs.tables import JobStatus
 from core.pagination import PageQuery
 from core.runtime import config
+from core.spreadsheets import write_row
 from core.texts import text
 
 MAXIMUM_BYTES = 64 * 2**20
@@ -46,6 +49,7 @@ async def upload_import(user_id: int, file: IO[bytes], filename: str, options: I
         InvalidInputError: The file holds no contacts, or an option does not fit; nothing is kept.
         TooLargeError: It has more than ``MAXIMUM_BYTES``.
     """
+    options = await in_own_country(user_id, options, "default_country")
     await _check(user_id, options)
     name = f"{FOLDER}/{secrets.token_hex(16)}.csv"
     path = config().data_folder / name
@@ -54,6 +58,7 @@ async def upload_import(user_id: int, file: IO[bytes], filename: str, options: I
         found, total = await asyncio.to_thread(_inspect, path, options)
         async with database.unit_of_work():
             import_id = await _insert(user_id, name, filename, options, found, total)
+            await audit.record("import.uploaded", user_id=user_id, entity_id=import_id, facts={"rows": total})
             if options.start:
                 await start_import(user_id, import_id)
             return await get_import(user_id, import_id)
@@ -95,6 +100,7 @@ async def start_import(user_id: int, import_id: int) -> ImportRead:
             job_id,
             public_id,
         )
+        await audit.record("import.started", user_id=user_id, entity_id=import_id, facts={"public_id": public_id})
         return await get_import(user_id, import_id)
 
 
@@ -163,7 +169,7 @@ def _error_line(row: Mapping[str, Any], width: int, delimiter: str) -> str:
 async def _check(user_id: int, options: ImportOptions) -> None:
     """Refuse options that do not fit, naming all of them."""
     errors: dict[str, list[str]] = {}
-    if not is_country(options.default_country):
+    if not is_country(options.default_country or DEFAULT_COUNTRY):
         errors["default_country"] = [text("no_such_country")]
     if options.public_id is not None and options.public_name is not None:
         errors["public_name"] = [text("public_twice")]
@@ -213,7 +219,7 @@ def _map(path: Path, form: FileForm, options: ImportOptions) -> tuple[FileMap, i
         raise UnreadableFileError(text("file_no_rows"))
     if first.broken:
         raise UnreadableFileError(text("file_quote", line=first.line))
-    found = map_columns(first.cells, options.mapping, options.default_country)
+    found = map_columns(first.cells, options.mapping, options.default_country or DEFAULT_COUNTRY)
     rows = sum(1 for _ in records) + (0 if found.header else 1)
     if rows == 0:
         raise UnreadableFileError(text("file_headers_only"))

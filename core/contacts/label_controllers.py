@@ -18,7 +18,6 @@ class LabelController(Controller):
     path = "/api/labels"
     tags = ("contacts",)
     guards = (requires_user,)
-    security = ({"BearerToken": []},)
 
     @get(operation_id="ListLabels", summary="List the labels", responses=problem_responses(401, 403, 422))
     async def list_labels(self, request: AnyRequest, page_query: NamedDependency[PageQuery]) -> Page[LabelRead]:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET
 
 from core import database
+from core.audit import services as audit
 from core.contacts.schemas import LabelCreate, LabelRead, LabelUpdate
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.pagination import PageQuery
@@ -63,6 +64,7 @@ async def create_label(user_id: int, new: LabelCreate) -> LabelRead:
         )
         if row is None:
             raise await _taken(user_id, name)
+        await audit.record("label.created", user_id=user_id, entity_id=row["id"], facts={"name": name})
     return _read(row)
 
 
@@ -70,7 +72,7 @@ async def update_label(user_id: int, label_id: int, changes: LabelUpdate) -> Lab
     """Change a label; raises as ``create_label`` does."""
     name = None if changes.name is UNSET else _name(changes.name)
     async with database.unit_of_work():
-        await get_label(user_id, label_id)
+        present = await get_label(user_id, label_id)
         if name is not None and await _find(user_id, name) not in {None, label_id}:
             raise await _taken(user_id, name)
         row = await database.fetch_row(
@@ -81,9 +83,13 @@ async def update_label(user_id: int, label_id: int, changes: LabelUpdate) -> Lab
             name,
             None if changes.color is UNSET else changes.color,
         )
-    if row is None:
-        raise NotFoundError("label", label_id)
-    return _read(row)
+        if row is None:
+            raise NotFoundError("label", label_id)
+        label = _read(row)
+        await audit.record(
+            "label.updated", user_id=user_id, entity_id=label_id, changes=audit.differences(present, label)
+        )
+    return label
 
 
 async def delete_label(user_id: int, label_id: int) -> None:
@@ -95,7 +101,9 @@ async def delete_label(user_id: int, label_id: int) -> None:
     async with database.unit_of_work():
         # The lock waits for those who are putting the label on a contact, see ensure_labels.
         row = await database.fetch_row(
-            "SELECT id FROM labels WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL FOR UPDATE", label_id, user_id
+            "SELECT name FROM labels WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL FOR UPDATE",
+            label_id,
+            user_id,
         )
         if row is None:
             raise NotFoundError("label", label_id)
@@ -120,6 +128,7 @@ async def delete_label(user_id: int, label_id: int) -> None:
             user_id,
             database.encode_json(label_id),
         )
+        await audit.record("label.deleted", user_id=user_id, entity_id=label_id, facts={"name": row["name"]})
 
 
 async def ensure_labels(user_id: int, label_ids: Iterable[int], field: str) -> None:

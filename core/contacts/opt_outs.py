@@ -18,7 +18,7 @@ from core.contacts.opt_out_words import asks_to_opt_out
 from core.contacts.suppressions import find_person, is_suppressed, suppress
 from core.jobs.services import JobContext, JobFailedError, create_job, job_handler
 from core.numbers.senders import SenderRoute, load_route
-from core.numbers.trials import send_text
+from core.numbers.texting import send_text
 from core.plugin import AddressLookup, IdentityEvent, MessageInEvent, ProviderError
 from core.texts import text
 from core.webhooks.handlers import StoredEvent, event_handler

@@ -22,7 +22,6 @@ class PublicController(Controller):
     path = "/api/publics"
     tags = ("contacts",)
     guards = (requires_user,)
-    security = ({"BearerToken": []},)
 
     @get(operation_id="ListPublics", summary="List the audiences", responses=problem_responses(401, 403, 422))
     async def list_publics(

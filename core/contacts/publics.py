@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET
 
 from core import database
+from core.audit import services as audit
 from core.contacts.audience import membership_conditions
 from core.contacts.filters import ContactFilter, Parameters
 from core.contacts.labels import ensure_labels
@@ -70,7 +71,9 @@ async def create_public(user_id: int, new: PublicCreate) -> PublicRead:
         )
         if not isinstance(public_id, int):
             raise TypeError("INSERT gave no id")
-        return await get_public(user_id, public_id)
+        public = await get_public(user_id, public_id)
+        await audit.record("public.created", user_id=user_id, entity_id=public_id, facts={"name": public.name})
+        return public
 
 
 async def update_public(user_id: int, public_id: int, changes: PublicUpdate) -> PublicRead:
@@ -92,19 +95,24 @@ async def update_public(user_id: int, public_id: int, changes: PublicUpdate) -> 
             present.description if changes.description is UNSET else changes.description,
             database.encode_json(filters or {}),
         )
-        return await get_public(user_id, public_id)
+        changed = await get_public(user_id, public_id)
+        fields = audit.differences(present, changed, "name", "description", "filters")
+        await audit.record("public.updated", user_id=user_id, entity_id=public_id, changes=fields)
+        return changed
 
 
 async def delete_public(user_id: int, public_id: int) -> None:
     """Delete an audience; its contacts stay."""
-    gone = await database.execute(
-        "UPDATE publics SET deleted_at = now(), updated_at = now()"
-        " WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL",
-        public_id,
-        user_id,
-    )
-    if not gone:
-        raise NotFoundError("audience", public_id)
+    async with database.unit_of_work():
+        gone = await database.execute(
+            "UPDATE publics SET deleted_at = now(), updated_at = now()"
+            " WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL",
+            public_id,
+            user_id,
+        )
+        if not gone:
+            raise NotFoundError("audience", public_id)
+        await audit.record("public.deleted", user_id=user_id, entity_id=public_id)
 
 
 async def add_contacts(user_id: int, public_id: int, selection: Selection) -> int:
@@ -116,13 +124,15 @@ async def add_contacts(user_id: int, public_id: int, selection: Selection) -> in
     async with database.unit_of_work():
         await ensure_open(user_id, public_id)
         where, args = await selected_contacts(user_id, selection, 2)
-        return await database.execute(
+        count = await database.execute(
             "INSERT INTO public_by_contacts (public_id, contact_id, created_at, updated_at)"
             f" SELECT $1, c.id, now(), now() FROM contacts c WHERE {where}"
             " ON CONFLICT (public_id, contact_id) DO NOTHING",
             public_id,
             *args,
         )
+        await _record_contacts("public.contacts_added", user_id, public_id, count)
+        return count
 
 
 async def remove_contacts(user_id: int, public_id: int, selection: Selection) -> int:
@@ -130,12 +140,14 @@ async def remove_contacts(user_id: int, public_id: int, selection: Selection) ->
     async with database.unit_of_work():
         await ensure_open(user_id, public_id)
         where, args = await selected_contacts(user_id, selection, 2)
-        return await database.execute(
+        count = await database.execute(
             "DELETE FROM public_by_contacts WHERE public_id = $1"
             f" AND contact_id IN (SELECT c.id FROM contacts c WHERE {where})",
             public_id,
             *args,
         )
+        await _record_contacts("public.contacts_removed", user_id, public_id, count)
+        return count
 
 
 async def ensure_open(user_id: int, public_id: int) -> None:
@@ -149,6 +161,11 @@ async def ensure_open(user_id: int, public_id: int) -> None:
         raise ConflictError(
             f"Audience {public_id} is dynamic: change its filters instead.", code="audience_dynamic", id=public_id
         )
+
+
+async def _record_contacts(action: str, user_id: int, public_id: int, count: int) -> None:
+    if count:
+        await audit.record(action, user_id=user_id, entity_id=public_id, facts={"count": count})
 
 
 async def _ensure_filter_labels(user_id: int, filters: ContactFilter | None) -> None:

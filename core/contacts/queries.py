@@ -1,5 +1,6 @@
 """Reading contacts: one, pages of many, and which ones a selection means."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from core.pagination import PageQuery, RowPlace, read_cursor, write_cursor
 from core.texts import text
 
 Contacts = Sequence[ContactRead]
+
+DECIDED = ("number", "name", "variables", "labels", "addresses", "status", "blocked")
+"""What people decide of a contact."""
 
 SORTS = {
     "id": "c.id",
@@ -41,6 +45,12 @@ async def get_contact(user_id: int, contact_id: int) -> ContactRead:
     if row is None:
         raise NotFoundError("contact", contact_id)
     return _read(row)
+
+
+async def lock_contact(user_id: int, contact_id: int) -> ContactRead:
+    """Lock a contact's row until the unit of work ends and return it; raises as ``get_contact`` does."""
+    await database.fetch_row("SELECT 1 FROM contacts WHERE id = $2 AND user_id = $1 FOR UPDATE", user_id, contact_id)
+    return await get_contact(user_id, contact_id)
 
 
 async def list_contacts(
@@ -109,4 +119,10 @@ def _read(row: Mapping[str, Any]) -> ContactRead:
     fields = dict(row)
     for name in ("variables", "labels", "addresses"):
         fields[name] = msgspec.json.decode(fields[name] or "{}")
-    return msgspec.convert(fields, ContactRead)
+    return msgspec.convert({**fields, "version": _version(fields)}, ContactRead)
+
+
+def _version(fields: Mapping[str, object]) -> str:
+    """Return a digest of what people decide of a contact: no statement has to count its changes."""
+    decided = [fields[name] for name in DECIDED]
+    return hashlib.blake2b(msgspec.json.encode(decided, order="sorted"), digest_size=8).hexdigest()

@@ -75,27 +75,6 @@ def read_records(path: Path, form: FileForm) -> Iterator[Record]:
                 yield record
 
 
-def write_row(cells: list[str], delimiter: str) -> str:
-    """Return one line of a file for spreadsheets: no cell can act as a formula, and ``read_records`` undoes that."""
-    written = _Line()
-    csv.writer(written, delimiter=delimiter, lineterminator="\r\n").writerow([_neutralize(cell) for cell in cells])
-    return written.text
-
-
-class _Line:
-    """Where ``csv.writer`` puts its line."""
-
-    text = ""
-
-    def write(self, text: str) -> int:
-        self.text = text
-        return len(text)
-
-
-def _neutralize(cell: str) -> str:
-    return f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
-
-
 def _detect_encoding(stream: BinaryIO) -> str:
     head = stream.read(_SAMPLE_BYTES)
     if not head:

@@ -63,7 +63,13 @@ class ContactCreate(_Input, frozen=True, kw_only=True):
     type: ContactType = 1
     status: ContactStatus = 1
     addresses: Addresses = {}
-    country: Annotated[Country, msgspec.Meta(description="Whose number it is, when it has no country code.")] = "BR"
+    country: (
+        Annotated[
+            Country,
+            msgspec.Meta(description="Whose number it is, when it has no country code; absent, as the account says."),
+        ]
+        | None
+    ) = None
 
 
 class ContactUpdate(_Changes, frozen=True, kw_only=True):
@@ -75,7 +81,7 @@ class ContactUpdate(_Changes, frozen=True, kw_only=True):
     labels: LabelIds | msgspec.UnsetType = msgspec.UNSET
     status: ContactStatus | msgspec.UnsetType = msgspec.UNSET
     addresses: Addresses | msgspec.UnsetType = msgspec.UNSET
-    country: Country = "BR"
+    country: Country | None = None
 
 
 class ContactRead(_Shown, frozen=True, kw_only=True):
@@ -95,6 +101,8 @@ class ContactRead(_Shown, frozen=True, kw_only=True):
     blocked: bool
     """It is on the block list or opted out."""
     last_inbound_at: datetime | None
+    version: Annotated[str, msgspec.Meta(examples=["5f0c9a1d2b3e4f60"])]
+    """A digest of what people decide of it, which `If-Match` takes in quotes: messages that come in keep it."""
 
 
 class Selection(_Input, frozen=True, kw_only=True):
@@ -102,7 +110,9 @@ class Selection(_Input, frozen=True, kw_only=True):
 
     ids: Ids | None = None
     filter: ContactFilter | None = None
-    public_id: Annotated[Id, msgspec.Meta(description="Only contacts of this audience.")] | None = None
+    public_id: Annotated[
+        Id | None, msgspec.Meta(description="With `filter`: only contacts of this audience.", examples=[None])
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuse a selection that says both or nothing."""
@@ -115,8 +125,8 @@ class Selection(_Input, frozen=True, kw_only=True):
 class LabelSelection(Selection, frozen=True, kw_only=True):
     """Labels to put on the selected contacts, and labels to take off."""
 
-    add: LabelIds = []
-    remove: LabelIds = []
+    add: Annotated[LabelIds, msgspec.Meta(examples=[[3]])] = []
+    remove: Annotated[LabelIds, msgspec.Meta(examples=[[7]])] = []
 
     def __post_init__(self) -> None:
         """Refuse what would change nothing or contradicts itself."""
@@ -138,7 +148,9 @@ class SyncCreate(_Input, frozen=True, kw_only=True):
 
     people: bool = True
     groups: bool = True
-    label_id: Annotated[Id, msgspec.Meta(description="A label for every contact that is listed.")] | None = None
+    label_id: Annotated[
+        Id | None, msgspec.Meta(description="A label for every contact that is listed.", examples=[None])
+    ] = None
     label_name: (
         Annotated[
             str, msgspec.Meta(min_length=1, max_length=80, description="Instead: its name; made where it is missing.")
@@ -208,7 +220,7 @@ class BlockRemove(_Input, frozen=True, kw_only=True):
 
     number: WrittenNumber | None = None
     address: Annotated[Address, msgspec.Meta(description="Instead of a number.")] | None = None
-    country: Country = "BR"
+    country: Country | None = None
 
 
 class BlockCreate(BlockRemove, frozen=True, kw_only=True):
@@ -223,3 +235,26 @@ class BlockRead(_Shown, frozen=True, kw_only=True):
     number: str | None
     address: str | None
     reason: str
+
+
+class TrialMessageCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A text sent at once, outside any campaign."""
+
+    phone: Annotated[WrittenNumber | None, msgspec.Meta(examples=["+5511987654321"])] = None
+    address: Annotated[
+        Address | None,
+        msgspec.Meta(
+            description="Instead of a phone: where the service reaches somebody it knows by no number.", examples=[None]
+        ),
+    ] = None
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+
+
+class TrialMessageRead(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the test message."""
+
+    outcome: Literal["accepted", "retryable", "unknown", "rejected", "sender_stopped"]
+    """``unknown``: it may have been sent. ``retryable``, ``rejected`` and ``sender_stopped``: it was not."""
+    code: str
+    ids: tuple[str, ...]
+    address: str

@@ -5,17 +5,20 @@ from collections.abc import Mapping
 from msgspec import UNSET
 
 from core import database
+from core.audit import services as audit
 from core.contacts.addresses import address_errors, block_listed_groups, put_addresses, refuse_taken_addresses
+from core.contacts.country_settings import DEFAULT_COUNTRY, in_own_country
 from core.contacts.labels import ensure_labels
 from core.contacts.numbers import UnusableNumberError, is_country, normalize_number
-from core.contacts.queries import get_contact
+from core.contacts.queries import DECIDED, get_contact, lock_contact
 from core.contacts.schemas import OWN_FIELDS, ContactCreate, ContactRead, ContactUpdate
 from core.contacts.suppressions import block_suppressed, remember_blocked
 from core.contacts.tables import ContactType
 from core.contacts.variables import remember_names
-from core.errors import ConflictError, InvalidInputError, NotFoundError
+from core.errors import ConflictError, InvalidInputError
 from core.plans import services as plans
 from core.texts import text
+from core.versions import ensure_match
 
 
 async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
@@ -26,6 +29,7 @@ async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
         PlanLimitError: The plan allows no further contact.
         ConflictError: One with this number or address exists; its id is named.
     """
+    new = await in_own_country(user_id, new)
     number = _check(new)
     async with database.unit_of_work():
         await ensure_labels(user_id, new.labels, "labels")
@@ -50,14 +54,19 @@ async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
         await put_addresses(contact_id, new.addresses)
         await _stay_out(user_id, contact_id, new.type, number, new.addresses)
         await remember_names(user_id, new.variables)
+        await audit.record("contact.created", user_id=user_id, entity_id=contact_id)
         return await get_contact(user_id, contact_id)
 
 
-async def update_contact(user_id: int, contact_id: int, changes: ContactUpdate) -> ContactRead:
-    """Change a contact; raises as ``create_contact`` does, and ``NotFoundError``."""
+async def update_contact(
+    user_id: int, contact_id: int, changes: ContactUpdate, if_match: str | None = None
+) -> ContactRead:
+    """Change a contact; raises as ``create_contact`` does, ``NotFoundError``, and as ``ensure_match`` does."""
+    changes = await in_own_country(user_id, changes)
     async with database.unit_of_work():
         await plans.limits_of(user_id, lock=True)
-        present = await get_contact(user_id, contact_id)
+        present = await lock_contact(user_id, contact_id)
+        ensure_match(if_match, present.version)
         number, addresses = _changed_identity(present, changes)
         if (number, addresses) != (present.number, present.addresses):
             await _change_identity(user_id, present, number, addresses)
@@ -74,7 +83,14 @@ async def update_contact(user_id: int, contact_id: int, changes: ContactUpdate) 
             present.status if changes.status is UNSET else changes.status,
         )
         await remember_names(user_id, () if changes.variables is UNSET else changes.variables)
-        return await get_contact(user_id, contact_id)
+        changed = await get_contact(user_id, contact_id)
+        await audit.record(
+            "contact.updated",
+            user_id=user_id,
+            entity_id=contact_id,
+            changes=audit.differences(present, changed, *DECIDED),
+        )
+        return changed
 
 
 async def _change_identity(
@@ -93,18 +109,23 @@ async def _change_identity(
     await _stay_out(user_id, present.id, present.type, number, addresses)
 
 
-async def delete_contact(user_id: int, contact_id: int) -> None:
-    """Delete a contact; whoever opted out stays so, should they become a contact again."""
+async def delete_contact(user_id: int, contact_id: int, if_match: str | None = None) -> None:
+    """Delete a contact; whoever opted out stays so, should they become a contact again.
+
+    Raises:
+        NotFoundError: No such contact.
+        PreconditionError: It has another version than ``if_match``.
+    """
     async with database.unit_of_work():
+        present = await lock_contact(user_id, contact_id)
+        ensure_match(if_match, present.version)
         await remember_blocked(user_id, [contact_id])
-        gone = await database.execute(
-            "UPDATE contacts SET deleted_at = now(), updated_at = now()"
-            " WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL",
+        await database.execute(
+            "UPDATE contacts SET deleted_at = now(), updated_at = now() WHERE id = $1 AND user_id = $2",
             contact_id,
             user_id,
         )
-        if not gone:
-            raise NotFoundError("contact", contact_id)
+        await audit.record("contact.deleted", user_id=user_id, entity_id=contact_id)
 
 
 async def _stay_out(user_id: int, contact_id: int, kind: int, number: str | None, addresses: Mapping[str, str]) -> None:
@@ -115,8 +136,9 @@ async def _stay_out(user_id: int, contact_id: int, kind: int, number: str | None
         await block_suppressed(user_id, [number or "", *addresses.values()])
 
 
-def read_number(written: str, country: str) -> tuple[str | None, dict[str, list[str]]]:
+def read_number(written: str, country: str | None) -> tuple[str | None, dict[str, list[str]]]:
     """Return the E.164 digits of a number in a request, and the errors of its fields."""
+    country = country or DEFAULT_COUNTRY
     if not is_country(country):
         return None, {"country": [text("no_such_country")]}
     try:

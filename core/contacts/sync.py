@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from core import database
+from core.audit import services as audit
 from core.contacts.identities import number_forms
 from core.contacts.labels import ensure_label_names, ensure_labels
 from core.contacts.rows import MAXIMUM_NAME
@@ -104,6 +105,8 @@ async def request_sync(user_id: int, number_id: int, wanted: SyncCreate) -> JobR
             )
         wishes = Wishes(wanted.people, wanted.groups, await _label(user_id, wanted))
         job_id = await create_job(KIND, user_id=user_id, subject_id=number_id, params=msgspec.to_builtins(wishes))
+        facts = {"number_id": number_id, "people": wanted.people, "groups": wanted.groups}
+        await audit.record("contact.sync_asked", user_id=user_id, facts=facts)
         return await get_job(user_id, job_id)
 
 

@@ -20,7 +20,6 @@ class SyncController(Controller):
     path = "/api/numbers/{number_id:int}/sync"
     tags = ("contacts",)
     guards = (requires_user,)
-    security = ({"BearerToken": []},)
 
     @post(
         operation_id="SyncContacts",

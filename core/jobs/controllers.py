@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from core.jobs import services
+from core.jobs.admin_controllers import JobAdministrationController
 from core.jobs.schemas import JobRead
 from core.pagination import Page, PageQuery, Resource, build_page
 from core.problems import problem_responses
@@ -22,7 +23,6 @@ class JobController(Controller):
     path = "/api/jobs"
     tags = ("jobs",)
     guards = (requires_user,)
-    security = ({"BearerToken": []},)
 
     @get(operation_id="ListJobs", summary="List the jobs", responses=problem_responses(401, 403, 422))
     async def list_jobs(
@@ -53,4 +53,4 @@ class JobController(Controller):
         return Resource(await services.cancel_job(current_user(request).id, job_id))
 
 
-CONTROLLERS: tuple[type[Controller], ...] = (JobController,)
+CONTROLLERS: tuple[type[Controller], ...] = (JobController, JobAdministrationController)

@@ -28,3 +28,11 @@ class JobRead(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class JobAdministrationRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A job and whose it is."""
+
+    user_id: int | None
+    """Absent: the platform's own."""
+    job: JobRead

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 
 from core import database
+from core.audit import services as audit
 from core.errors import ConflictError, NotFoundError
 from core.jobs.schemas import JobRead
 from core.jobs.tables import JobStatus
@@ -228,7 +230,20 @@ async def cancel_job(user_id: int, job_id: int) -> JobRead:
             " WHERE id = $1",
             job_id,
         )
+        if row["cancel_requested_at"] is None:
+            await audit.record("job.canceled", user_id=user_id, entity_id=job_id, facts={"kind": row["kind"]})
     return await get_job(user_id, job_id)
+
+
+async def forget_jobs(before: datetime, limit: int) -> int:
+    """Delete up to ``limit`` jobs that ended before a moment; return how many. Those of imports tell their outcome."""
+    return await database.execute(
+        "DELETE FROM jobs WHERE id IN (SELECT j.id FROM jobs j WHERE j.finished_at < $1"
+        " AND j.status IN ('done', 'failed', 'canceled') AND NOT EXISTS (SELECT FROM imports i WHERE i.job_id = j.id)"
+        " ORDER BY j.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        before,
+        limit,
+    )
 
 
 def read_job(row: Mapping[str, Any]) -> JobRead:

@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.openapi.spec import (
     OpenAPIFormat,
     OpenAPIMediaType,
+    OpenAPIResponse,
     OpenAPIType,
     Operation,
     Reference,
@@ -25,6 +26,7 @@ from core.media.schemas import MediaFetch, MediaRead
 from core.media.services import OpenFile
 from core.media.tables import MediaKind, MediaState
 from core.pagination import Page, PageQuery, Resource, build_page
+from core.plans.guards import has_feature
 from core.problems import problem_responses
 from core.security import current_user, requires_user
 from core.texts import text
@@ -40,6 +42,17 @@ MediaStateQuery = Annotated[
 ]
 """A plain text: Litestar keeps the name ``state`` for itself and would name another field in its error."""
 HttpRequest = Request[Any, Any, Any]
+
+
+@dataclass
+class FileOperation(Operation):
+    """Describes a route that answers a file, in whichever media type it is."""
+
+    def __post_init__(self) -> None:
+        """Say that it may be any."""
+        answer = (self.responses or {}).get("200")
+        if isinstance(answer, OpenAPIResponse):
+            answer.content = {"*/*": OpenAPIMediaType(schema=Schema())}
 
 
 @dataclass
@@ -80,6 +93,7 @@ class MediaController(Controller):
 
     @post(
         operation_id="UploadMedia",
+        guards=[has_feature("medias")],
         summary="Upload a file",
         operation_class=UploadOperation,
         request_max_body_size=None,
@@ -126,6 +140,7 @@ class MediaController(Controller):
         "/{media_id:int}/content",
         operation_id="DownloadMedia",
         summary="Download a file",
+        operation_class=FileOperation,
         responses=problem_responses(401, 403, 404, 503),
     )
     async def download_media(self, request: HttpRequest, media_id: MediaId) -> Stream:
@@ -153,6 +168,7 @@ class MediaFileController(Controller):
         "/{token:str}",
         operation_id="ReadSignedMedia",
         summary="Read a file by its signed address",
+        operation_class=FileOperation,
         responses=problem_responses(403, 404, 503),
     )
     async def read_file(self, token: Token) -> Stream:
@@ -174,7 +190,7 @@ def _stream(opened: OpenFile) -> Stream:
 
 def _parse_state(given: str | None) -> MediaState | None:
     try:
-        return MediaState(given) if given else None
+        return None if given is None else MediaState(given)
     except ValueError:
         raise InvalidInputError({"state": [text("choice", allowed=", ".join(MediaState))]}) from None
 

@@ -150,6 +150,7 @@ async def begin_fetch(user_id: int, url: str, filename: str = "") -> int:
     )
     assert isinstance(media_id, int)  # noqa: S101 - RETURNING of a bigint column
     await create_job(FETCH, user_id=user_id, subject_id=media_id, cancelable=False)
+    await record("media.fetch_asked", user_id=user_id, entity_id=media_id)
     return media_id
 
 

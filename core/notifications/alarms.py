@@ -1,6 +1,7 @@
 """Alarms: raised once for as long as their cause lasts, cleared by whoever sees it gone."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Literal
 
 import asyncpg
@@ -12,7 +13,6 @@ from core.notifications.schemas import AlarmRead
 from core.pagination import PageQuery
 from core.texts import alarm_text
 
-KEPT_FOR = "90 days"
 _SORTS = {"id": "id", "raised_at": "raised_at", "noticed_at": "noticed_at"}
 
 _RAISE = """
@@ -69,9 +69,13 @@ async def list_alarms(query: PageQuery, language: str, *, standing: bool | None)
     return [_read(row, language) for row in rows], int(str(total))
 
 
-async def clean_up() -> int:
-    """Delete alarms that have been over for long; return how many."""
-    return await database.execute(f"DELETE FROM alarms WHERE cleared_at < now() - interval '{KEPT_FOR}'")
+async def forget_alarms(before: datetime, limit: int) -> int:
+    """Delete up to ``limit`` alarms that were over before a moment; return how many."""
+    return await database.execute(
+        "DELETE FROM alarms WHERE id IN (SELECT id FROM alarms WHERE cleared_at < $1 ORDER BY cleared_at LIMIT $2)",
+        before,
+        limit,
+    )
 
 
 def _read(row: asyncpg.Record, language: str) -> AlarmRead:

@@ -1,6 +1,6 @@
-"""The alarms."""
+"""The alarms, and what people are to be told."""
 
-from piccolo.columns import JSONB, BigInt, BigSerial, Integer, Timestamptz, Varchar
+from piccolo.columns import JSONB, BigInt, BigSerial, Integer, Text, Timestamptz, Varchar
 from piccolo.table import Table
 
 
@@ -19,3 +19,18 @@ class Alarm(Table, tablename="alarms"):
     raised_at = Timestamptz()
     noticed_at = Timestamptz()
     cleared_at = Timestamptz(default=None, null=True)
+
+
+class Notification(Table, tablename="notifications"):
+    """Something one person is to be told: written with its cause, delivered after the commit, at most once by its key.
+
+    ``detail`` is encrypted: it may hold a link that signs somebody in.
+    """
+
+    id = BigSerial(primary_key=True)
+    key = Varchar(length=160, unique=True)
+    kind = Varchar(length=60)
+    user_id = BigInt()
+    detail = Text(default="", secret=True)
+    created_at = Timestamptz()
+    sent_at = Timestamptz(default=None, null=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from core import database
 from core.clock import synced_clock
-from core.errors import ConflictError, PlatformError
+from core.errors import ConflictError, TooManyRequestsError
 from core.numbers import budget, services
 from core.numbers.calls import calling
 from core.numbers.phones import parse_phone
@@ -18,11 +18,9 @@ ABSENT_FOR = "1 day"
 """People join; a number that is not there is asked about again soon."""
 
 
-class CheckBudgetSpentError(PlatformError):
+class CheckBudgetSpentError(TooManyRequestsError):
     """The number has looked up as many phone numbers as it may for now."""
 
-    status_code = 429
-    title = "Too many requests"
     code = "check_budget_spent"
 
     def __init__(self, retry_after: float) -> None:

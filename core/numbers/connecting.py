@@ -4,9 +4,10 @@ import io
 
 import segno
 
+from core.audit import services as audit
 from core.database import fetch_value
 from core.errors import ConflictError, ProviderFailedError
-from core.numbers import services, silence
+from core.numbers import recovery, services, silence
 from core.numbers.calls import calling
 from core.numbers.phones import parse_phone
 from core.numbers.schemas import ChallengeRead, NumberRead
@@ -37,6 +38,7 @@ async def connect(user_id: int, number_id: int) -> NumberRead:
     report = await _open(route, number_id)
     await silence.release(number_id)
     await write_report(number_id, report, number.connection_at)
+    await audit.record("number.connection_asked", user_id=user_id, entity_id=number_id)
     return await services.get_number(user_id, number_id)
 
 
@@ -57,6 +59,7 @@ async def disconnect(user_id: int, number_id: int) -> NumberRead:
     number, route, sign_in = await _find(user_id, number_id)
     async with calling(route.provider.name, "disconnecting a number"):
         await sign_in.stop(route.sender)
+    await audit.record("number.disconnected", user_id=user_id, entity_id=number_id)
     return await _write_stopped(user_id, number, "disconnected")
 
 
@@ -65,7 +68,15 @@ async def sign_out(user_id: int, number_id: int) -> NumberRead:
     number, route, sign_in = await _find(user_id, number_id)
     async with calling(route.provider.name, "signing a number out"):
         await sign_in.sign_out(route.sender)
+    await audit.record("number.signed_out", user_id=user_id, entity_id=number_id)
     return await _write_stopped(user_id, number, "signed out")
+
+
+async def restart(user_id: int, number_id: int) -> NumberRead:
+    """Restart a number because its owner asks for it; raises as ``recovery.restart_number``."""
+    number = await recovery.restart_number(user_id, number_id)
+    await audit.record("number.restarted", user_id=user_id, entity_id=number_id)
+    return number
 
 
 async def challenge(user_id: int, number_id: int, phone: str | None) -> ChallengeRead:

@@ -1,14 +1,16 @@
 """Routes of servers and numbers."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from litestar import Controller, MediaType, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from core.idempotency.middleware import IDEMPOTENT, IDEMPOTENT_CALL
-from core.numbers import checks, connecting, health, moving, recovery, servers, services, trials
+from core.idempotency.middleware import IDEMPOTENT
+from core.numbers import checks, connecting, health, moving, servers, services
 from core.numbers.schemas import (
     ChallengeRead,
     CheckCreate,
@@ -23,16 +25,26 @@ from core.numbers.schemas import (
     ServerRead,
     ServerSummary,
     ServerUpdate,
-    TrialMessageCreate,
-    TrialMessageRead,
 )
 from core.pagination import Page, PageQuery, Resource, build_page
+from core.plans.guards import has_room
 from core.problems import problem_responses
 from core.request import AnyRequest
-from core.security import current_user, requires_administrator, requires_user
+from core.security import SCOPE, current_user, requires_administrator, requires_user
 from core.validation import MAXIMUM_BIGINT
 
 _PNG = "image/png"
+
+
+@dataclass
+class PictureOperation(Operation):
+    """Describes a route that answers a picture where ``Accept`` asks for one."""
+
+    def __post_init__(self) -> None:
+        """Say that it may be a picture."""
+        answer = (self.responses or {}).get("200")
+        if isinstance(answer, OpenAPIResponse):
+            answer.content = {**(answer.content or {}), _PNG: OpenAPIMediaType(schema=Schema())}
 
 
 class ServerController(Controller):
@@ -85,7 +97,7 @@ class ServerAdministrationController(Controller):
         "/{server_id:int}",
         operation_id="AdminUpdateServer",
         summary="Change a server",
-        responses=problem_responses(400, 401, 403, 404, 413, 415, 422),
+        responses=problem_responses(400, 401, 403, 404, 413, 415, 422, 502),
     )
     async def update_server(self, server_id: FromPath[int], data: JSONBody[ServerUpdate]) -> Resource[ServerRead]:
         """Change a server; a secret sent as ``***`` stays as it is. A new url or key is probed at once."""
@@ -180,6 +192,7 @@ class NumberController(Controller):
 
     @post(
         operation_id="CreateNumber",
+        guards=[has_room("numbers")],
         summary="Add a number",
         middleware=[IDEMPOTENT],
         responses=problem_responses(400, 401, 402, 403, 409, 413, 415, 422),
@@ -270,7 +283,7 @@ class NumberConnectionController(Controller):
     )
     async def restart(self, request: AnyRequest, number_id: FromPath[int]) -> Resource[NumberRead]:
         """Stop and start the number on its server; its sign-in is kept."""
-        return Resource(await recovery.restart_number(current_user(request).id, number_id))
+        return Resource(await connecting.restart(current_user(request).id, number_id))
 
     @get(
         "/screenshot",
@@ -292,6 +305,7 @@ class NumberConnectionController(Controller):
         operation_id="ShowNumberQr",
         summary="Show the sign-in code",
         media_type=MediaType.JSON,
+        operation_class=PictureOperation,
         responses={
             200: ResponseSpec(Resource[ChallengeRead], description="The code; as image/png where Accept asks for it."),
             **problem_responses(401, 403, 404, 409, 422, 502),
@@ -316,6 +330,7 @@ class NumberConnectionController(Controller):
     @post(
         "/check",
         operation_id="CheckPhone",
+        opt={SCOPE: "send"},
         summary="Look a phone number up",
         status_code=200,
         responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422, 502),
@@ -325,20 +340,6 @@ class NumberConnectionController(Controller):
     ) -> Resource[CheckRead]:
         """Say whether a phone number uses the service; answers are remembered for up to 30 days."""
         return Resource(await checks.check_phone(current_user(request).id, number_id, data.phone))
-
-    @post(
-        "/test-message",
-        operation_id="SendTestMessage",
-        summary="Send a test message",
-        status_code=200,
-        middleware=[IDEMPOTENT_CALL],
-        responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422, 502),
-    )
-    async def send_test_message(
-        self, request: AnyRequest, number_id: FromPath[int], data: JSONBody[TrialMessageCreate]
-    ) -> Resource[TrialMessageRead]:
-        """Send a text to a phone at once; ``outcome`` says what became of it. At most 20 an hour for each number."""
-        return Resource(await trials.send_test_message(current_user(request).id, number_id, data))
 
 
 CONTROLLERS: tuple[type[Controller], ...] = (

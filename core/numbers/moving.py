@@ -1,6 +1,7 @@
 """Moving a number to another server: it gets a new name there, and the old one is taken off its server in time."""
 
 from core import database
+from core.audit import services as audit
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.numbers import senders
 from core.numbers.changes import announce
@@ -65,6 +66,8 @@ async def move_number(number_id: int, server_id: int | None) -> NumberRead:
         )
         await forget_cursor(number_id)
         await announce([number_id])
+        moved = {"server_id": [row["server_id"], target]}
+        await audit.record("number.moved", account_id=row["user_id"], entity_id=number_id, changes=moved)
     senders.forget([number_id])
     forget_targets()
     return await get_number(row["user_id"], number_id)

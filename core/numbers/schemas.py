@@ -199,20 +199,3 @@ class CheckRead(msgspec.Struct, frozen=True, kw_only=True):
     exists: bool
     address: str
     """What messages are sent to; it may name other digits than asked."""
-
-
-class TrialMessageCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A text sent at once, outside any campaign."""
-
-    phone: Phone
-    text: Annotated[str, Meta(min_length=1, max_length=4096)]
-
-
-class TrialMessageRead(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the test message."""
-
-    outcome: Literal["accepted", "retryable", "unknown", "rejected", "sender_stopped"]
-    """``unknown``: it may have been sent. ``retryable``, ``rejected`` and ``sender_stopped``: it was not."""
-    code: str
-    ids: tuple[str, ...]
-    address: str

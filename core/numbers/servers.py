@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from core import database
+from core.audit import services as audit
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.notifications.alarms import SERVER_ALARMS, clear_alarms
 from core.numbers import senders
@@ -46,15 +47,18 @@ async def create_server(wanted: ServerCreate) -> ServerRead:
         allowed = ", ".join(providers().messaging_by_name) or "none"
         raise InvalidInputError({"provider": [text("choice", allowed=allowed)]}) from None
     url, credentials = _check_input(provider, wanted.url, wanted.credentials, {})
-    row = await _write(
-        "INSERT INTO servers (name, provider, url, credentials, capacity, status)"
-        " VALUES ($1, $2, $3, $4, $5, false) RETURNING id",
-        wanted.name.strip(),
-        provider.name,
-        url,
-        seal(credentials),
-        wanted.capacity,
-    )
+    async with database.unit_of_work():
+        row = await _write(
+            "INSERT INTO servers (name, provider, url, credentials, capacity, status)"
+            " VALUES ($1, $2, $3, $4, $5, false) RETURNING id",
+            wanted.name.strip(),
+            provider.name,
+            url,
+            seal(credentials),
+            wanted.capacity,
+        )
+        facts = {"name": wanted.name.strip(), "provider": provider.name, "url": url}
+        await audit.record("server.created", entity_id=row["id"], facts=facts)
     return await probe_server(row["id"])
 
 
@@ -74,15 +78,18 @@ async def update_server(server_id: int, wanted: ServerUpdate) -> ServerRead:
         given = {} if wanted.credentials is msgspec.UNSET else wanted.credentials
         url, credentials = _check_input(provider, given_url, given, plain)
         sealed = seal(credentials)
-    await _write(
-        "UPDATE servers SET name = $2, url = $3, credentials = $4, capacity = $5, updated_at = now()"
-        " WHERE id = $1 AND deleted_at IS NULL RETURNING id",
-        server_id,
-        row["name"] if wanted.name is msgspec.UNSET else wanted.name.strip(),
-        url,
-        sealed,
-        row["capacity"] if wanted.capacity is msgspec.UNSET else wanted.capacity,
-    )
+    async with database.unit_of_work():
+        written = await _write(
+            "UPDATE servers SET name = $2, url = $3, credentials = $4, capacity = $5, updated_at = now()"
+            " WHERE id = $1 AND deleted_at IS NULL RETURNING name, url, credentials, capacity",
+            server_id,
+            row["name"] if wanted.name is msgspec.UNSET else wanted.name.strip(),
+            url,
+            sealed,
+            row["capacity"] if wanted.capacity is msgspec.UNSET else wanted.capacity,
+        )
+        names = ["name", "url", "capacity", *([] if wanted.credentials is msgspec.UNSET else ["credentials"])]
+        await audit.record("server.updated", entity_id=server_id, changes=audit.differences(row, written, *names))
     senders.forget()
     changed = wanted.url is not msgspec.UNSET or wanted.credentials is not msgspec.UNSET
     return await probe_server(server_id) if changed else await get_server(server_id)
@@ -108,6 +115,7 @@ async def delete_server(server_id: int) -> None:
             "UPDATE servers SET deleted_at = now(), credentials = '', status = false, updated_at = now() WHERE id = $1",
             server_id,
         )
+        await audit.record("server.deleted", entity_id=server_id, facts={"name": row["name"]})
         await clear_alarms("server", [server_id], SERVER_ALARMS)
         # What is left of deleted numbers over there can no longer be reached.
         await database.execute(

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 import structlog
+from msgspec import UNSET
 
 from core import database
+from core.audit import services as audit
 from core.crypto import encrypt
 from core.errors import InvalidInputError, NotFoundError, ProviderFailedError
 from core.notifications.alarms import NUMBER_ALARMS, clear_alarms
@@ -91,7 +93,11 @@ async def create_number(user_id: int, wanted: NumberCreate, *, extra: bool = Fal
             identity.webhook_secret,
             needs_no_sign_in(providers().messaging_by_name.get(str(provider))),
         )
-    return await get_number(user_id, int(str(number_id)))
+        number = await get_number(user_id, int(str(number_id)))
+        facts = {"name": number.name, "server_id": number.server_id, "extra": extra}
+        who = UNSET if extra else user_id
+        await audit.record("number.created", user_id=who, account_id=user_id, entity_id=number.id, facts=facts)
+    return number
 
 
 async def grant_number(wanted: NumberGrant) -> NumberRead:
@@ -119,7 +125,10 @@ async def update_number(user_id: int, number_id: int, wanted: NumberUpdate) -> N
         )
         if status != row["status"] or settings != row["settings"]:
             await announce([number_id])
-    return await get_number(user_id, number_id)
+        number = await get_number(user_id, number_id)
+        fields = audit.differences(_read(row), number, "name", "status", "settings")
+        await audit.record("number.updated", user_id=user_id, entity_id=number_id, changes=fields)
+    return number
 
 
 async def delete_number(user_id: int, number_id: int) -> None:
@@ -138,6 +147,7 @@ async def delete_number(user_id: int, number_id: int) -> None:
         )
         if not changed:
             raise NotFoundError("number", number_id)
+        await audit.record("number.deleted", user_id=user_id, entity_id=number_id)
         await clear_alarms("number", [number_id], NUMBER_ALARMS)
         await announce([number_id])
     try:

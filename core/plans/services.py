@@ -35,6 +35,13 @@ _COUNTED: Mapping[str, str] = {
 }
 
 
+_ROOM: Mapping[str, str] = {
+    "numbers": "unlimited OR numbers_limit >= $1",
+    "contacts": "unlimited OR contacts_limit >= $1",
+    "campaigns": "unlimited OR campaigns_limit >= $1",
+}
+
+
 class PlanLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What a user may have at the moment; ``None`` is any number."""
 
@@ -93,24 +100,51 @@ async def ensure_within(user_id: int, limit: Limit, adding: int = 1) -> None:
     Raises:
         PlanLimitError: The plan does not allow them, or access has ended.
     """
-    limits = await limits_of(user_id, lock=True)
+    await _ensure_room(user_id, await limits_of(user_id, lock=True), limit, adding)
+
+
+async def ensure_room(user_id: int, limit: Limit) -> None:
+    """Refuse early what ``ensure_within`` would refuse of one more row; it locks nothing, so it promises nothing."""
+    await _ensure_room(user_id, await limits_of(user_id), limit, 1)
+
+
+async def _ensure_room(user_id: int, limits: PlanLimits, limit: Limit, adding: int) -> None:
     _ensure_access(limits)
     allowed: int | None = getattr(limits, limit)
     if allowed is None:
         return
-    present = await database.fetch_value(
-        f"SELECT count(*) FROM ({_COUNTED[limit]} LIMIT $2) AS counted", user_id, allowed + 1
+    present = int(
+        str(
+            await database.fetch_value(
+                f"SELECT count(*) FROM ({_COUNTED[limit]} LIMIT $2) AS counted", user_id, allowed + 1
+            )
+        )
     )
-    if not isinstance(present, int) or present + adding > allowed:
-        raise PlanLimitError(f"The plan allows {allowed} {limit} at a time.", allowed=allowed, limit=limit)
+    if present + adding > allowed:
+        offers = await _plans_with(_ROOM[limit], present + adding)
+        raise PlanLimitError(
+            f"The plan allows {allowed} {limit} at a time.", plans=offers, allowed=allowed, limit=limit
+        )
 
 
-async def ensure_feature(user_id: int, feature: Feature) -> None:
-    """Refuse what the user's plan does not include; raises ``PlanLimitError``."""
+async def ensure_feature(user_id: int, feature: Feature, *, reads: bool = False) -> None:
+    """Refuse what the user's plan does not include, or all but reading once access has ended.
+
+    Raises:
+        PlanLimitError: With the plans that include it.
+    """
     limits = await limits_of(user_id)
-    _ensure_access(limits)
+    if not reads:
+        _ensure_access(limits)
     if not getattr(limits, feature):
-        raise PlanLimitError(f"The plan does not include {feature}.", code="plan_feature", limit=feature)
+        offers = await _plans_with(f"unlimited OR {feature}")
+        raise PlanLimitError(f"The plan does not include {feature}.", code="plan_feature", plans=offers, limit=feature)
+
+
+async def _plans_with(condition: str, *values: object) -> list[tuple[int, str]]:
+    """Return the plans for which a condition holds, the cheapest first."""
+    rows = await database.fetch(f"SELECT id, name FROM plans WHERE {condition} ORDER BY value, id", *values)
+    return [(row["id"], row["name"]) for row in rows]
 
 
 async def list_plans(query: PageQuery) -> tuple[Sequence[PlanRead], int]:
@@ -164,6 +198,7 @@ async def update_plan(actor_id: int, plan_id: int, changes: PlanUpdate) -> PlanR
     fields = _columns({name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET})
     assignments = "".join(f"{name} = ${index}, " for index, name in enumerate(fields, start=2))
     async with database.unit_of_work():
+        before = await get_plan(plan_id)
         row = await database.fetch_row(
             f"UPDATE plans SET {assignments}updated_at = now() WHERE id = $1 RETURNING {_COLUMNS}",
             plan_id,
@@ -171,8 +206,10 @@ async def update_plan(actor_id: int, plan_id: int, changes: PlanUpdate) -> PlanR
         )
         if row is None:
             raise NotFoundError("plan", plan_id)
-        await audit.record("plan.updated", user_id=actor_id, facts={"plan_id": plan_id, "changed": sorted(fields)})
-    return _read(row)
+        plan = _read(row)
+        changed = audit.differences(before, plan)
+        await audit.record("plan.updated", user_id=actor_id, entity_id=plan_id, changes=changed)
+    return plan
 
 
 async def delete_plan(actor_id: int, plan_id: int) -> None:

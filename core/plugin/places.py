@@ -139,6 +139,9 @@ def entry_point(name: str) -> EntryPoint | None:
 
 def _in_plugins(name: str) -> Place | None:
     package = f"plugins.{name}"
+    if package in _as_plugin.folders:
+        # Also where another of its name was imported before.
+        return Place(name=name, package=package, folder=_as_plugin.folders[package])
     found = importlib.util.find_spec(package) if name.isidentifier() else None
     if found is None or found.origin is None:
         return None

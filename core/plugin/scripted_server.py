@@ -79,7 +79,13 @@ class ScriptedServer:
             return
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+
+        def end(done: asyncio.Task[None]) -> None:
+            # Here rather than in the task, which may be cancelled before it begins.
+            self._connections.discard(done)
+            writer.close()
+
+        task.add_done_callback(end)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -90,8 +96,6 @@ class ScriptedServer:
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
             return
-        finally:
-            writer.close()
 
     def _reaction_to(self, request: ReceivedRequest) -> Reaction:
         named = (request.target, f"{request.method} {request.target}")

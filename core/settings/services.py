@@ -1,6 +1,7 @@
 """Read and change the platform's settings and the tenants' configurations, both as text by key."""
 
 from core import database
+from core.audit import services as audit
 
 
 async def get_setting(key: str) -> str | None:
@@ -52,15 +53,25 @@ async def get_configuration(user_id: int, key: str) -> str | None:
 
 async def remove_configuration(user_id: int, key: str) -> bool:
     """Remove a tenant's configuration and say whether there was one."""
-    return await database.execute("DELETE FROM configurations WHERE user_id = $1 AND key = $2", user_id, key) == 1
+    async with database.unit_of_work():
+        before = await database.fetch_value(
+            "DELETE FROM configurations WHERE user_id = $1 AND key = $2 RETURNING value", user_id, key
+        )
+        if before is not None:
+            await audit.record("configuration.removed", user_id=user_id, changes={key: [before, None]})
+    return before is not None
 
 
 async def put_configuration(user_id: int, key: str, value: str) -> None:
     """Set a tenant's configuration."""
-    await database.execute(
-        "INSERT INTO configurations (user_id, key, value, created_at, updated_at) VALUES ($1, $2, $3, now(), now())"
-        " ON CONFLICT (user_id, key) DO UPDATE SET value = excluded.value, updated_at = now()",
-        user_id,
-        key,
-        value,
-    )
+    async with database.unit_of_work():
+        before = await get_configuration(user_id, key)
+        await database.execute(
+            "INSERT INTO configurations (user_id, key, value, created_at, updated_at) VALUES ($1, $2, $3, now(), now())"
+            " ON CONFLICT (user_id, key) DO UPDATE SET value = excluded.value, updated_at = now()",
+            user_id,
+            key,
+            value,
+        )
+        if before != value:
+            await audit.record("configuration.updated", user_id=user_id, changes={key: [before, value]})

@@ -12,7 +12,6 @@ from core.webhooks.targets import Target
 
 KEEP_GENUINE_SETTING = "webhooks.log_genuine"
 """Row of ``settings``; the value ``true`` keeps genuine deliveries too."""
-RETENTION = "30 days"
 SETTING_SECONDS = 10.0
 
 _log = structlog.get_logger(__name__)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from core import database
+from core.audit import services as audit
+from core.errors import ConflictError, NotFoundError
 from core.pagination import PageQuery
 from core.webhooks.schemas import WebhookLogRead
 
@@ -26,6 +28,31 @@ async def list_log(query: PageQuery, response_code: int | None) -> tuple[Sequenc
     )
     total = rows[0]["total"] if rows else await _count(query, response_code)
     return [_read(dict(row)) for row in rows], total
+
+
+async def replay(actor_id: int, entry_id: int) -> None:
+    """Apply an event once more that was given up after every attempt.
+
+    What a service delivered and was refused, or was applied, cannot be repeated: nobody vouches for it, or it is done.
+
+    Raises:
+        NotFoundError: There is no such entry.
+        ConflictError: It is no event that was given up, or it is gone.
+    """
+    async with database.unit_of_work():
+        row = await database.fetch_row("SELECT payload FROM webhooks_log WHERE id = $1", entry_id)
+        if row is None:
+            raise NotFoundError("entry", entry_id)
+        payload = msgspec.json.decode(row["payload"])
+        event_id = payload.get("event_id") if isinstance(payload, dict) else None
+        reopened = event_id is not None and await database.execute(
+            "UPDATE webhook_events SET applied_at = NULL, attempts = 0, due_at = now()"
+            " WHERE id = $1 AND event <> '{}'::jsonb",
+            event_id,
+        )
+        if not reopened:
+            raise ConflictError("Only an event that was given up can be applied again.", code="not_replayable")
+        await audit.record("webhook.replayed", user_id=actor_id, facts={"entry_id": entry_id, "event_id": event_id})
 
 
 async def _count(query: PageQuery, response_code: int | None) -> int:

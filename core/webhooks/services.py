@@ -1,6 +1,7 @@
 """Receive a delivery: whose it is, whether it is genuine, store what it says, answer; and what follows later."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import msgspec
 import structlog
@@ -15,9 +16,6 @@ from core.webhooks.hints import ACTOR, EVENTS, INBOUND, QUEUES, Hints, line_of
 from core.webhooks.inbox import EventRow, Inbox, build_row, insert
 from core.webhooks.targets import Target, Targets
 
-KEPT_APPLIED = "48 hours"
-"""Longer than services repeat a delivery (WAHA half an hour, others a day), so that a late repeat is recognised."""
-DELETE_AT_ONCE = 10_000
 UNKNOWN_NAMES = 200
 
 _targets = Targets()
@@ -141,20 +139,22 @@ async def sweep() -> None:
             await queue.send(ACTOR, line, queue=QUEUES[line])
 
 
-async def clean_up() -> int:
-    """Delete applied events and log entries that are old enough; return how many rows that were."""
-    return await _delete(
-        f"SELECT id FROM webhook_events WHERE applied_at < now() - interval '{KEPT_APPLIED}'", "webhook_events"
-    ) + await _delete(
-        f"SELECT id FROM webhooks_log WHERE created_at < now() - interval '{log.RETENTION}'", "webhooks_log"
+async def forget_applied(before: datetime, limit: int) -> int:
+    """Delete up to ``limit`` events that were applied before a moment; return how many.
+
+    Services repeat a delivery for up to a day (WAHA for half an hour): a row that is gone no longer tells a repeat.
+    """
+    return await _forget("webhook_events", "applied_at", before, limit)
+
+
+async def forget_log(before: datetime, limit: int) -> int:
+    """Delete up to ``limit`` entries of ``webhooks_log`` from before a moment; return how many."""
+    return await _forget("webhooks_log", "created_at", before, limit)
+
+
+async def _forget(table: str, column: str, before: datetime, limit: int) -> int:
+    return await database.execute(
+        f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {column} < $1 ORDER BY {column} LIMIT $2)",
+        before,
+        limit,
     )
-
-
-async def _delete(selection: str, table: str) -> int:
-    """Delete in portions, so that no statement holds many locks for long."""
-    total = 0
-    while deleted := await database.execute(f"DELETE FROM {table} WHERE id IN ({selection} LIMIT {DELETE_AT_ONCE})"):
-        total += deleted
-        if deleted < DELETE_AT_ONCE:
-            break
-    return total

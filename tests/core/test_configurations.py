@@ -51,6 +51,10 @@ async def test_what_is_set_is_in_force_until_it_is_taken_back(api: ClientOf, use
         ({"entropy": {"max_share": 1.5}}, {"entropy.max_share"}),
         ({"entropy": {"surprise": 1}}, {"entropy.surprise"}),
         ({"surprise": 1}, {"surprise"}),
+        ({"timezone": "Mars/Olympus"}, {"timezone"}),
+        ({"locale": "tlh"}, {"locale"}),
+        ({"country": "XX"}, {"country"}),
+        ({"notifications": {"muted": ["password_changed"]}}, {"notifications.muted.0"}),
     ],
 )
 async def test_bad_input_names_its_fields_and_changes_nothing(
@@ -87,3 +91,42 @@ async def test_the_limit_of_uniform_texts_is_ones_own(api: ClientOf, user: Membe
 async def test_need_a_sign_in(client: httpx.AsyncClient) -> None:
     assert (await client.get(PATH)).status_code == 401
     assert (await client.patch(PATH, json={})).status_code == 401
+
+
+async def test_zone_and_language_are_those_of_the_account(api: ClientOf, user: Member) -> None:
+    async with api(user) as client:
+        answer = await client.patch(PATH, json={"timezone": "Europe/Lisbon", "locale": "pt-BR"})
+        assert (answer.json()["data"]["timezone"], answer.json()["data"]["locale"]) == ("Europe/Lisbon", "pt-BR")
+        account = (await client.get("/api/auth/me")).json()["data"]
+    assert (account["timezone"], account["locale"]) == ("Europe/Lisbon", "pt-BR")
+
+
+async def test_numbers_without_a_country_code_are_of_the_accounts_country(api: ClientOf, user: Member) -> None:
+    async with api(user) as client:
+        assert (await client.get(PATH)).json()["data"]["country"] == "BR"
+        await client.patch(PATH, json={"country": "PT"})
+        made = await client.post("/api/contacts", json={"number": "912 345 678"})
+        assert made.json()["data"]["number"] == "351912345678"
+        other = await client.post("/api/contacts", json={"number": "(11) 98765-4321", "country": "BR"})
+        assert other.json()["data"]["number"] == "5511987654321"
+        blocked = await client.post("/api/block-contacts", json={"number": "912 345 679"})
+        assert blocked.json()["data"]["number"] == "351912345679"
+        upload = await client.post("/api/imports", files={"file": ("a.csv", b"phone\n912345680\n", "text/csv")})
+        assert upload.json()["data"]["default_country"] == "PT"
+
+
+async def test_what_one_is_told_is_ones_own_choice(api: ClientOf, user: Member) -> None:
+    async with api(user) as client:
+        everything = {"email": True, "realtime": True, "muted": []}
+        assert (await client.get(PATH)).json()["data"]["notifications"] == everything
+        chosen = {"email": False, "realtime": True, "muted": ["campaign_started"]}
+        answer = await client.patch(PATH, json={"notifications": chosen})
+        assert answer.json()["data"]["notifications"] == chosen
+        assert (await client.patch(PATH, json={"notifications": None})).json()["data"]["notifications"] == everything
+
+
+async def test_one_unfit_value_changes_nothing_at_all(api: ClientOf, user: Member) -> None:
+    async with api(user) as client:
+        answer = await client.patch(PATH, json={"timezone": "Europe/Lisbon", "country": "XX"})
+        assert answer.status_code == 422
+        assert (await client.get(PATH)).json()["data"]["timezone"] == "America/Sao_Paulo"

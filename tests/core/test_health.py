@@ -20,7 +20,10 @@ async def test_redis_missing(client: httpx.AsyncClient, runtime: Runtime) -> Non
     async with without_redis(runtime):
         answer = await client.get("/health/ready")
     assert answer.status_code == 503
-    assert answer.json()["detail"] == "Something the platform stands on does not answer: redis."
+    assert answer.json()["detail"] == (
+        "Something the platform stands on does not answer: redis."
+        " While Redis is away, requests are not limited and nobody can sign in."
+    )
 
 
 async def test_database_missing(client: httpx.AsyncClient) -> None:

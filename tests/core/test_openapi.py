@@ -8,6 +8,11 @@ import pytest
 from litestar import Litestar
 
 from core.openapi import SCHEMAS, complete, document, operations
+from core.validation import validate
+from tests.conftest import ClientOf
+from tests.core.walking import handlers_of
+from tests.core.walking import operations as walked
+from tests.factories import Member
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +47,84 @@ def test_every_operation_states_its_errors(described: dict[str, Any]) -> None:
         assert "422" in statuses or not (places & {"path", "query"} or "requestBody" in operation), name
 
 
+def test_counted_operations_tell_of_the_rate_limit(described: dict[str, Any]) -> None:
+    limits = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
+    free = set()
+    for path, item in described["paths"].items():
+        for operation in item.values():
+            answers = operation["responses"]
+            if "429" not in answers:
+                free.add(operation["operationId"])
+                continue
+            assert answers["429"]["headers"].keys() == {*limits, "Retry-After"}, path
+            good = next(answer for status, answer in answers.items() if status < "300")
+            assert good["headers"].keys() >= limits, path
+    assert free == {*SIGNED, "CheckLive", "CheckReady"}
+    assert described["components"]["headers"].keys() == {*limits, "Retry-After"}
+
+
+def test_operations_name_the_credentials_they_take(described: dict[str, Any]) -> None:
+    by_id = {operation["operationId"]: operation for operation in operations(described)}
+    bearer: dict[str, list[str]] = {"BearerToken": []}
+    by_cookie: dict[str, list[str]] = {"SessionCookie": []}
+    checked = {**by_cookie, "CsrfToken": []}
+    assert by_id["ListContacts"]["security"] == [bearer, {"ApiKey": ["read"]}, by_cookie]
+    assert by_id["UpdateContact"]["security"] == [bearer, {"ApiKey": ["manage"]}, checked]
+    assert by_id["StartCampaign"]["security"] == [bearer, {"ApiKey": ["send"]}, checked]
+    assert by_id["CreateApiKey"]["security"] == [bearer, checked]
+    assert by_id["AdminListUsers"]["security"] == [bearer, by_cookie]
+    assert by_id["StartCampaign"]["description"].endswith("\n\nAn API key needs the scope `send`.")
+    assert by_id["AdminListUsers"]["description"].endswith("\n\nNot with an API key: sign in.")
+    named = {name for operation in by_id.values() for accepted in operation.get("security", ()) for name in accepted}
+    assert described["components"]["securitySchemes"].keys() == named
+
+
+def test_every_parameter_is_described(described: dict[str, Any]) -> None:
+    lacking = [
+        (operation["operationId"], parameter["name"])
+        for operation in operations(described)
+        for parameter in operation.get("parameters", ())
+        if not parameter.get("description") or "null" in str(parameter["schema"].get("oneOf"))
+    ]
+    assert lacking == []
+
+
+def test_ids_end_where_the_database_ends(described: dict[str, Any]) -> None:
+    parameter = described["paths"]["/api/contacts/{contact_id}"]["get"]["parameters"][0]
+    assert parameter["schema"] == {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
+
+
+def test_every_body_has_an_example(described: dict[str, Any]) -> None:
+    schemas = described["components"]["schemas"]
+    for operation in operations(described):
+        for body in operation.get("requestBody", {}).get("content", {}).values():
+            name = body["schema"].get("$ref", "").removeprefix(SCHEMAS)
+            example = schemas[name]["examples"][0] if name else body["example"]
+            assert example, operation["operationId"]
+
+
+def test_every_example_of_a_body_is_accepted(app: Litestar) -> None:
+    handlers = handlers_of(app)
+    bodies = [operation for operation in walked(app) if operation.example is not None]
+    assert len(bodies) > 40
+    for operation in bodies:
+        validate(handlers[operation.id].parsed_fn_signature.parameters["data"].raw, operation.example)
+
+
+def test_answers_without_a_body_and_with_a_file_are_described_as_such(described: dict[str, Any]) -> None:
+    paths = described["paths"]
+    assert "content" not in paths["/api/auth/logout"]["post"]["responses"]["204"]
+    assert paths["/api/media/{media_id}/content"]["get"]["responses"]["200"]["content"] == {"*/*": {}}
+    code = paths["/api/numbers/{number_id}/qr"]["get"]["responses"]["200"]["content"]
+    assert code.keys() == {"application/json", "image/png"}
+
+
+async def test_options_name_every_method_of_a_path(api: ClientOf, user: Member) -> None:
+    async with api(user) as client:
+        answer = await client.options("/api/campaigns/1")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "DELETE, GET, OPTIONS, PATCH")
+
+
 def test_spreadsheets_are_described_as_such(described: dict[str, Any]) -> None:
     files = [item["get"] for path, item in described["paths"].items() if path.endswith(".csv")]
     kinds = {kind for operation in files for kind in operation["responses"]["200"]["content"]}
@@ -61,13 +144,22 @@ def test_every_error_is_a_problem_document(described: dict[str, Any]) -> None:
                 assert list(answer["content"]) == ["application/problem+json"], operation["operationId"]
 
 
+SIGN_IN = (
+    "Register",
+    "LogIn",
+    "VerifyTwoFactor",
+    "ForgetPassword",
+    "ResetPassword",
+    "ConfirmEmail",
+    "MailConfirmationAgain",
+)
 SIGNED = {"ReceiveWebhook", "VerifyWebhook", "ReadSignedMedia"}
 """Outside services call these with a secret in the address or a signature."""
 
 
 def test_everything_but_the_public_routes_needs_a_token(described: dict[str, Any]) -> None:
     public = {operation["operationId"] for operation in operations(described) if not operation.get("security")}
-    assert public == {"Register", "LogIn", "SetUp", "ListPlans", "CheckLive", "CheckReady", *SIGNED}
+    assert public == {*SIGN_IN, "SetUp", "ListPlans", "CheckLive", "CheckReady", *SIGNED}
 
 
 def test_schemas_have_readable_names_and_examples(described: dict[str, Any]) -> None:

@@ -7,7 +7,8 @@ import httpx
 import msgspec
 import pytest
 from litestar import Litestar, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from core.problems import EXCEPTION_HANDLERS
@@ -50,10 +51,27 @@ async def show_named(name: FromPath[str], search: FromQuery[str] = "") -> str:
     return name + search
 
 
+Since = Annotated[str | None, QueryParameter(schema_extra={"format": "date-time"})]
+
+
+async def filters(starred: FromQuery[bool | None] = None) -> bool | None:
+    return starred
+
+
+@get("/filtered", dependencies={"starred_filter": filters})
+async def show_filtered(
+    starred_filter: NamedDependency[bool | None],
+    stars: FromQuery[int | None] = None,
+    search: FromQuery[str | None] = None,
+    since: Since = None,
+) -> list[object]:
+    return [starred_filter, stars, search, since]
+
+
 @pytest.fixture
 async def notes() -> AsyncIterator[httpx.AsyncClient]:
     app = Litestar(
-        [add_note, add_notes, maybe, raw, show_note, show_named],
+        [add_note, add_notes, maybe, raw, show_note, show_named, show_filtered],
         request_class=PlatformRequest,
         before_request=refuse_unusable_address,
         exception_handlers=EXCEPTION_HANDLERS,
@@ -154,3 +172,18 @@ async def test_caller_who_hangs_up_is_no_failure() -> None:
     }
     await app(scope, receive, send)  # type: ignore[arg-type]
     assert outgoing[0]["status"] == 400
+
+
+@pytest.mark.parametrize("name", ["stars", "starred"])
+async def test_the_word_null_is_no_number_and_no_switch(notes: httpx.AsyncClient, name: str) -> None:
+    answer = await notes.get(f"/filtered?{name}=null&search=x")
+    assert (answer.status_code, answer.json()["errors"]) == (422, {name: ["Is not valid."]})
+
+
+async def test_an_empty_text_is_no_moment(notes: httpx.AsyncClient) -> None:
+    answer = await notes.get("/filtered?since=&search=")
+    assert (answer.status_code, answer.json()["errors"]) == (422, {"since": ["Is not valid."]})
+
+
+async def test_the_word_null_is_a_text(notes: httpx.AsyncClient) -> None:
+    assert (await notes.get("/filtered?search=null&stars=3&starred=true")).json() == [True, 3, "null", None]

@@ -40,6 +40,7 @@ class Platform:
         self._settings = folder / "platform.toml"
         self._settings.write_text(
             "[plugins.waha]\ntext_timeout_seconds = 2.0\nmedia_timeout_seconds = 2.0\nunknown_grace_seconds = 1.0\n"
+            "[limits]\nper_minute = 1000000\nsign_in_per_minute = 10000\n"
         )
         if config.database.url is None or config.redis.url is None:
             raise RuntimeError("the tests have no servers")

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from core import database
@@ -100,6 +101,8 @@ async def test_a_campaign_reaches_people_on_telegram_and_hears_them(platform: Pl
     await _meet_people(platform)
     number_id = await _add_bot(platform)
     contacts = await _add_contacts(platform)
+    tried = await platform.post(f"/api/numbers/{number_id}/test-message", {"address": "1001", "text": "A try"})
+    assert tried["outcome"] == "accepted"
     await _order(platform, "faults", kind="429", retry_after=RETRY_AFTER)
     campaign_id = await _send(platform, number_id, list(contacts.values()))
 
@@ -123,6 +126,22 @@ async def test_a_campaign_reaches_people_on_telegram_and_hears_them(platform: Pl
     log = (tmp_path / "log").read_text(encoding="utf-8")
     assert "worker_started" in log
     assert TOKEN.partition(":")[2] not in log
+
+
+async def test_a_rehearsal_ends_with_the_campaign_completed(platform: Platform) -> None:
+    number_id = await _add_bot(platform)
+    campaign_id = await _draft(platform, number_id, list((await _add_contacts(platform)).values()))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "core.cli", "rehearse", str(campaign_id), "--json"),
+        env=platform._environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    printed, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()
+    found = msgspec.json.decode(printed)["happened"]
+    assert found["standing"]["reason"] == "completed"
+    assert found["states"] == {"sent": len(STARTED) + 2}
 
 
 @pytest.mark.chaos
@@ -189,7 +208,7 @@ async def _add_contacts(platform: Platform) -> dict[int, int]:
     return contacts
 
 
-async def _send(platform: Platform, number_id: int, contact_ids: list[int]) -> int:
+async def _draft(platform: Platform, number_id: int, contact_ids: list[int]) -> int:
     audience = await platform.post("/api/publics", {"name": "Chats", "type": 1})
     await platform.post(f"/api/publics/{audience['id']}/contacts", {"ids": contact_ids})
     campaign = await platform.post(
@@ -202,17 +221,22 @@ async def _send(platform: Platform, number_id: int, contact_ids: list[int]) -> i
             "messages": [{"content": "Oi {{ nome }}!"}],
         },
     )
-    path = f"/api/campaigns/{campaign['id']}"
+    return int(campaign["id"])
+
+
+async def _send(platform: Platform, number_id: int, contact_ids: list[int]) -> int:
+    campaign_id = await _draft(platform, number_id, contact_ids)
+    path = f"/api/campaigns/{campaign_id}"
     await platform.post(f"{path}/start")
     await platform.until(lambda: platform.get(path), lambda row: row["status"] == 4, "the end", 120)
-    return int(campaign["id"])
+    return campaign_id
 
 
 async def _expect_everybody_reached(platform: Platform) -> None:
     """Everybody got the message once, and nobody while Telegram had asked to wait."""
     found: Any = (await platform.phone.get("/simulator/messages")).json()["result"]
     texts = sorted((message["chat_id"], message["text"]) for message in found["messages"])
-    assert texts == [(chat, f"Oi Pessoa {chat}!") for chat in STARTED]
+    assert texts == [(1001, "A try"), *((chat, f"Oi Pessoa {chat}!") for chat in STARTED)]
     asked = found["slowed_down_at"][0]
     assert [message for message in found["messages"] if asked <= message["at"] < asked + RETRY_AFTER] == []
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import httpx
+import msgspec
 import pytest
 
 from core import database
@@ -142,12 +143,12 @@ async def test_sign_out(api: ClientOf, administrator: Member, user: Member) -> N
 async def test_changes_are_recorded(api: ClientOf, administrator: Member, user: Member) -> None:
     await api(administrator).patch(f"/api/admin/users/{user.id}", json={"name": "New", "plan_id": user.row.plan_id})
     row = await database.fetch_row(
-        "SELECT user_id, data->>'user_id' AS subject, data->'changed' AS changed FROM logs"
-        " WHERE action = 'user.updated' AND user_id = $1",
+        "SELECT account_id, entity_id, changes FROM logs WHERE action = 'user.updated' AND user_id = $1",
         administrator.id,
     )
     assert row is not None
-    assert (row["subject"], row["changed"]) == (str(user.id), '["name", "plan_id"]')
+    assert (row["account_id"], row["entity_id"]) == (user.id, user.id)
+    assert msgspec.json.decode(row["changes"]) == {"name": [user.row.name, "New"]}
 
 
 @pytest.mark.parametrize("change", [{"status": "inactive"}, {"profile": "user"}])

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from core.contacts.reader import FileForm, Record, UnreadableFileError, detect_form, plain_cell, read_records, write_row
+from core.contacts.reader import FileForm, Record, UnreadableFileError, detect_form, plain_cell, read_records
+from core.spreadsheets import write_row
 
 
 def _write(folder: Path, content: bytes) -> Path:

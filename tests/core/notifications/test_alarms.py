@@ -2,12 +2,13 @@
 
 import secrets
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
 from core import database
-from core.notifications.alarms import clean_up, clear_alarms, raise_alarm
+from core.notifications.alarms import clear_alarms, forget_alarms, raise_alarm
 from tests.conftest import ClientOf
 from tests.factories import Member
 
@@ -64,7 +65,7 @@ async def test_what_has_been_over_for_long_is_deleted(admin: httpx.AsyncClient) 
         "UPDATE alarms SET cleared_at = now() - interval '91 days' WHERE subject_id = $1", numbers[0]
     )
     await raise_alarm("number_failed", "number", _id(), name="a", reason="")
-    assert await clean_up() == 1
+    assert await forget_alarms(datetime.now(UTC) - timedelta(days=90), 10) == 1
     assert (await admin.get("/api/admin/alarms")).json()["meta"]["total"] == 2
 
 

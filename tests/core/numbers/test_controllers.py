@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from core import database
+from core.contacts.suppressions import remember
 from core.numbers import polling, senders
 from core.plugin.testing import unreachable_url
 from tests.conftest import ClientOf
@@ -442,6 +443,33 @@ class TestTrials:
         assert (answer.status_code, answer.json()["code"]) == (409, "blocked")
         assert await waha.arrivals() == []
 
+    async def test_whoever_opted_out_gets_none_though_their_contact_is_gone(
+        self, admin: httpx.AsyncClient, tenant: httpx.AsyncClient, user: Member, waha: Waha
+    ) -> None:
+        number = await add_number(tenant, (await add_server(admin, waha))["id"])
+        await connect(tenant, waha, number)
+        await remember(user.id, ["5511912345678"])
+        body = {"phone": "+5511912345678", "text": "Hello"}
+        answer = await tenant.post(f"/api/numbers/{number['id']}/test-message", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (409, "blocked")
+        assert await waha.arrivals() == []
+
+    async def test_a_test_message_goes_to_an_address(
+        self, admin: httpx.AsyncClient, tenant: httpx.AsyncClient, waha: Waha
+    ) -> None:
+        number = await add_number(tenant, (await add_server(admin, waha))["id"])
+        await connect(tenant, waha, number)
+        group = (
+            await waha.http.post(
+                "/simulator/groups", json={"session": number["instance"], "name": "Team", "participants": []}
+            )
+        ).json()["id"]
+        answer = await tenant.post(
+            f"/api/numbers/{number['id']}/test-message", json={"address": group, "text": "Hello"}
+        )
+        assert answer.json()["data"]["outcome"] == "accepted"
+        assert [message["chat_id"] for message in await waha.arrivals()] == [group]
+
     async def test_an_hours_test_messages_are_few(
         self, admin: httpx.AsyncClient, tenant: httpx.AsyncClient, waha: Waha
     ) -> None:
@@ -463,6 +491,9 @@ class TestTrials:
         ("POST", "", {"server_id": 1, "name": "x" * 121}),
         ("POST", "/0/check", {"phone": 5}),
         ("POST", "/0/test-message", {"phone": PHONE}),
+        ("POST", "/0/test-message", {"text": "Hello"}),
+        ("POST", "/0/test-message", {"phone": PHONE, "address": "4242", "text": "Hello"}),
+        ("POST", "/0/test-message", {"address": "5511912345678@c.us", "text": "Hello"}),
     ],
 )
 async def test_bad_input_is_422(tenant: httpx.AsyncClient, method: str, path: str, body: Any) -> None:

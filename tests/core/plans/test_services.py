@@ -9,6 +9,7 @@ from core import database
 from core.errors import NotFoundError, PlanLimitError
 from core.plans import services
 from core.plans.schemas import PlanCreate
+from tests.conftest import ClientOf
 from tests.factories import Member
 
 
@@ -166,3 +167,55 @@ async def test_setting_that_names_no_plan_is_passed_over() -> None:
 async def test_money_is_exact(user: Member) -> None:
     plan = await services.create_plan(user.id, PlanCreate(name="Paid", value="49.9"))
     assert plan.value == Decimal("49.90")
+
+
+class TestOffers:
+    """Whoever reaches a limit is told which plans go further."""
+
+    async def _plans(self, user: Member) -> list[int]:
+        """Put the user on a plan of one number without reports; return larger ones, the dearer first."""
+        await give_plan(user, PlanCreate(name="Small", numbers_limit=1, reports=False))
+        wanted = (
+            PlanCreate(name="All", value="90", unlimited=True, numbers_limit=0),
+            PlanCreate(name="Medium", value="20", numbers_limit=2, reports=False),
+            PlanCreate(name="Reports", value="10", numbers_limit=1),
+        )
+        self._made = [(await services.create_plan(user.id, plan)).id for plan in wanted]
+        return self._made
+
+    def _ours(self, refusal: PlanLimitError) -> list[int]:
+        """Leave out the plans that other tests made."""
+        assert all(name for _, name in refusal.plans)
+        return [plan_id for plan_id, _ in refusal.plans if plan_id in self._made]
+
+    async def test_a_count(self, user: Member) -> None:
+        everything, medium, _ = await self._plans(user)
+        with pytest.raises(PlanLimitError) as caught:
+            await services.ensure_within(user.id, "numbers", adding=2)
+        assert self._ours(caught.value) == [medium, everything]
+        assert caught.value.params == {"allowed": 1, "limit": "numbers"}
+
+    async def test_a_feature(self, user: Member) -> None:
+        everything, _, reports = await self._plans(user)
+        with pytest.raises(PlanLimitError) as caught:
+            await services.ensure_feature(user.id, "reports")
+        assert self._ours(caught.value) == [reports, everything]
+
+    async def test_over_http(self, user: Member, api: ClientOf) -> None:
+        everything, medium, _ = await self._plans(user)
+        await give_plan(user, PlanCreate(name="None", campaigns_limit=0))
+        async with api(user) as client:
+            answer = await client.post("/api/campaigns", json={"name": "x"})
+        found = answer.json()
+        assert (answer.status_code, found["limit"], found["allowed"]) == (402, "campaigns", 0)
+        offered = [plan["id"] for plan in found["plans"] if plan["id"] in {medium, everything}]
+        assert offered == [medium, everything]
+        assert {"id": medium, "name": "Medium"} in found["plans"]
+
+    async def test_reading_goes_on_after_access_has_ended(self, user: Member) -> None:
+        await give_plan(user, PlanCreate(name="Ended"))
+        await database.execute("UPDATE users SET due_access_at = now() - interval '1 day' WHERE id = $1", user.id)
+        await services.ensure_feature(user.id, "reports", reads=True)
+        with pytest.raises(PlanLimitError) as caught:
+            await services.ensure_feature(user.id, "reports")
+        assert caught.value.code == "access_ended"

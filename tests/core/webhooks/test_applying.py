@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -186,5 +187,5 @@ async def test_old_applied_events_are_deleted_and_open_ones_stay(
         " WHERE number_id = $1 AND applied_at IS NOT NULL",
         hook.number_id,
     )
-    await services.clean_up()
+    await services.forget_applied(datetime.now(UTC) - timedelta(days=2), 1000)
     assert [event["kind"] for event in await stored(hook)] == [KIND]

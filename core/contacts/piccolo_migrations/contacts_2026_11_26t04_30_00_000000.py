@@ -1,0 +1,20 @@
+from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+
+from core.piccolo_conf import DB
+
+ID = "2026-11-26T04:30:00:000000"
+VERSION = "1.38.0"
+DESCRIPTION = "key of the jobs of imports"
+
+STATEMENTS = ("CREATE INDEX imports_job_id ON imports (job_id)",)
+
+
+async def forwards() -> MigrationManager:
+    manager = MigrationManager(migration_id=ID, app_name="contacts", description=DESCRIPTION)
+
+    async def create_indexes() -> None:
+        for statement in STATEMENTS:
+            await DB.run_ddl(statement)
+
+    manager.add_raw(create_indexes)
+    return manager

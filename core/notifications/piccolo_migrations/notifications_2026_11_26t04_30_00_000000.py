@@ -1,0 +1,20 @@
+from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+
+from core.piccolo_conf import DB
+
+ID = "2026-11-26T04:30:00:000000"
+VERSION = "1.38.0"
+DESCRIPTION = "key of what was sent"
+
+STATEMENTS = ("CREATE INDEX notifications_sent_at ON notifications (sent_at) WHERE sent_at IS NOT NULL",)
+
+
+async def forwards() -> MigrationManager:
+    manager = MigrationManager(migration_id=ID, app_name="notifications", description=DESCRIPTION)
+
+    async def create_indexes() -> None:
+        for statement in STATEMENTS:
+            await DB.run_ddl(statement)
+
+    manager.add_raw(create_indexes)
+    return manager

@@ -1,0 +1,88 @@
+"""The platform's settings that an administrator may change, each with its type, default and meaning."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+Days = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
+Line = Annotated[str, msgspec.Meta(max_length=120)]
+Color = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}$")]
+Url = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^(https?://\S+)?$")]
+Address = Annotated[str, msgspec.Meta(max_length=254, pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?$")]
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting."""
+
+    key: str
+    type: Any
+    default: Any
+    description: str
+    secret: bool = False
+    """It is encrypted at rest and shown as ``***``."""
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        key="default_plan_id",
+        type=Annotated[int, msgspec.Meta(ge=1)] | None,
+        default=None,
+        description="The plan of new users; absent, the cheapest.",
+    ),
+    Setting(
+        key="webhooks.log_genuine",
+        type=bool,
+        default=False,
+        description="Whether genuine deliveries of messaging servers are kept in the webhooks log, too.",
+    ),
+    Setting(
+        key="retention.logs_days",
+        type=Days,
+        default=365,
+        description="Days that the audit log is kept. 0: for ever.",
+    ),
+    Setting(
+        key="retention.webhooks_log_days",
+        type=Days,
+        default=30,
+        description="Days that the webhooks log is kept. 0: for ever.",
+    ),
+    Setting(
+        key="retention.webhook_events_days",
+        type=Days,
+        default=2,
+        description="Days that applied webhook events are kept, so that a late repetition is recognised; 2 at least."
+        " 0: for ever.",
+    ),
+    Setting(
+        key="retention.recipients_days",
+        type=Days,
+        default=0,
+        description="Days that a campaign's recipients are kept after its end; its report stays. 0: for ever.",
+    ),
+    Setting(
+        key="retention.jobs_days",
+        type=Days,
+        default=90,
+        description="Days that jobs which are over are kept. 0: for ever.",
+    ),
+    Setting(
+        key="retention.alarms_days",
+        type=Days,
+        default=90,
+        description="Days that alarms which are over are kept. 0: for ever.",
+    ),
+    Setting(
+        key="retention.notifications_days",
+        type=Days,
+        default=30,
+        description="Days that notifications that were sent are kept. 0: for ever.",
+    ),
+    Setting(
+        key="brand.name", type=Line, default="Recado", description="What e-mails and two-factor apps call the platform."
+    ),
+    Setting(key="brand.color", type=Color, default="#0b7a75", description="Colour of e-mails."),
+    Setting(key="brand.logo_url", type=Url, default="", description="Address of a logo for e-mails."),
+    Setting(key="support.email", type=Address, default="", description="Where users are told to write for help."),
+)
+BY_KEY = {setting.key: setting for setting in SETTINGS}

@@ -1,0 +1,2836 @@
+// Made from the OpenAPI document by `make docs`: changes are lost.
+
+export interface ActAs {
+  reason: string;
+}
+
+export interface Affected {
+  affected: number;
+}
+
+export interface AffectedResource {
+  data: Affected;
+}
+
+export interface AlarmRead {
+  id: number;
+  kind: string;
+  text: string;
+  subject_type: string;
+  subject_id: number;
+  noticed: number;
+  raised_at: string;
+  noticed_at: string;
+  cleared_at: string | null;
+}
+
+export interface AlarmReadPage {
+  data: Array<AlarmRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface ApiKeyCreate {
+  name: string;
+  scopes: Array<"read" | "send" | "manage">;
+  expires_at?: string | null;
+}
+
+export interface ApiKeyCreated {
+  id: number;
+  name: string;
+  prefix: string;
+  scopes: Array<"read" | "send" | "manage">;
+  last_used_at: string | null;
+  expires_at: string | null;
+  created_at: string;
+  key: string;
+}
+
+export interface ApiKeyCreatedResource {
+  data: ApiKeyCreated;
+}
+
+export interface ApiKeyRead {
+  id: number;
+  name: string;
+  prefix: string;
+  scopes: Array<"read" | "send" | "manage">;
+  last_used_at: string | null;
+  expires_at: string | null;
+  created_at: string;
+}
+
+export interface ApiKeyReadPage {
+  data: Array<ApiKeyRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface AwaitingConfirmation {
+  email: string;
+  confirmation?: "mailed";
+}
+
+export interface BlockCreate {
+  number?: string | null;
+  /** Instead of a number. */
+  address?: string | null;
+  /** ISO 3166 code. */
+  country?: string | null;
+  reason?: string;
+}
+
+export interface BlockRead {
+  id: number;
+  created_at: string;
+  updated_at: string;
+  number: string | null;
+  address: string | null;
+  reason: string;
+}
+
+export interface BlockReadPage {
+  data: Array<BlockRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface BlockReadResource {
+  data: BlockRead;
+}
+
+export interface BlockRemove {
+  number?: string | null;
+  /** Instead of a number. */
+  address?: string | null;
+  /** ISO 3166 code. */
+  country?: string | null;
+}
+
+export interface Blocker {
+  code: string;
+  text: string;
+  number_id?: number | null;
+  until?: string | null;
+}
+
+export interface CampaignCounts {
+  running: number;
+  paused: number;
+}
+
+export interface CampaignCreate {
+  name: string;
+  type?: CampaignType;
+  number_ids?: Array<number>;
+  public_id?: number | null;
+  /** With its offset, or a local time of settings.schedule.timezone. */
+  schedule_date?: string | null;
+  settings?: CampaignSettings;
+  messages?: Array<MessageCreate>;
+}
+
+export interface CampaignListed {
+  id: number;
+  name: string;
+  type: CampaignType;
+  status: CampaignStatus;
+  status_reason: string;
+  schedule_date: string | null;
+  progress: number;
+  started_at: string | null;
+  completed_at: string | null;
+  created_at: string;
+  totals: Totals;
+}
+
+export interface CampaignListedPage {
+  data: Array<CampaignListed>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface CampaignRead {
+  id: number;
+  name: string;
+  type: CampaignType;
+  status: CampaignStatus;
+  status_reason: string;
+  number_id: number | null;
+  number_ids: Array<number>;
+  public_id: number | null;
+  schedule_date: string | null;
+  progress: number;
+  settings: CampaignSettings;
+  version: number;
+  started_at: string | null;
+  frozen_at: string | null;
+  completed_at: string | null;
+  created_at: string;
+  updated_at: string;
+  totals: Totals;
+  messages: Array<MessageRead>;
+}
+
+export interface CampaignReadResource {
+  data: CampaignRead;
+}
+
+export interface CampaignSettings {
+  pacing?: Pacing | null;
+  stop_on_reply?: boolean;
+  check_numbers?: boolean;
+  link_preview?: boolean;
+  sticky?: boolean;
+  failover_minutes?: number | null;
+  schedule?: Schedule;
+  labels?: CampaignsLabelFilter | null;
+  entropy?: EntropyLimit | null;
+}
+
+/** Where a campaign stands; ``campaigns.status_reason`` says why. */
+export type CampaignStatus = 1 | 2 | 3 | 4 | 5 | 6;
+
+/** How a campaign is put together. */
+export type CampaignType = 1 | 2 | 3 | 4;
+
+export interface CampaignUpdate {
+  name?: string;
+  number_ids?: Array<number>;
+  public_id?: number | null;
+  /** With its offset, or a local time of settings.schedule.timezone. */
+  schedule_date?: string | null;
+  settings?: CampaignSettings;
+  messages?: Array<MessageCreate>;
+}
+
+export interface CampaignsLabelFilter {
+  any?: Array<number>;
+  all?: Array<number>;
+  none?: Array<number>;
+}
+
+export interface Capabilities {
+  version?: string;
+  engine?: string;
+  client_message_id?: boolean;
+  lookup_by_id?: boolean;
+  receipts?: "none" | "sent" | "delivered" | "read";
+  media?: Array<MessageKind>;
+  number_check?: "none" | "single" | "bulk";
+  sign_in?: Array<"qr" | "pairing_code" | "passkey" | "token">;
+  typing?: boolean;
+  seen?: boolean;
+  link_preview?: boolean;
+  contacts?: boolean;
+  groups?: boolean;
+  screenshots?: boolean;
+  inbound?: "webhook" | "poll";
+  multi_session?: boolean;
+  warnings?: Array<string>;
+}
+
+export interface ChallengeRead {
+  kind: "qr" | "pairing_code";
+  value: string;
+}
+
+export interface ChallengeReadResource {
+  data: ChallengeRead;
+}
+
+export interface CheckCreate {
+  phone: string;
+}
+
+export interface CheckRead {
+  phone: string;
+  exists: boolean;
+  address: string;
+}
+
+export interface CheckReadResource {
+  data: CheckRead;
+}
+
+export interface ColumnRead {
+  header: string;
+  field: string;
+}
+
+export interface ConfigurationsRead {
+  pacing: Pacing;
+  entropy: EntropyLimit;
+  opt_out: OptOut;
+  timezone: string;
+  locale: "en" | "pt-BR" | "es";
+  country: string;
+  notifications: NotificationChoices;
+}
+
+export interface ConfigurationsReadResource {
+  data: ConfigurationsRead;
+}
+
+export interface ConfigurationsUpdate {
+  pacing?: Pacing | null;
+  entropy?: EntropyLimit | null;
+  opt_out?: OptOut | null;
+  timezone?: string;
+  locale?: "en" | "pt-BR" | "es";
+  country?: string | null;
+  notifications?: NotificationChoices | null;
+}
+
+export interface ContactCreate {
+  number?: string | null;
+  name?: string;
+  variables?: Record<string, string>;
+  labels?: Array<number>;
+  type?: 1 | 2;
+  status?: 1 | 2;
+  /** Provider to address: of a group, or of a person whom the service does not know by a number. */
+  addresses?: Record<string, string>;
+  /** Whose number it is, when it has no country code; absent, as the account says. */
+  country?: string | null;
+}
+
+export interface ContactFilter {
+  /** Part of the number or the name. */
+  search?: string | null;
+  labels?: ContactsFiltersLabelFilter;
+  status?: 1 | 2 | null;
+  type?: 1 | 2 | null;
+  blocked?: boolean | null;
+  created_from?: string | null;
+  /** Created before this moment. */
+  created_to?: string | null;
+}
+
+export interface ContactRead {
+  id: number;
+  created_at: string;
+  updated_at: string;
+  number: string | null;
+  name: string;
+  variables: Record<string, string>;
+  labels: Array<number>;
+  type: number;
+  status: number;
+  addresses: Record<string, string>;
+  blocked: boolean;
+  last_inbound_at: string | null;
+  version: string;
+}
+
+export interface ContactReadPage {
+  data: Array<ContactRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface ContactReadResource {
+  data: ContactRead;
+}
+
+export interface ContactReadScroll {
+  data: Array<ContactRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
+export interface ContactUpdate {
+  number?: string;
+  name?: string;
+  variables?: Record<string, string>;
+  labels?: Array<number>;
+  status?: 1 | 2;
+  /** Provider to address: of a group, or of a person whom the service does not know by a number. */
+  addresses?: Record<string, string>;
+  /** ISO 3166 code. */
+  country?: string | null;
+}
+
+export interface ContactsFiltersLabelFilter {
+  any?: Array<number>;
+  all?: Array<number>;
+  none?: Array<number>;
+}
+
+export interface Credentials {
+  email: string;
+  password: string;
+  cookie?: boolean;
+}
+
+export interface Curve {
+  interval: "hour" | "day";
+  timezone: string;
+  points: Array<CurvePoint>;
+}
+
+export interface CurvePoint {
+  at: string;
+  sent?: number;
+  delivered?: number;
+  readed?: number;
+  replied?: number;
+  failed?: number;
+}
+
+export interface DeadLetter {
+  id: string;
+  queue: string;
+  actor: string;
+  args: Array<unknown>;
+  sent_at: number;
+  failure: string;
+}
+
+export interface DeadLetterListResource {
+  data: Array<DeadLetter>;
+}
+
+export interface Device {
+  id: number;
+  kind: SessionKind;
+  user_agent: string;
+  address: string;
+  created_at: string;
+  last_used_at: string | null;
+  expires_at: string;
+  current: boolean;
+  by_administrator: boolean;
+}
+
+export interface DeviceListResource {
+  data: Array<Device>;
+}
+
+export interface Duplicate {
+  name?: string | null;
+}
+
+export interface Durations {
+  median: number;
+  p90: number;
+}
+
+export interface EmailConfirmation {
+  token: string;
+}
+
+export interface Entropy {
+  campaign_id: number;
+  version: number;
+  contacts: number;
+  sampled: number;
+  max_share: number | null;
+  too_uniform: boolean;
+  messages: Array<MessageEntropy>;
+  computed_at: string;
+}
+
+export interface EntropyLimit {
+  max_share?: number | null;
+}
+
+export interface EntropyRead {
+  campaign_id: number;
+  status: "none" | "running" | "done" | "outdated" | "failed";
+  version: number;
+  max_share: number | null;
+  job_id: number | null;
+  error: string;
+  result: Entropy | null;
+}
+
+export interface EntropyReadResource {
+  data: EntropyRead;
+}
+
+export interface Erasure {
+  password: string;
+}
+
+export interface ErrorReport {
+  class: "refused" | "gave_up" | "network" | "unknown";
+  reason: string;
+  messages: number;
+}
+
+export interface Explanation {
+  sending: boolean;
+  reasons: Array<Blocker>;
+  next_due_at: string | null;
+}
+
+export interface ExplanationResource {
+  data: Explanation;
+}
+
+export interface ExportRead {
+  id: number;
+  status: ExportStatus;
+  size: number;
+  created_at: string;
+  ready_at: string | null;
+  expires_at: string | null;
+}
+
+export interface ExportReadResource {
+  data: ExportRead;
+}
+
+/** Where an export stands. */
+export type ExportStatus = "waiting" | "running" | "ready" | "failed" | "expired";
+
+export interface FirstAdministrator {
+  token: string;
+  email: string;
+  name: string;
+  password: string;
+}
+
+export interface FlightPlan {
+  campaign_id: number;
+  contacts: number;
+  included: number;
+  excluded: Record<string, number>;
+  messages: number;
+  unplanned: number;
+  begins_at: string | null;
+  ends_at: string | null;
+  numbers: Array<PlannedNumber>;
+}
+
+export interface FlightPlanResource {
+  data: FlightPlan;
+}
+
+export interface ForgottenPassword {
+  email: string;
+}
+
+export interface Health {
+  status: "ok";
+}
+
+export interface Holidays {
+  country?: string | null;
+  subdivision?: string | null;
+  dates?: Array<string>;
+}
+
+export interface HourCount {
+  hour: string;
+  messages: number;
+}
+
+export interface ImportForm {
+  /** The CSV file, at most 64 MiB. */
+  file?: Blob | null;
+  /** An audience to put every contact of the file into. */
+  public_id?: string | null;
+  /** The name of an audience to make for them instead. */
+  public_name?: string | null;
+  /** Label ids, as a JSON list or with commas, for every contact of the file. */
+  labels?: string | null;
+  /** Whose numbers those without a country code are; ISO 3166; absent, as the account says. */
+  default_country?: string | null;
+  /** A JSON object: header to `number`, `name`, `labels`, `ignore` or `variables.<name>`. */
+  mapping?: string | null;
+  /** `fill` (default) fills empty fields of contacts that exist, `skip` leaves them. */
+  duplicates?: string | null;
+  /** `true` starts the import at once. */
+  start?: string | null;
+}
+
+export interface ImportRead {
+  id: number;
+  filename: string;
+  status: string;
+  job_id: number | null;
+  public_id: number | null;
+  default_country: string;
+  duplicates: string;
+  labels: Array<number>;
+  columns: Array<ColumnRead>;
+  rows_total: number;
+  rows_created: number;
+  rows_updated: number;
+  rows_skipped: number;
+  rows_failed: number;
+  progress: number;
+  error: string;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+}
+
+export interface ImportReadPage {
+  data: Array<ImportRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface ImportReadResource {
+  data: ImportRead;
+}
+
+export interface JobAdministrationRead {
+  user_id: number | null;
+  job: JobRead;
+}
+
+export interface JobAdministrationReadPage {
+  data: Array<JobAdministrationRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface JobAdministrationReadResource {
+  data: JobAdministrationRead;
+}
+
+export interface JobRead {
+  id: number;
+  kind: string;
+  status: string;
+  subject_id: number | null;
+  done: number;
+  total: number | null;
+  progress: number;
+  result: Record<string, unknown>;
+  error: string;
+  attempts: number;
+  cancelable: boolean;
+  cancel_requested_at: string | null;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+}
+
+export interface JobReadPage {
+  data: Array<JobRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface JobReadResource {
+  data: JobRead;
+}
+
+/** Where a job stands. */
+export type JobStatus = "waiting" | "running" | "done" | "failed" | "canceled";
+
+export interface LabelCreate {
+  name: string;
+  color?: string;
+}
+
+export interface LabelRead {
+  id: number;
+  created_at: string;
+  updated_at: string;
+  name: string;
+  color: string;
+}
+
+export interface LabelReadPage {
+  data: Array<LabelRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface LabelReadResource {
+  data: LabelRead;
+}
+
+export interface LabelSelection {
+  ids?: Array<number> | null;
+  filter?: ContactFilter | null;
+  /** With `filter`: only contacts of this audience. */
+  public_id?: number | null;
+  add?: Array<number>;
+  remove?: Array<number>;
+}
+
+export interface LabelUpdate {
+  name?: string;
+  color?: string;
+}
+
+export interface Links {
+  first: string;
+  last: string;
+  prev: string | null;
+  next: string | null;
+}
+
+export interface LogRead {
+  id: number;
+  created_at: string;
+  action: string;
+  entity: string;
+  entity_id: number | null;
+  description: string;
+  data: Record<string, unknown>;
+  changes: Record<string, Array<unknown>>;
+  api_key_id: number | null;
+  by_administrator: boolean;
+  address: string;
+  request_id: string;
+  user_id: number | null;
+  user_email: string | null;
+  account_id: number | null;
+  actor_id: number | null;
+  actor_email: string | null;
+}
+
+export interface LogReadPage {
+  data: Array<LogRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface LogReadScroll {
+  data: Array<LogRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
+export interface MediaFetch {
+  url: string;
+  filename?: string;
+}
+
+/** What a file is, in the numbers of ``messages.type_message``. */
+export type MediaKind = 2 | 3 | 4 | 5;
+
+export interface MediaRead {
+  id: number;
+  kind: MediaKind | null;
+  filename: string;
+  content_type: string;
+  size: number;
+  sha256: string;
+  source_url: string | null;
+  state: MediaState;
+  reason: string;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface MediaReadPage {
+  data: Array<MediaRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface MediaReadResource {
+  data: MediaRead;
+}
+
+/** Whether a file is there. */
+export type MediaState = "fetching" | "ready" | "failed";
+
+export interface MessageCreate {
+  content?: string;
+  /** Seconds after the message before. */
+  delay?: number;
+  type_message?: MessageType;
+  media_id?: number | null;
+  media_url?: string | null;
+}
+
+export interface MessageEntropy {
+  message_id: number;
+  position: number;
+  texts: number;
+  distinct: number;
+  most_frequent_count: number;
+  most_frequent_share: number;
+  most_frequent_text: string;
+  uniform: boolean;
+}
+
+/** What a message carries. */
+export type MessageKind = "text" | "image" | "audio" | "document" | "video";
+
+export interface MessageRead {
+  id: number;
+  position: number;
+  delay: number;
+  content: string;
+  type_message: MessageType;
+  media_id: number | null;
+  media: MediaRead | null;
+}
+
+export interface MessageReport {
+  message_id: number;
+  position: number;
+  totals: Totals;
+}
+
+/** What a message carries, in the seed's numbers. */
+export type MessageType = 1 | 2 | 3 | 4 | 5;
+
+export interface Meta {
+  current_page: number;
+  per_page: number;
+  last_page: number;
+  total: number;
+}
+
+export interface MonthRevenue {
+  month: string;
+  currency: string;
+  /** A decimal string. */
+  amount: string;
+  payments: number;
+}
+
+export interface NotificationChoices {
+  email?: boolean;
+  realtime?: boolean;
+  muted?: Array<"campaign_started" | "campaign_waiting" | "campaign_paused" | "campaign_completed" | "campaign_needs_attention" | "number_connected" | "number_disconnected" | "number_restricted" | "import_finished" | "payment_succeeded" | "payment_failed" | "plan_changed" | "access_ends" | "new_device">;
+}
+
+export interface NumberCounts {
+  total: number;
+  online: number;
+  restricted: number;
+}
+
+export interface NumberCreate {
+  server_id?: number | null;
+  provider?: string | null;
+  name?: string;
+}
+
+export interface NumberGrant {
+  server_id?: number | null;
+  provider?: string | null;
+  name?: string;
+  user_id: number;
+}
+
+export interface NumberLimits {
+  per_hour?: number | null;
+  per_day?: number | null;
+  checks_per_minute?: number | null;
+  checks_per_day?: number | null;
+}
+
+export interface NumberMove {
+  server_id?: number | null;
+}
+
+export interface NumberRead {
+  id: number;
+  server_id: number;
+  provider: string;
+  instance: string;
+  name: string;
+  number: string;
+  status: boolean;
+  status_connection: boolean;
+  connection: string;
+  connection_reason: string;
+  connection_at: string | null;
+  restricted_until: string | null;
+  first_connected_at: string | null;
+  silent_until: string | null;
+  last_event_at: string | null;
+  recent_sends: number;
+  recent_acknowledged: number;
+  settings: NumberLimits;
+  sign_in: Array<string>;
+  extra: boolean;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface NumberReadPage {
+  data: Array<NumberRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface NumberReadResource {
+  data: NumberRead;
+}
+
+export interface NumberReport {
+  number_id: number;
+  name: string;
+  number: string;
+  totals: Totals;
+}
+
+export interface NumberUpdate {
+  name?: string;
+  status?: boolean;
+  settings?: NumberLimits;
+}
+
+export interface OptOut {
+  words?: Array<string>;
+  confirmation?: string;
+}
+
+export interface OwnLogRead {
+  id: number;
+  created_at: string;
+  action: string;
+  entity: string;
+  entity_id: number | null;
+  description: string;
+  data: Record<string, unknown>;
+  changes: Record<string, Array<unknown>>;
+  api_key_id: number | null;
+  by_administrator: boolean;
+  address: string;
+  request_id: string;
+}
+
+export interface OwnLogReadPage {
+  data: Array<OwnLogRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface OwnLogReadScroll {
+  data: Array<OwnLogRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
+export interface Pacing {
+  delay_min?: number;
+  delay_max?: number;
+  typing?: boolean;
+  rest_after?: number;
+  rest_seconds?: number;
+  per_hour?: number | null;
+  per_day?: number | null;
+  campaign_per_hour?: number | null;
+  campaign_per_day?: number | null;
+  windows?: Array<Window>;
+  window_zone?: "tenant" | "recipient";
+  holidays?: Holidays | null;
+  warm_up?: boolean;
+  warm_up_ramp?: Array<RampStep>;
+  warm_up_days?: number;
+  contact_gap_hours?: number | null;
+  contact_per_day?: number | null;
+  unanswered_max?: number | null;
+  contact_wait_hours?: number;
+}
+
+export interface PasswordChange {
+  current_password: string;
+  password: string;
+}
+
+export interface PasswordProof {
+  password: string;
+}
+
+export interface PasswordReset {
+  token: string;
+  password: string;
+}
+
+export interface PlanCreate {
+  name: string;
+  /** Price of a month, as a decimal string. */
+  value?: string;
+  /** ISO 4217. */
+  currency?: string;
+  unlimited?: boolean;
+  medias?: boolean;
+  reports?: boolean;
+  schedule?: boolean;
+  numbers_limit?: number;
+  contacts_limit?: number;
+  campaigns_limit?: number;
+  /** Absent for any number. */
+  monthly_messages?: number | null;
+}
+
+export interface PlanOffer {
+  id: number;
+  name: string;
+}
+
+export interface PlanRead {
+  id: number;
+  name: string;
+  /** A decimal string. */
+  value: string;
+  /** ISO 4217. */
+  currency: string;
+  unlimited: boolean;
+  medias: boolean;
+  reports: boolean;
+  schedule: boolean;
+  numbers_limit: number;
+  contacts_limit: number;
+  campaigns_limit: number;
+  /** Absent for any number. */
+  monthly_messages: number | null;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface PlanReadPage {
+  data: Array<PlanRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface PlanReadResource {
+  data: PlanRead;
+}
+
+export interface PlanReason {
+  code: string;
+  text: string;
+  seconds: number;
+}
+
+export interface PlanUpdate {
+  name?: string;
+  /** Price of a month, as a decimal string. */
+  value?: string;
+  /** ISO 4217. */
+  currency?: string;
+  unlimited?: boolean;
+  medias?: boolean;
+  reports?: boolean;
+  schedule?: boolean;
+  numbers_limit?: number;
+  contacts_limit?: number;
+  campaigns_limit?: number;
+  /** Absent for any number. */
+  monthly_messages?: number | null;
+}
+
+export interface PlannedDay {
+  date: string;
+  messages: number;
+  begins_at: string;
+  ends_at: string;
+}
+
+export interface PlannedNumber {
+  number_id: number;
+  messages: number;
+  ends_at: string | null;
+  days: Array<PlannedDay>;
+  reasons: Array<PlanReason>;
+}
+
+export interface PluginInfo {
+  name: string;
+  version: string;
+  source: string;
+  enabled: boolean;
+  messaging?: Array<string>;
+  payments?: Array<string>;
+  notifiers?: Array<string>;
+}
+
+export interface PluginInfoListResource {
+  data: Array<PluginInfo>;
+}
+
+export interface Preview {
+  contact_id: number;
+  contact_name: string;
+  number: string;
+  messages: Array<PreviewedMessage>;
+}
+
+export interface PreviewListResource {
+  data: Array<Preview>;
+}
+
+export interface PreviewedMessage {
+  message_id: number;
+  position: number;
+  type_message: MessageType;
+  text: string;
+}
+
+export interface ProblemDetails {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  message: string;
+  errors: Record<string, Array<string>>;
+  code: string;
+  limit?: string;
+  allowed?: number;
+  plans?: Array<PlanOffer>;
+}
+
+/** What an account may do. */
+export type Profile = "user" | "administrator";
+
+export interface ProfileUpdate {
+  name?: string;
+  locale?: "en" | "pt-BR" | "es";
+  timezone?: string;
+}
+
+export interface PublicCreate {
+  name: string;
+  description?: string;
+  type?: 1 | 2 | 3;
+  filters?: ContactFilter | null;
+}
+
+export interface PublicRead {
+  id: number;
+  created_at: string;
+  updated_at: string;
+  name: string;
+  description: string;
+  type: number;
+  filters: ContactFilter | null;
+  contacts_count: number;
+}
+
+export interface PublicReadPage {
+  data: Array<PublicRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface PublicReadResource {
+  data: PublicRead;
+}
+
+export interface PublicUpdate {
+  name?: string;
+  description?: string;
+  filters?: ContactFilter;
+}
+
+export interface QueueRead {
+  name: string;
+  waiting: number;
+  delayed: number;
+  failed: number;
+}
+
+export interface QueueReadListResource {
+  data: Array<QueueRead>;
+}
+
+export interface RampStep {
+  from_day: number;
+  per_day: number;
+}
+
+export interface Rates {
+  delivered: number | null;
+  readed: number | null;
+  replied: number | null;
+  failed: number | null;
+}
+
+export interface Readiness {
+  status: "ready";
+  database: "ok";
+  redis: "ok";
+}
+
+export interface RecipientRead {
+  id: number;
+  message_id: number;
+  contact_id: number;
+  contact_name: string;
+  number: string;
+  position: number;
+  number_id: number | null;
+  state: RecipientState;
+  reason: string;
+  attempt: number;
+  delivered: boolean;
+  readed: boolean;
+  error: boolean;
+  needs_attention: boolean;
+  due_at: string | null;
+  accepted_at: string | null;
+  sent_at: string | null;
+  delivered_at: string | null;
+  read_at: string | null;
+  replied_at: string | null;
+}
+
+export interface RecipientReadPage {
+  data: Array<RecipientRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface RecipientReadResource {
+  data: RecipientRead;
+}
+
+export interface RecipientReadScroll {
+  data: Array<RecipientRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
+/** Where one message to one contact stands. */
+export type RecipientState = "pending" | "leased" | "accepted" | "sent" | "failed" | "unknown" | "skipped";
+
+export interface RecoveryCodes {
+  recovery_codes: Array<string>;
+}
+
+export interface RecoveryCodesResource {
+  data: RecoveryCodes;
+}
+
+export interface Registration {
+  email: string;
+  name: string;
+  password: string;
+  locale?: "en" | "pt-BR" | "es";
+  timezone?: string;
+  cookie?: boolean;
+}
+
+export interface Report {
+  campaign_id: number;
+  name: string;
+  status: CampaignStatus;
+  status_reason: string;
+  started_at: string | null;
+  completed_at: string | null;
+  seconds: number | null;
+  totals: Totals;
+  reasons: Record<string, Record<string, number>>;
+  rates: Rates;
+  messages: Array<MessageReport>;
+  numbers: Array<NumberReport>;
+  errors: Array<ErrorReport>;
+  curve: Curve;
+  time_to_delivered: Durations | null;
+  time_to_readed: Durations | null;
+}
+
+export interface ReportResource {
+  data: Report;
+}
+
+export interface Resolve {
+  action: "retry" | "assume_sent";
+}
+
+export interface ResolveMany {
+  action: "retry" | "assume_sent";
+  reasons?: Array<string>;
+}
+
+export interface Retry {
+  reasons?: Array<string>;
+  classes?: Array<"refused" | "gave_up" | "network">;
+}
+
+export interface Schedule {
+  timezone?: string | null;
+  missed?: "send" | "skip" | "ask";
+  max_lateness_minutes?: number;
+}
+
+export interface ScrollLinks {
+  first: string;
+  next: string | null;
+}
+
+export interface ScrollMeta {
+  per_page: number;
+  next_cursor: string | null;
+}
+
+export interface Selection {
+  ids?: Array<number> | null;
+  filter?: ContactFilter | null;
+  /** With `filter`: only contacts of this audience. */
+  public_id?: number | null;
+}
+
+export interface ServerCreate {
+  name: string;
+  provider: string;
+  url: string;
+  credentials?: Record<string, unknown>;
+  /** How many numbers the server may hold. */
+  capacity?: number | null;
+}
+
+export interface ServerHealthRead {
+  checked_at: string;
+  status: boolean;
+  reason: string;
+  version: string;
+  engine: string;
+  memory_bytes: number | null;
+  sessions: number | null;
+  connected: number | null;
+  numbers: number;
+  numbers_connected: number;
+  sends: number;
+  acknowledged: number;
+  last_event_at: string | null;
+}
+
+export interface ServerHealthReadPage {
+  data: Array<ServerHealthRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface ServerRead {
+  id: number;
+  name: string;
+  provider: string;
+  url: string;
+  credentials: Record<string, unknown>;
+  status: boolean;
+  status_reason: string;
+  capacity: number | null;
+  capabilities: Capabilities | null;
+  numbers: number;
+  numbers_connected: number;
+  started_at: string | null;
+  memory_bytes: number | null;
+  sessions: number | null;
+  sessions_connected: number | null;
+  sends: number;
+  acknowledged: number;
+  last_event_at: string | null;
+  checked_at: string | null;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface ServerReadPage {
+  data: Array<ServerRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface ServerReadResource {
+  data: ServerRead;
+}
+
+export interface ServerSummary {
+  id: number;
+  name: string;
+  provider: string;
+  status: boolean;
+}
+
+export interface ServerSummaryPage {
+  data: Array<ServerSummary>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface ServerUpdate {
+  name?: string;
+  url?: string;
+  credentials?: Record<string, unknown>;
+  /** How many numbers the server may hold. */
+  capacity?: number | null;
+}
+
+/** How a session's token travels. */
+export type SessionKind = "bearer" | "cookie";
+
+export interface SettingRead {
+  key: string;
+  value: unknown;
+  default: unknown;
+  description: string;
+  changed: boolean;
+}
+
+export interface SettingReadListResource {
+  data: Array<SettingRead>;
+}
+
+export interface SettingsUpdate {
+  values: Record<string, unknown>;
+}
+
+export interface SignedIn {
+  token: string;
+  user: UserRead;
+  csrf_token?: string;
+  /** Seconds without use after which the token ends. */
+  expiresIn: number;
+}
+
+export interface Statistics {
+  users: UserCounts;
+  numbers: NumberCounts;
+  campaigns: CampaignCounts;
+  messages: Array<HourCount>;
+  revenue: Array<MonthRevenue>;
+}
+
+export interface StatisticsResource {
+  data: Statistics;
+}
+
+export interface SyncCreate {
+  people?: boolean;
+  groups?: boolean;
+  /** A label for every contact that is listed. */
+  label_id?: number | null;
+  /** Instead: its name; made where it is missing. */
+  label_name?: string | null;
+}
+
+export interface TimelineEntry {
+  at: string;
+  kind: "created" | "blocked" | "opted_out" | "wrote" | "sent" | "delivered" | "readed" | "replied" | "failed" | "skipped" | "unknown";
+  reason: string;
+  number_id: number | null;
+  campaign_id: number | null;
+  campaign_name: string | null;
+  message_id: number | null;
+  position: number | null;
+  recipient_id: number | null;
+}
+
+export interface TimelineEntryScroll {
+  data: Array<TimelineEntry>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
+export interface Totals {
+  total: number;
+  pending: number;
+  accepted: number;
+  sent: number;
+  delivered: number;
+  readed: number;
+  replied: number;
+  failed: number;
+  unknown: number;
+  skipped: number;
+}
+
+export interface TrialMessageCreate {
+  phone?: string | null;
+  /** Instead of a phone: where the service reaches somebody it knows by no number. */
+  address?: string | null;
+  text: string;
+}
+
+export interface TrialMessageRead {
+  outcome: "accepted" | "retryable" | "unknown" | "rejected" | "sender_stopped";
+  code: string;
+  ids: Array<string>;
+  address: string;
+}
+
+export interface TrialMessageReadResource {
+  data: TrialMessageRead;
+}
+
+export interface TwoFactorAnswer {
+  challenge: string;
+  code: string;
+}
+
+export interface TwoFactorChallenge {
+  challenge: string;
+  /** Seconds. */
+  expiresIn: number;
+}
+
+export interface TwoFactorCode {
+  code: string;
+}
+
+export interface TwoFactorRead {
+  enabled: boolean;
+  recovery_codes_left: number;
+}
+
+export interface TwoFactorReadResource {
+  data: TwoFactorRead;
+}
+
+export interface TwoFactorSecret {
+  secret: string;
+  uri: string;
+}
+
+export interface TwoFactorSecretResource {
+  data: TwoFactorSecret;
+}
+
+export interface UserCounts {
+  total: number;
+  active: number;
+  new: number;
+  seen: number;
+}
+
+export interface UserCreate {
+  email: string;
+  name: string;
+  password: string;
+  profile?: Profile;
+  plan_id?: number | null;
+  locale?: "en" | "pt-BR" | "es";
+  timezone?: string;
+}
+
+export interface UserRead {
+  id: number;
+  email: string;
+  name: string;
+  profile: Profile;
+  status: UserStatus;
+  plan_id: number | null;
+  locale: "en" | "pt-BR" | "es";
+  timezone: string;
+  due_access_at: string | null;
+  canceled_at: string | null;
+  last_login_at: string | null;
+  email_confirmed_at: string | null;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface UserReadPage {
+  data: Array<UserRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface UserReadResource {
+  data: UserRead;
+}
+
+/** Whether an account may be used. */
+export type UserStatus = "active" | "inactive" | "canceled";
+
+export interface UserUpdate {
+  email?: string;
+  name?: string;
+  profile?: Profile;
+  status?: UserStatus;
+  plan_id?: number;
+  due_access_at?: string | null;
+  locale?: "en" | "pt-BR" | "es";
+  timezone?: string;
+}
+
+export interface WebhookLogRead {
+  id: number;
+  type: string;
+  url: string;
+  payload: unknown;
+  response_code: number | null;
+  response_body: string;
+  created_at: string;
+}
+
+export interface WebhookLogReadPage {
+  data: Array<WebhookLogRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface Window {
+  start: string;
+  end: string;
+  weekdays?: Array<number>;
+}
+
+export interface strListResource {
+  data: Array<string>;
+}
+
+/** What every operation takes and answers, by its id. */
+export interface Operations {
+  /** Put contacts into an audience */
+  AddPublicContacts: {
+    path: { public_id: number; };
+    query: Record<never, never>;
+    body: Selection;
+    answer: AffectedResource;
+  };
+  /** Act for a user */
+  AdminActAsUser: {
+    path: { user_id: number; };
+    query: Record<never, never>;
+    body: ActAs;
+    answer: SignedIn;
+  };
+  /** Make a plan */
+  AdminCreatePlan: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: PlanCreate;
+    answer: PlanReadResource;
+  };
+  /** Add a server */
+  AdminCreateServer: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ServerCreate;
+    answer: ServerReadResource;
+  };
+  /** Make a user */
+  AdminCreateUser: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: UserCreate;
+    answer: UserReadResource;
+  };
+  /** Delete a plan */
+  AdminDeletePlan: {
+    path: { plan_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Delete a server */
+  AdminDeleteServer: {
+    path: { server_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Discard a failed message */
+  AdminDiscardMessage: {
+    path: { name: string; message_id: string; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Download the log */
+  AdminDownloadLogs: {
+    path: Record<never, never>;
+    query: { action?: string; entity?: string; entity_id?: number; from?: string; to?: string; user_id?: number; actor_id?: number; search?: string; };
+    body: undefined;
+    answer: string;
+  };
+  /** Erase a user */
+  AdminEraseUser: {
+    path: { user_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Grant a number */
+  AdminGrantNumber: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: NumberGrant;
+    answer: NumberReadResource;
+  };
+  /** List the alarms */
+  AdminListAlarms: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; standing?: boolean; };
+    body: undefined;
+    answer: AlarmReadPage;
+  };
+  /** List failed messages */
+  AdminListFailedMessages: {
+    path: { name: string; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: DeadLetterListResource;
+  };
+  /** List all jobs */
+  AdminListJobs: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; kind?: string; status?: JobStatus; user_id?: number; };
+    body: undefined;
+    answer: JobAdministrationReadPage;
+  };
+  /** List the log */
+  AdminListLogs: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; action?: string; entity?: string; entity_id?: number; from?: string; to?: string; user_id?: number; actor_id?: number; cursor?: string; };
+    body: undefined;
+    answer: LogReadPage | LogReadScroll;
+  };
+  /** List the plans */
+  AdminListPlans: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    body: undefined;
+    answer: PlanReadPage;
+  };
+  /** List the queues */
+  AdminListQueues: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: QueueReadListResource;
+  };
+  /** List how a server was */
+  AdminListServerHealth: {
+    path: { server_id: number; };
+    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    body: undefined;
+    answer: ServerHealthReadPage;
+  };
+  /** List the servers */
+  AdminListServers: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    body: undefined;
+    answer: ServerReadPage;
+  };
+  /** List the settings */
+  AdminListSettings: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: SettingReadListResource;
+  };
+  /** List the users */
+  AdminListUsers: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; status?: UserStatus; profile?: Profile; };
+    body: undefined;
+    answer: UserReadPage;
+  };
+  /** List deliveries */
+  AdminListWebhooksLog: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; response_code?: number; };
+    body: undefined;
+    answer: WebhookLogReadPage;
+  };
+  /** Sign a user out */
+  AdminLogOutUser: {
+    path: { user_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Move a number to another server */
+  AdminMoveNumber: {
+    path: { number_id: number; };
+    query: Record<never, never>;
+    body: NumberMove;
+    answer: NumberReadResource;
+  };
+  /** Probe a server */
+  AdminProbeServer: {
+    path: { server_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ServerReadResource;
+  };
+  /** Take a second factor away */
+  AdminRemoveTwoFactor: {
+    path: { user_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Apply an event again */
+  AdminReplayWebhook: {
+    path: { entry_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Have a user's export made */
+  AdminRequestExport: {
+    path: { user_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ExportReadResource;
+  };
+  /** Retry a failed job */
+  AdminRetryJob: {
+    path: { job_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: JobAdministrationReadResource;
+  };
+  /** Retry a failed message */
+  AdminRetryMessage: {
+    path: { name: string; message_id: string; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Show a plan */
+  AdminShowPlan: {
+    path: { plan_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: PlanReadResource;
+  };
+  /** Show a server */
+  AdminShowServer: {
+    path: { server_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ServerReadResource;
+  };
+  /** Show the statistics */
+  AdminShowStatistics: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: StatisticsResource;
+  };
+  /** Show a user */
+  AdminShowUser: {
+    path: { user_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: UserReadResource;
+  };
+  /** Change a plan */
+  AdminUpdatePlan: {
+    path: { plan_id: number; };
+    query: Record<never, never>;
+    body: PlanUpdate;
+    answer: PlanReadResource;
+  };
+  /** Change a server */
+  AdminUpdateServer: {
+    path: { server_id: number; };
+    query: Record<never, never>;
+    body: ServerUpdate;
+    answer: ServerReadResource;
+  };
+  /** Change settings */
+  AdminUpdateSettings: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: SettingsUpdate;
+    answer: SettingReadListResource;
+  };
+  /** Change a user */
+  AdminUpdateUser: {
+    path: { user_id: number; };
+    query: Record<never, never>;
+    body: UserUpdate;
+    answer: UserReadResource;
+  };
+  /** Begin a second factor */
+  BeginTwoFactor: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: PasswordProof;
+    answer: TwoFactorSecretResource;
+  };
+  /** Block a number or an address */
+  BlockNumber: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: BlockCreate;
+    answer: BlockReadResource;
+  };
+  /** Cancel a campaign */
+  CancelCampaign: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: CampaignReadResource;
+  };
+  /** End a job */
+  CancelJob: {
+    path: { job_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: JobReadResource;
+  };
+  /** Change my password */
+  ChangePassword: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: PasswordChange;
+    answer: undefined;
+  };
+  /** Whether the process lives */
+  CheckLive: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Health;
+  };
+  /** Look a phone number up */
+  CheckPhone: {
+    path: { number_id: number; };
+    query: Record<never, never>;
+    body: CheckCreate;
+    answer: CheckReadResource;
+  };
+  /** Whether the process can work */
+  CheckReady: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Readiness;
+  };
+  /** Confirm an address */
+  ConfirmEmail: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: EmailConfirmation;
+    answer: undefined;
+  };
+  /** Switch the second factor on */
+  ConfirmTwoFactor: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: TwoFactorCode;
+    answer: RecoveryCodesResource;
+  };
+  /** Connect a number */
+  ConnectNumber: {
+    path: { number_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: NumberReadResource;
+  };
+  /** Make an API key */
+  CreateApiKey: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ApiKeyCreate;
+    answer: ApiKeyCreatedResource;
+  };
+  /** Make a campaign */
+  CreateCampaign: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: CampaignCreate;
+    answer: CampaignReadResource;
+  };
+  /** Make a contact */
+  CreateContact: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ContactCreate;
+    answer: ContactReadResource;
+  };
+  /** Upload a file of contacts */
+  CreateImport: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: FormData;
+    answer: ImportReadResource;
+  };
+  /** Make a label */
+  CreateLabel: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: LabelCreate;
+    answer: LabelReadResource;
+  };
+  /** Add a number */
+  CreateNumber: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: NumberCreate;
+    answer: NumberReadResource;
+  };
+  /** Make an audience */
+  CreatePublic: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: PublicCreate;
+    answer: PublicReadResource;
+  };
+  /** Delete an API key */
+  DeleteApiKey: {
+    path: { key_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Delete a campaign */
+  DeleteCampaign: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Delete a contact */
+  DeleteContact: {
+    path: { contact_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Delete many contacts */
+  DeleteContacts: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: Selection;
+    answer: AffectedResource;
+  };
+  /** Delete a label */
+  DeleteLabel: {
+    path: { label_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Delete a file */
+  DeleteMedia: {
+    path: { media_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Delete a number */
+  DeleteNumber: {
+    path: { number_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Sign out elsewhere */
+  DeleteOtherSessions: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Delete an audience */
+  DeletePublic: {
+    path: { public_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Sign out a device */
+  DeleteSession: {
+    path: { session_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Switch the second factor off */
+  DisableTwoFactor: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: PasswordProof;
+    answer: undefined;
+  };
+  /** Disconnect a number */
+  DisconnectNumber: {
+    path: { number_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: NumberReadResource;
+  };
+  /** Download my last export */
+  DownloadExport: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Blob;
+  };
+  /** Download the rows that did not go in */
+  DownloadImportErrors: {
+    path: { import_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: string;
+  };
+  /** Download a file */
+  DownloadMedia: {
+    path: { media_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Blob;
+  };
+  /** Download the report */
+  DownloadReport: {
+    path: { campaign_id: number; };
+    query: { delivered?: boolean; readed?: boolean; replied?: boolean; needs_attention?: boolean; state?: Array<"pending" | "leased" | "accepted" | "sent" | "failed" | "unknown" | "skipped">; reason?: string; message_id?: number; number_id?: number; contact_id?: number; };
+    body: undefined;
+    answer: string;
+  };
+  /** Copy a campaign */
+  DuplicateCampaign: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: Duplicate | null;
+    answer: CampaignReadResource;
+  };
+  /** Erase a contact */
+  EraseContact: {
+    path: { contact_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Erase my account */
+  EraseMe: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: Erasure;
+    answer: undefined;
+  };
+  /** Explain what is happening */
+  ExplainCampaign: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ExplanationResource;
+  };
+  /** Explain what happens to a recipient */
+  ExplainRecipient: {
+    path: { campaign_id: number; recipient_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ExplanationResource;
+  };
+  /** Export what is held of a contact */
+  ExportContact: {
+    path: { contact_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Blob;
+  };
+  /** Keep a file from the web */
+  FetchMedia: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: MediaFetch;
+    answer: MediaReadResource;
+  };
+  /** Ask for a new password */
+  ForgetPassword: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ForgottenPassword;
+    answer: undefined;
+  };
+  /** Label many contacts */
+  LabelContacts: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: LabelSelection;
+    answer: AffectedResource;
+  };
+  /** List my API keys */
+  ListApiKeys: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    body: undefined;
+    answer: ApiKeyReadPage;
+  };
+  /** List the block list */
+  ListBlockedNumbers: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    body: undefined;
+    answer: BlockReadPage;
+  };
+  /** List the campaigns */
+  ListCampaigns: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; status?: CampaignStatus; };
+    body: undefined;
+    answer: CampaignListedPage;
+  };
+  /** List the contacts */
+  ListContacts: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; label_id?: Array<number>; status?: 1 | 2 | null; type?: 1 | 2 | null; blocked?: boolean; created_from?: string; created_to?: string; public_id?: number; cursor?: string; };
+    body: undefined;
+    answer: ContactReadPage | ContactReadScroll;
+  };
+  /** List the imports */
+  ListImports: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    body: undefined;
+    answer: ImportReadPage;
+  };
+  /** List the jobs */
+  ListJobs: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; kind?: string; status?: "waiting" | "running" | "done" | "failed" | "canceled" | null; };
+    body: undefined;
+    answer: JobReadPage;
+  };
+  /** List the labels */
+  ListLabels: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    body: undefined;
+    answer: LabelReadPage;
+  };
+  /** List the files */
+  ListMedia: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; kind?: MediaKind; state?: "fetching" | "ready" | "failed"; };
+    body: undefined;
+    answer: MediaReadPage;
+  };
+  /** List your numbers */
+  ListNumbers: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; status_connection?: boolean; server_id?: number; };
+    body: undefined;
+    answer: NumberReadPage;
+  };
+  /** List what was done in one's account */
+  ListOwnLogs: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; action?: string; entity?: string; entity_id?: number; from?: string; to?: string; cursor?: string; };
+    body: undefined;
+    answer: OwnLogReadPage | OwnLogReadScroll;
+  };
+  /** List the plans */
+  ListPlans: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    body: undefined;
+    answer: PlanReadPage;
+  };
+  /** List the plugins */
+  ListPlugins: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: PluginInfoListResource;
+  };
+  /** List the contacts of an audience */
+  ListPublicContacts: {
+    path: { public_id: number; };
+    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    body: undefined;
+    answer: ContactReadPage;
+  };
+  /** List the audiences */
+  ListPublics: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; type?: 1 | 2 | 3 | null; };
+    body: undefined;
+    answer: PublicReadPage;
+  };
+  /** List the recipients */
+  ListRecipients: {
+    path: { campaign_id: number; };
+    query: { page?: number; per_page?: number; sort?: string; search?: string; delivered?: boolean; readed?: boolean; replied?: boolean; needs_attention?: boolean; state?: Array<"pending" | "leased" | "accepted" | "sent" | "failed" | "unknown" | "skipped">; reason?: string; message_id?: number; number_id?: number; contact_id?: number; cursor?: string; };
+    body: undefined;
+    answer: RecipientReadPage | RecipientReadScroll;
+  };
+  /** List the servers */
+  ListServers: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    body: undefined;
+    answer: ServerSummaryPage;
+  };
+  /** List my sessions */
+  ListSessions: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: DeviceListResource;
+  };
+  /** List the names of variables */
+  ListVariables: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: strListResource;
+  };
+  /** Sign in */
+  LogIn: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: Credentials;
+    answer: SignedIn | TwoFactorChallenge;
+  };
+  /** Sign out */
+  LogOut: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Sign out everywhere */
+  LogOutEverywhere: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Log a number out */
+  LogOutNumber: {
+    path: { number_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: NumberReadResource;
+  };
+  /** Mail the confirmation again */
+  MailConfirmationAgain: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ForgottenPassword;
+    answer: undefined;
+  };
+  /** Measure how uniform the texts are */
+  MeasureEntropy: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: JobReadResource;
+  };
+  /** Pause a campaign */
+  PauseCampaign: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: CampaignReadResource;
+  };
+  /** Show the flight plan */
+  PlanCampaign: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: FlightPlanResource;
+  };
+  /** Preview the messages */
+  PreviewCampaign: {
+    path: { campaign_id: number; };
+    query: { contact_id?: number; };
+    body: undefined;
+    answer: PreviewListResource;
+  };
+  /** Read a file by its signed address */
+  ReadSignedMedia: {
+    path: { token: string; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Blob;
+  };
+  /** Receive */
+  ReceiveWebhook: {
+    path: { plugin: string; token: string; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Blob;
+  };
+  /** Replace this token */
+  RefreshToken: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: SignedIn;
+  };
+  /** Make an account */
+  Register: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: Registration;
+    answer: SignedIn | AwaitingConfirmation;
+  };
+  /** Take a contact out of an audience */
+  RemovePublicContact: {
+    path: { public_id: number; contact_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Take contacts out of an audience */
+  RemovePublicContacts: {
+    path: { public_id: number; };
+    query: Record<never, never>;
+    body: Selection;
+    answer: AffectedResource;
+  };
+  /** Replace the recovery codes */
+  RenewRecoveryCodes: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: PasswordProof;
+    answer: RecoveryCodesResource;
+  };
+  /** Ask for everything that is held of me */
+  RequestExport: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: ExportReadResource;
+  };
+  /** Set a new password */
+  ResetPassword: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: PasswordReset;
+    answer: undefined;
+  };
+  /** Resolve every recipient in doubt */
+  ResolveCampaign: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: ResolveMany;
+    answer: CampaignReadResource;
+  };
+  /** Resolve a recipient in doubt */
+  ResolveRecipient: {
+    path: { campaign_id: number; recipient_id: number; };
+    query: Record<never, never>;
+    body: Resolve;
+    answer: RecipientReadResource;
+  };
+  /** Restart a number */
+  RestartNumber: {
+    path: { number_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: NumberReadResource;
+  };
+  /** Resume a campaign */
+  ResumeCampaign: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: CampaignReadResource;
+  };
+  /** Retry what failed */
+  RetryCampaign: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: Retry | null;
+    answer: CampaignReadResource;
+  };
+  /** Send a test message */
+  SendTestMessage: {
+    path: { number_id: number; };
+    query: Record<never, never>;
+    body: TrialMessageCreate;
+    answer: TrialMessageReadResource;
+  };
+  /** Make the first administrator */
+  SetUp: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: FirstAdministrator;
+    answer: SignedIn;
+  };
+  /** Show a blocked number */
+  ShowBlockedNumber: {
+    path: { block_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: BlockReadResource;
+  };
+  /** Show a campaign */
+  ShowCampaign: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: CampaignReadResource;
+  };
+  /** Show one's settings */
+  ShowConfigurations: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: ConfigurationsReadResource;
+  };
+  /** Show a contact */
+  ShowContact: {
+    path: { contact_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ContactReadResource;
+  };
+  /** Show what happened with a contact */
+  ShowContactTimeline: {
+    path: { contact_id: number; };
+    query: { per_page?: number; cursor?: string; };
+    body: undefined;
+    answer: TimelineEntryScroll;
+  };
+  /** Show how uniform the texts are */
+  ShowEntropy: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: EntropyReadResource;
+  };
+  /** Show my last export */
+  ShowExport: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: ExportReadResource;
+  };
+  /** Show an import */
+  ShowImport: {
+    path: { import_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ImportReadResource;
+  };
+  /** Show a job */
+  ShowJob: {
+    path: { job_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: JobReadResource;
+  };
+  /** Show a label */
+  ShowLabel: {
+    path: { label_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: LabelReadResource;
+  };
+  /** Show my account */
+  ShowMe: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: UserReadResource;
+  };
+  /** Show a file */
+  ShowMedia: {
+    path: { media_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: MediaReadResource;
+  };
+  /** Show a number */
+  ShowNumber: {
+    path: { number_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: NumberReadResource;
+  };
+  /** Show the sign-in code */
+  ShowNumberQr: {
+    path: { number_id: number; };
+    query: { phone?: string; };
+    body: undefined;
+    answer: ChallengeReadResource | Blob;
+  };
+  /** Show a number's browser */
+  ShowNumberScreenshot: {
+    path: { number_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Blob;
+  };
+  /** Show an audience */
+  ShowPublic: {
+    path: { public_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: PublicReadResource;
+  };
+  /** Show the report */
+  ShowReport: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ReportResource;
+  };
+  /** Show my second factor */
+  ShowTwoFactor: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: TwoFactorReadResource;
+  };
+  /** Start a campaign */
+  StartCampaign: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: CampaignReadResource;
+  };
+  /** Start an import */
+  StartImport: {
+    path: { import_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ImportReadResource;
+  };
+  /** Sync the contacts of a number */
+  SyncContacts: {
+    path: { number_id: number; };
+    query: Record<never, never>;
+    body: SyncCreate;
+    answer: JobReadResource;
+  };
+  /** Unblock a number */
+  UnblockNumber: {
+    path: { block_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Unblock a number as it is written */
+  UnblockWrittenNumber: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: BlockRemove;
+    answer: undefined;
+  };
+  /** Change a campaign */
+  UpdateCampaign: {
+    path: { campaign_id: number; };
+    query: Record<never, never>;
+    body: CampaignUpdate;
+    answer: CampaignReadResource;
+  };
+  /** Change one's settings */
+  UpdateConfigurations: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ConfigurationsUpdate;
+    answer: ConfigurationsReadResource;
+  };
+  /** Change a contact */
+  UpdateContact: {
+    path: { contact_id: number; };
+    query: Record<never, never>;
+    body: ContactUpdate;
+    answer: ContactReadResource;
+  };
+  /** Change a label */
+  UpdateLabel: {
+    path: { label_id: number; };
+    query: Record<never, never>;
+    body: LabelUpdate;
+    answer: LabelReadResource;
+  };
+  /** Change my account */
+  UpdateMe: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ProfileUpdate;
+    answer: UserReadResource;
+  };
+  /** Change a number */
+  UpdateNumber: {
+    path: { number_id: number; };
+    query: Record<never, never>;
+    body: NumberUpdate;
+    answer: NumberReadResource;
+  };
+  /** Change an audience */
+  UpdatePublic: {
+    path: { public_id: number; };
+    query: Record<never, never>;
+    body: PublicUpdate;
+    answer: PublicReadResource;
+  };
+  /** Upload a file */
+  UploadMedia: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: FormData;
+    answer: MediaReadResource;
+  };
+  /** Finish a sign-in */
+  VerifyTwoFactor: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: TwoFactorAnswer;
+    answer: SignedIn;
+  };
+  /** Verify */
+  VerifyWebhook: {
+    path: { plugin: string; token: string; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Blob;
+  };
+}
+
+/** Where every operation is. */
+export const ROUTES = {
+  AddPublicContacts: { method: "POST", path: "/api/publics/{public_id}/contacts" },
+  AdminActAsUser: { method: "POST", path: "/api/admin/users/{user_id}/act-as" },
+  AdminCreatePlan: { method: "POST", path: "/api/admin/plans" },
+  AdminCreateServer: { method: "POST", path: "/api/admin/servers" },
+  AdminCreateUser: { method: "POST", path: "/api/admin/users" },
+  AdminDeletePlan: { method: "DELETE", path: "/api/admin/plans/{plan_id}" },
+  AdminDeleteServer: { method: "DELETE", path: "/api/admin/servers/{server_id}" },
+  AdminDiscardMessage: { method: "DELETE", path: "/api/admin/queues/{name}/failed/{message_id}" },
+  AdminDownloadLogs: { method: "GET", path: "/api/admin/logs.csv" },
+  AdminEraseUser: { method: "DELETE", path: "/api/admin/users/{user_id}" },
+  AdminGrantNumber: { method: "POST", path: "/api/admin/numbers" },
+  AdminListAlarms: { method: "GET", path: "/api/admin/alarms" },
+  AdminListFailedMessages: { method: "GET", path: "/api/admin/queues/{name}/failed" },
+  AdminListJobs: { method: "GET", path: "/api/admin/jobs" },
+  AdminListLogs: { method: "GET", path: "/api/admin/logs" },
+  AdminListPlans: { method: "GET", path: "/api/admin/plans" },
+  AdminListQueues: { method: "GET", path: "/api/admin/queues" },
+  AdminListServerHealth: { method: "GET", path: "/api/admin/servers/{server_id}/health" },
+  AdminListServers: { method: "GET", path: "/api/admin/servers" },
+  AdminListSettings: { method: "GET", path: "/api/admin/settings" },
+  AdminListUsers: { method: "GET", path: "/api/admin/users" },
+  AdminListWebhooksLog: { method: "GET", path: "/api/admin/webhooks-log" },
+  AdminLogOutUser: { method: "POST", path: "/api/admin/users/{user_id}/logout" },
+  AdminMoveNumber: { method: "POST", path: "/api/admin/numbers/{number_id}/move" },
+  AdminProbeServer: { method: "POST", path: "/api/admin/servers/{server_id}/probe" },
+  AdminRemoveTwoFactor: { method: "DELETE", path: "/api/admin/users/{user_id}/two-factor" },
+  AdminReplayWebhook: { method: "POST", path: "/api/admin/webhooks-log/{entry_id}/replay" },
+  AdminRequestExport: { method: "POST", path: "/api/admin/users/{user_id}/export" },
+  AdminRetryJob: { method: "POST", path: "/api/admin/jobs/{job_id}/retry" },
+  AdminRetryMessage: { method: "POST", path: "/api/admin/queues/{name}/failed/{message_id}/retry" },
+  AdminShowPlan: { method: "GET", path: "/api/admin/plans/{plan_id}" },
+  AdminShowServer: { method: "GET", path: "/api/admin/servers/{server_id}" },
+  AdminShowStatistics: { method: "GET", path: "/api/admin/stats" },
+  AdminShowUser: { method: "GET", path: "/api/admin/users/{user_id}" },
+  AdminUpdatePlan: { method: "PATCH", path: "/api/admin/plans/{plan_id}" },
+  AdminUpdateServer: { method: "PATCH", path: "/api/admin/servers/{server_id}" },
+  AdminUpdateSettings: { method: "PATCH", path: "/api/admin/settings" },
+  AdminUpdateUser: { method: "PATCH", path: "/api/admin/users/{user_id}" },
+  BeginTwoFactor: { method: "POST", path: "/api/auth/two-factor" },
+  BlockNumber: { method: "POST", path: "/api/block-contacts" },
+  CancelCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/cancel" },
+  CancelJob: { method: "POST", path: "/api/jobs/{job_id}/cancel" },
+  ChangePassword: { method: "POST", path: "/api/auth/password" },
+  CheckLive: { method: "GET", path: "/health/live" },
+  CheckPhone: { method: "POST", path: "/api/numbers/{number_id}/check" },
+  CheckReady: { method: "GET", path: "/health/ready" },
+  ConfirmEmail: { method: "POST", path: "/api/auth/confirm-email" },
+  ConfirmTwoFactor: { method: "POST", path: "/api/auth/two-factor/confirm" },
+  ConnectNumber: { method: "POST", path: "/api/numbers/{number_id}/connect" },
+  CreateApiKey: { method: "POST", path: "/api/api-keys" },
+  CreateCampaign: { method: "POST", path: "/api/campaigns" },
+  CreateContact: { method: "POST", path: "/api/contacts" },
+  CreateImport: { method: "POST", path: "/api/imports" },
+  CreateLabel: { method: "POST", path: "/api/labels" },
+  CreateNumber: { method: "POST", path: "/api/numbers" },
+  CreatePublic: { method: "POST", path: "/api/publics" },
+  DeleteApiKey: { method: "DELETE", path: "/api/api-keys/{key_id}" },
+  DeleteCampaign: { method: "DELETE", path: "/api/campaigns/{campaign_id}" },
+  DeleteContact: { method: "DELETE", path: "/api/contacts/{contact_id}" },
+  DeleteContacts: { method: "POST", path: "/api/contacts/bulk/delete" },
+  DeleteLabel: { method: "DELETE", path: "/api/labels/{label_id}" },
+  DeleteMedia: { method: "DELETE", path: "/api/media/{media_id}" },
+  DeleteNumber: { method: "DELETE", path: "/api/numbers/{number_id}" },
+  DeleteOtherSessions: { method: "DELETE", path: "/api/auth/sessions" },
+  DeletePublic: { method: "DELETE", path: "/api/publics/{public_id}" },
+  DeleteSession: { method: "DELETE", path: "/api/auth/sessions/{session_id}" },
+  DisableTwoFactor: { method: "POST", path: "/api/auth/two-factor/disable" },
+  DisconnectNumber: { method: "POST", path: "/api/numbers/{number_id}/disconnect" },
+  DownloadExport: { method: "GET", path: "/api/auth/export.zip" },
+  DownloadImportErrors: { method: "GET", path: "/api/imports/{import_id}/errors.csv" },
+  DownloadMedia: { method: "GET", path: "/api/media/{media_id}/content" },
+  DownloadReport: { method: "GET", path: "/api/campaigns/{campaign_id}/report.csv" },
+  DuplicateCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/duplicate" },
+  EraseContact: { method: "DELETE", path: "/api/contacts/{contact_id}/personal-data" },
+  EraseMe: { method: "POST", path: "/api/auth/erase" },
+  ExplainCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/explain" },
+  ExplainRecipient: { method: "GET", path: "/api/campaigns/{campaign_id}/recipients/{recipient_id}/explain" },
+  ExportContact: { method: "GET", path: "/api/contacts/{contact_id}/export.zip" },
+  FetchMedia: { method: "POST", path: "/api/media/fetch" },
+  ForgetPassword: { method: "POST", path: "/api/auth/forgot-password" },
+  LabelContacts: { method: "POST", path: "/api/contacts/bulk/labels" },
+  ListApiKeys: { method: "GET", path: "/api/api-keys" },
+  ListBlockedNumbers: { method: "GET", path: "/api/block-contacts" },
+  ListCampaigns: { method: "GET", path: "/api/campaigns" },
+  ListContacts: { method: "GET", path: "/api/contacts" },
+  ListImports: { method: "GET", path: "/api/imports" },
+  ListJobs: { method: "GET", path: "/api/jobs" },
+  ListLabels: { method: "GET", path: "/api/labels" },
+  ListMedia: { method: "GET", path: "/api/media" },
+  ListNumbers: { method: "GET", path: "/api/numbers" },
+  ListOwnLogs: { method: "GET", path: "/api/logs" },
+  ListPlans: { method: "GET", path: "/api/plans" },
+  ListPlugins: { method: "GET", path: "/api/plugins" },
+  ListPublicContacts: { method: "GET", path: "/api/publics/{public_id}/contacts" },
+  ListPublics: { method: "GET", path: "/api/publics" },
+  ListRecipients: { method: "GET", path: "/api/campaigns/{campaign_id}/recipients" },
+  ListServers: { method: "GET", path: "/api/servers" },
+  ListSessions: { method: "GET", path: "/api/auth/sessions" },
+  ListVariables: { method: "GET", path: "/api/contacts/variables" },
+  LogIn: { method: "POST", path: "/api/auth/login" },
+  LogOut: { method: "POST", path: "/api/auth/logout" },
+  LogOutEverywhere: { method: "POST", path: "/api/auth/logout-all" },
+  LogOutNumber: { method: "POST", path: "/api/numbers/{number_id}/logout" },
+  MailConfirmationAgain: { method: "POST", path: "/api/auth/confirm-email/again" },
+  MeasureEntropy: { method: "POST", path: "/api/campaigns/{campaign_id}/entropy" },
+  PauseCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/pause" },
+  PlanCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/plan" },
+  PreviewCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/preview" },
+  ReadSignedMedia: { method: "GET", path: "/api/media/files/{token}" },
+  ReceiveWebhook: { method: "POST", path: "/api/webhooks/{plugin}/{token}" },
+  RefreshToken: { method: "POST", path: "/api/auth/refresh" },
+  Register: { method: "POST", path: "/api/auth/register" },
+  RemovePublicContact: { method: "DELETE", path: "/api/publics/{public_id}/contacts/{contact_id}" },
+  RemovePublicContacts: { method: "POST", path: "/api/publics/{public_id}/contacts/remove" },
+  RenewRecoveryCodes: { method: "POST", path: "/api/auth/two-factor/recovery-codes" },
+  RequestExport: { method: "POST", path: "/api/auth/export" },
+  ResetPassword: { method: "POST", path: "/api/auth/reset-password" },
+  ResolveCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/resolve" },
+  ResolveRecipient: { method: "POST", path: "/api/campaigns/{campaign_id}/recipients/{recipient_id}/resolve" },
+  RestartNumber: { method: "POST", path: "/api/numbers/{number_id}/restart" },
+  ResumeCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/resume" },
+  RetryCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/retry" },
+  SendTestMessage: { method: "POST", path: "/api/numbers/{number_id}/test-message" },
+  SetUp: { method: "POST", path: "/api/setup" },
+  ShowBlockedNumber: { method: "GET", path: "/api/block-contacts/{block_id}" },
+  ShowCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}" },
+  ShowConfigurations: { method: "GET", path: "/api/configurations" },
+  ShowContact: { method: "GET", path: "/api/contacts/{contact_id}" },
+  ShowContactTimeline: { method: "GET", path: "/api/contacts/{contact_id}/timeline" },
+  ShowEntropy: { method: "GET", path: "/api/campaigns/{campaign_id}/entropy" },
+  ShowExport: { method: "GET", path: "/api/auth/export" },
+  ShowImport: { method: "GET", path: "/api/imports/{import_id}" },
+  ShowJob: { method: "GET", path: "/api/jobs/{job_id}" },
+  ShowLabel: { method: "GET", path: "/api/labels/{label_id}" },
+  ShowMe: { method: "GET", path: "/api/auth/me" },
+  ShowMedia: { method: "GET", path: "/api/media/{media_id}" },
+  ShowNumber: { method: "GET", path: "/api/numbers/{number_id}" },
+  ShowNumberQr: { method: "GET", path: "/api/numbers/{number_id}/qr" },
+  ShowNumberScreenshot: { method: "GET", path: "/api/numbers/{number_id}/screenshot" },
+  ShowPublic: { method: "GET", path: "/api/publics/{public_id}" },
+  ShowReport: { method: "GET", path: "/api/campaigns/{campaign_id}/report" },
+  ShowTwoFactor: { method: "GET", path: "/api/auth/two-factor" },
+  StartCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/start" },
+  StartImport: { method: "POST", path: "/api/imports/{import_id}/start" },
+  SyncContacts: { method: "POST", path: "/api/numbers/{number_id}/sync" },
+  UnblockNumber: { method: "DELETE", path: "/api/block-contacts/{block_id}" },
+  UnblockWrittenNumber: { method: "POST", path: "/api/block-contacts/remove" },
+  UpdateCampaign: { method: "PATCH", path: "/api/campaigns/{campaign_id}" },
+  UpdateConfigurations: { method: "PATCH", path: "/api/configurations" },
+  UpdateContact: { method: "PATCH", path: "/api/contacts/{contact_id}" },
+  UpdateLabel: { method: "PATCH", path: "/api/labels/{label_id}" },
+  UpdateMe: { method: "PATCH", path: "/api/auth/me" },
+  UpdateNumber: { method: "PATCH", path: "/api/numbers/{number_id}" },
+  UpdatePublic: { method: "PATCH", path: "/api/publics/{public_id}" },
+  UploadMedia: { method: "POST", path: "/api/media" },
+  VerifyTwoFactor: { method: "POST", path: "/api/auth/two-factor/verify" },
+  VerifyWebhook: { method: "GET", path: "/api/webhooks/{plugin}/{token}" },
+} as const satisfies Record<keyof Operations, { method: string; path: string }>;
