@@ -1,10 +1,12 @@
 """One PostgreSQL and one Valkey for the whole run; every test works as a tenant of its own, with real commits."""
 
 import asyncio
+import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -33,6 +35,27 @@ UNLIMITED = LimitsConfig(per_minute=1_000_000, dashboard_per_minute=1_000_000, s
 
 ClientOf = Callable[[Member], httpx.AsyncClient]
 Serve = Callable[[ASGIApp], Awaitable[str]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what judges the whole run behind all others."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+@pytest.fixture(scope="session")
+def log_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[logging.FileHandler]:
+    """Writes what this process logs."""
+    handler = logging.FileHandler(tmp_path_factory.mktemp("log") / "run.log", encoding="utf-8")
+    yield handler
+    logging.getLogger().removeHandler(handler)
+    handler.close()
+
+
+@pytest.fixture(autouse=True)
+def whole_log(log_file: logging.FileHandler) -> Path:
+    """The file that holds what this process has logged since the run began; tests that set logging up take it off."""
+    logging.getLogger().addHandler(log_file)
+    return Path(log_file.baseFilename)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,9 @@
 """Secrets are planted everywhere; no log line, answer or row of the database may show them."""
 
 import logging
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -14,11 +16,13 @@ from core import database
 from core.config import PlatformConfig
 from core.runtime import Runtime
 from tests.conftest import ClientOf, client_for
+from tests.factories import PASSWORD as USUAL_PASSWORD
 from tests.factories import Member, random_email
 
 PASSWORD = "planted-password-orchid-lamp"
 NEW_PASSWORD = "planted-password-river-stone"
 API_KEY = "planted-server-key-7c1f"
+SHAPE = re.compile(r"\brc[dk]_[A-Za-z0-9_-]{40,}")
 
 
 @pytest.fixture
@@ -138,3 +142,16 @@ async def test_no_hash_is_answered(app: Litestar, admin: httpx.AsyncClient) -> N
     assert hashes
     answered = "\n".join(walk.answers)
     assert [value for value in hashes if value in answered] == []
+
+
+@pytest.mark.last
+async def test_the_whole_run_left_no_secret_behind(app: Litestar, runtime: Runtime, whole_log: Path) -> None:
+    walk = Walk(app)
+    await walk.account()
+    planted = {PASSWORD, NEW_PASSWORD, API_KEY, USUAL_PASSWORD, *walk.planted.values()}
+    places = {"log": whole_log.read_text(encoding="utf-8"), "database": await _dump(runtime.config)}
+    assert "/api/auth/register" in places["log"]
+    assert "@example.com" in places["database"]
+    assert [(secret, place) for secret in planted for place, text in places.items() if secret in text] == []
+    # Of any user, in any test: tokens of sessions and API keys are known by their shape.
+    assert {place: SHAPE.findall(text) for place, text in places.items()} == {"log": [], "database": []}
