@@ -171,10 +171,14 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
-def client_for(app: ASGIApp, token: str = "") -> httpx.AsyncClient:
-    """A client of ``app`` in this process; an error the application does not answer is raised."""
+def client_for(app: ASGIApp, token: str = "", address: str = "") -> httpx.AsyncClient:
+    """A client of ``app`` in this process; an error the application does not answer is raised.
+
+    It comes from an address of its own, or the sign-ins that one test fails would lock out another.
+    """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 50000))  # type: ignore[arg-type]
+    address = address or ".".join(("127", *map(str, secrets.token_bytes(3))))
+    transport = httpx.ASGITransport(app=app, client=(address, 50000))  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=transport, base_url="http://recado.test", headers=headers)
 
 

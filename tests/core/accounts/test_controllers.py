@@ -3,11 +3,12 @@
 import bcrypt
 import httpx
 import msgspec
+from litestar import Litestar
 
 from core import database
 from core.accounts.schemas import UserRead
 from core.runtime import Runtime, set_runtime
-from tests.conftest import ClientOf
+from tests.conftest import ClientOf, client_for
 from tests.factories import PASSWORD, Member, make_user, random_email
 
 
@@ -101,11 +102,12 @@ async def test_deleted_account_cannot_sign_in(client: httpx.AsyncClient, user: M
     assert (await log_in(client, user.email)).status_code == 422
 
 
-async def test_sign_in_is_recorded(client: httpx.AsyncClient, user: Member) -> None:
-    await log_in(client, user.email)
+async def test_sign_in_is_recorded(app: Litestar, user: Member) -> None:
+    async with client_for(app, address="203.0.113.7") as client:
+        await log_in(client, user.email)
     row = await database.fetch_row("SELECT action, data FROM logs WHERE user_id = $1", user.id)
     assert row is not None
-    assert (row["action"], msgspec.json.decode(row["data"])) == ("user.signed_in", {"address": "127.0.0.1"})
+    assert (row["action"], msgspec.json.decode(row["data"])) == ("user.signed_in", {"address": "203.0.113.7"})
 
 
 async def test_update_me(api: ClientOf, user: Member) -> None:

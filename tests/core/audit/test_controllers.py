@@ -22,13 +22,14 @@ async def _lines(client: httpx.AsyncClient, path: str = "/api/logs", **query: An
     return found
 
 
-async def test_a_change_tells_what_was_and_what_is(tenant: httpx.AsyncClient) -> None:
+async def test_a_change_tells_what_was_and_what_is(tenant: httpx.AsyncClient, app: Litestar, user: Member) -> None:
     made = (await tenant.post("/api/contacts", json={"number": phone(), "name": "Ana"})).json()["data"]
-    changed = await tenant.patch(f"/api/contacts/{made['id']}", json={"name": "Ana Maria"})
+    async with client_for(app, user.token, address="203.0.113.7") as client:
+        changed = await client.patch(f"/api/contacts/{made['id']}", json={"name": "Ana Maria"})
     line = (await _lines(tenant))[0]
     assert (line["action"], line["entity"], line["entity_id"]) == ("contact.updated", "contact", made["id"])
     assert line["changes"] == {"name": ["Ana", "Ana Maria"]}
-    assert (line["address"], line["by_administrator"]) == ("127.0.0.1", False)
+    assert (line["address"], line["by_administrator"]) == ("203.0.113.7", False)
     assert line["request_id"] == changed.headers["x-request-id"]
 
 
@@ -36,7 +37,7 @@ async def test_what_an_administrator_does_in_ones_name_names_both(
     tenant: httpx.AsyncClient, admin: httpx.AsyncClient, user: Member, administrator: Member, app: Litestar
 ) -> None:
     acting = await admin.post(f"/api/admin/users/{user.id}/act-as", json={"reason": "The import hangs"})
-    async with client_for(app, acting.json()["token"]) as client:
+    async with client_for(app, acting.json()["token"], address="203.0.113.7") as client:
         await client.post("/api/labels", json={"name": "VIP"})
     own = await _lines(tenant)
     assert [(line["action"], line["by_administrator"], line["address"]) for line in own[:2]] == [
@@ -48,7 +49,7 @@ async def test_what_an_administrator_does_in_ones_name_names_both(
     seen = (await _lines(admin, "/api/admin/logs", user_id=user.id))[0]
     assert (seen["user_id"], seen["actor_id"]) == (user.id, administrator.id)
     assert (seen["user_email"], seen["actor_email"]) == (user.email, administrator.email)
-    assert seen["address"] == "127.0.0.1"
+    assert seen["address"] == "203.0.113.7"
     mine = await _lines(admin, "/api/admin/logs", actor_id=administrator.id)
     assert [line["action"] for line in mine] == ["label.created", "user.acted_as"]
 

@@ -608,8 +608,9 @@ class TestKills:
             process = _start(job["id"], config)
             async with asyncio.timeout(60):
                 await book.asked[3].wait()
+                while not await kept():  # noqa: ASYNC110 - another process does the work
+                    await asyncio.sleep(0.001)
             await _kill(process)
-            assert await kept() > 0
             # Another order than before, and somebody is gone.
             book.contacts = book.contacts[:0:-1]
             book.held[3].set()

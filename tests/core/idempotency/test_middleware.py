@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -177,11 +178,14 @@ async def test_two_at_once_are_done_once(api: ClientOf, tenant: Member) -> None:
 
 
 @pytest.mark.slow
-async def test_two_processes_at_once_do_it_once(config: PlatformConfig, tenant: Member) -> None:
+async def test_two_processes_at_once_do_it_once(config: PlatformConfig, tenant: Member, tmp_path: Path) -> None:
     assert config.database.url is not None
     assert config.redis.url is not None
+    settings = tmp_path / "platform.toml"
+    settings.write_text(f"[limits]\nper_minute = {config.limits.per_minute}\n")
     environment = {
         **os.environ,
+        "RECADO_CONFIG": str(settings),
         "RECADO_DATABASE_URL": config.database.url.reveal(),
         "RECADO_REDIS_URL": config.redis.url.reveal(),
     }
