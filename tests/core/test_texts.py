@@ -7,6 +7,7 @@ from string import Formatter
 from typing import get_args
 
 import pytest
+from litestar import Litestar
 
 import core
 from core import errors
@@ -170,6 +171,13 @@ def test_titles_are_those_of_the_classes(kind: type[PlatformError]) -> None:
 
 def test_every_noun_exists() -> None:
     assert literal_arguments("NotFoundError") - keys("nouns") == set()
+
+
+def test_every_parameter_of_an_address_is_a_noun(app: Litestar) -> None:
+    """An id that no row can have is told by the parameter's name."""
+    found = {name.removesuffix("_id") for route in app.routes for name in re.findall(r"{(\w+)", route.path_format)}
+    assert {"campaign", "media", "token"} <= found
+    assert found - keys("nouns") == set()
 
 
 def test_every_field_text_exists() -> None:

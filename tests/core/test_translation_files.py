@@ -19,8 +19,8 @@ LOCALES = [path.parents[1].name for path in sorted(ROOT.glob("*/LC_MESSAGES/reca
 TRANSLATED = [locale for locale in LOCALES if locale != "en"]
 
 EQUAL = {
-    "pt_BR": {"types.null", "nouns.webhook"},
-    "es": {"types.null", "nouns.plan", "nouns.webhook"},
+    "pt_BR": {"types.null", "nouns.plugin", "nouns.token", "nouns.webhook"},
+    "es": {"types.null", "nouns.plan", "nouns.plugin", "nouns.token", "nouns.webhook"},
 }
 """What reads the same as in English."""
 
