@@ -190,8 +190,7 @@ def _changed_identity(present: ContactRead, changes: ContactUpdate) -> tuple[str
 
 
 def _variable_errors(variables: Mapping[str, str]) -> dict[str, list[str]]:
-    reason = "This name stands for the contact's own name or number."
-    return {f"variables.{name}": [reason] for name in variables if name.lower() in OWN_FIELDS}
+    return {f"variables.{name}": [text("own_field")] for name in variables if name.lower() in OWN_FIELDS}
 
 
 def _one_line(name: str) -> str:
@@ -203,4 +202,4 @@ async def _refuse_taken_number(user_id: int, number: str | None) -> None:
         "SELECT id FROM contacts WHERE user_id = $1 AND number = $2 AND deleted_at IS NULL", user_id, number
     )
     if taken is not None:
-        raise ConflictError(f"Contact {taken} has this number already.", code="contact_exists", id=taken)
+        raise ConflictError(text("contact_has_number", id=taken), code="contact_exists", id=taken)
