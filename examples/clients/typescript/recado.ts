@@ -945,6 +945,68 @@ export interface PasswordReset {
   password: string;
 }
 
+export interface PaymentAdministrationRead {
+  id: number;
+  gateway: string;
+  transaction_id: string;
+  /** A decimal string. */
+  amount: string;
+  currency: string;
+  status: PaymentStatus;
+  created_at: string;
+  updated_at: string;
+  user_id: number;
+  user_email: string;
+  gateway_response: unknown;
+}
+
+export interface PaymentAdministrationReadPage {
+  data: Array<PaymentAdministrationRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface PaymentAdministrationReadResource {
+  data: PaymentAdministrationRead;
+}
+
+export interface PaymentAdministrationReadScroll {
+  data: Array<PaymentAdministrationRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
+export interface PaymentRead {
+  id: number;
+  gateway: string;
+  transaction_id: string;
+  /** A decimal string. */
+  amount: string;
+  currency: string;
+  status: PaymentStatus;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface PaymentReadPage {
+  data: Array<PaymentRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface PaymentReadResource {
+  data: PaymentRead;
+}
+
+export interface PaymentReadScroll {
+  data: Array<PaymentRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
+/** What became of a payment. */
+export type PaymentStatus = "pending" | "completed" | "failed";
+
 export interface PlanCreate {
   name: string;
   /** Price of a month, as a decimal string. */
@@ -1632,7 +1694,14 @@ export interface Operations {
   /** Download the log */
   AdminDownloadLogs: {
     path: Record<never, never>;
-    query: { action?: string; entity?: string; entity_id?: number; from?: string; to?: string; user_id?: number; actor_id?: number; search?: string; };
+    query: { action?: string; entity?: string; entity_id?: number; from?: string; to?: string; search?: string; user_id?: number; actor_id?: number; };
+    body: undefined;
+    answer: string;
+  };
+  /** Download the payments */
+  AdminDownloadPayments: {
+    path: Record<never, never>;
+    query: { gateway?: string; status?: PaymentStatus; currency?: string; from?: string; to?: string; search?: string; user_id?: number; };
     body: undefined;
     answer: string;
   };
@@ -1677,6 +1746,13 @@ export interface Operations {
     query: { page?: number; per_page?: number; sort?: string; search?: string; action?: string; entity?: string; entity_id?: number; from?: string; to?: string; user_id?: number; actor_id?: number; cursor?: string; };
     body: undefined;
     answer: LogReadPage | LogReadScroll;
+  };
+  /** List the payments */
+  AdminListPayments: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; gateway?: string; status?: PaymentStatus; currency?: string; from?: string; to?: string; user_id?: number; cursor?: string; };
+    body: undefined;
+    answer: PaymentAdministrationReadPage | PaymentAdministrationReadScroll;
   };
   /** List the plans */
   AdminListPlans: {
@@ -1782,6 +1858,13 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: undefined;
+  };
+  /** Show a payment */
+  AdminShowPayment: {
+    path: { payment_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: PaymentAdministrationReadResource;
   };
   /** Show a plan */
   AdminShowPlan: {
@@ -2210,6 +2293,13 @@ export interface Operations {
     body: undefined;
     answer: OwnLogReadPage | OwnLogReadScroll;
   };
+  /** List one's payments */
+  ListPayments: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; gateway?: string; status?: PaymentStatus; currency?: string; from?: string; to?: string; cursor?: string; };
+    body: undefined;
+    answer: PaymentReadPage | PaymentReadScroll;
+  };
   /** List the plans */
   ListPlans: {
     path: Record<never, never>;
@@ -2546,6 +2636,13 @@ export interface Operations {
     body: undefined;
     answer: Blob;
   };
+  /** Show a payment */
+  ShowPayment: {
+    path: { payment_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: PaymentReadResource;
+  };
   /** Show an audience */
   ShowPublic: {
     path: { public_id: number; };
@@ -2685,12 +2782,14 @@ export const ROUTES = {
   AdminDeleteServer: { method: "DELETE", path: "/api/admin/servers/{server_id}" },
   AdminDiscardMessage: { method: "DELETE", path: "/api/admin/queues/{name}/failed/{message_id}" },
   AdminDownloadLogs: { method: "GET", path: "/api/admin/logs.csv" },
+  AdminDownloadPayments: { method: "GET", path: "/api/admin/payments.csv" },
   AdminEraseUser: { method: "DELETE", path: "/api/admin/users/{user_id}" },
   AdminGrantNumber: { method: "POST", path: "/api/admin/numbers" },
   AdminListAlarms: { method: "GET", path: "/api/admin/alarms" },
   AdminListFailedMessages: { method: "GET", path: "/api/admin/queues/{name}/failed" },
   AdminListJobs: { method: "GET", path: "/api/admin/jobs" },
   AdminListLogs: { method: "GET", path: "/api/admin/logs" },
+  AdminListPayments: { method: "GET", path: "/api/admin/payments" },
   AdminListPlans: { method: "GET", path: "/api/admin/plans" },
   AdminListQueues: { method: "GET", path: "/api/admin/queues" },
   AdminListServerHealth: { method: "GET", path: "/api/admin/servers/{server_id}/health" },
@@ -2706,6 +2805,7 @@ export const ROUTES = {
   AdminRequestExport: { method: "POST", path: "/api/admin/users/{user_id}/export" },
   AdminRetryJob: { method: "POST", path: "/api/admin/jobs/{job_id}/retry" },
   AdminRetryMessage: { method: "POST", path: "/api/admin/queues/{name}/failed/{message_id}/retry" },
+  AdminShowPayment: { method: "GET", path: "/api/admin/payments/{payment_id}" },
   AdminShowPlan: { method: "GET", path: "/api/admin/plans/{plan_id}" },
   AdminShowServer: { method: "GET", path: "/api/admin/servers/{server_id}" },
   AdminShowStatistics: { method: "GET", path: "/api/admin/stats" },
@@ -2767,6 +2867,7 @@ export const ROUTES = {
   ListMedia: { method: "GET", path: "/api/media" },
   ListNumbers: { method: "GET", path: "/api/numbers" },
   ListOwnLogs: { method: "GET", path: "/api/logs" },
+  ListPayments: { method: "GET", path: "/api/payments" },
   ListPlans: { method: "GET", path: "/api/plans" },
   ListPlugins: { method: "GET", path: "/api/plugins" },
   ListPublicContacts: { method: "GET", path: "/api/publics/{public_id}/contacts" },
@@ -2815,6 +2916,7 @@ export const ROUTES = {
   ShowNumber: { method: "GET", path: "/api/numbers/{number_id}" },
   ShowNumberQr: { method: "GET", path: "/api/numbers/{number_id}/qr" },
   ShowNumberScreenshot: { method: "GET", path: "/api/numbers/{number_id}/screenshot" },
+  ShowPayment: { method: "GET", path: "/api/payments/{payment_id}" },
   ShowPublic: { method: "GET", path: "/api/publics/{public_id}" },
   ShowReport: { method: "GET", path: "/api/campaigns/{campaign_id}/report" },
   ShowTwoFactor: { method: "GET", path: "/api/auth/two-factor" },

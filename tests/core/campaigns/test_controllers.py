@@ -567,7 +567,7 @@ class TestReport:
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "text/csv; charset=utf-8"
         assert f'filename="campaign-{made.id}.csv"' in answer.headers["content-disposition"]
-        rows = list(csv.DictReader(io.StringIO(answer.text)))
+        rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
         assert [row["number"] for row in rows] == made.phones
         assert rows[0]["contact_name"].startswith("'=HYPERLINK")
         assert {row["state"] for row in rows} == {"pending"}

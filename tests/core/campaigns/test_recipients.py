@@ -69,7 +69,7 @@ class TestFilters:
         answer = await tenant.get(f"/api/campaigns/{made.id}/report.csv", params=query)
         assert answer.status_code == 200, answer.text
         wanted = [made.phones[[*WRITTEN].index(name)] for name in names]
-        assert [row["number"] for row in csv.DictReader(io.StringIO(answer.text))] == wanted
+        assert [row["number"] for row in csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))] == wanted
 
 
 class TestIds:
