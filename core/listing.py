@@ -74,6 +74,8 @@ class Listing(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     columns: str
     source: str
     """What stands after ``FROM``."""
+    counted: str | None = None
+    """What stands there where rows are counted: ``source`` without what adds columns alone."""
     always: str = "true"
     """What holds for every row."""
     conditions: Mapping[str, str]
@@ -92,7 +94,7 @@ class Listing(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
             query.limit,
             query.offset,
         )
-        total = await database.fetch_value(f"SELECT count(*) FROM {self.source} WHERE {where}", *args)
+        total = await database.fetch_value(f"SELECT count(*) FROM {self.counted or self.source} WHERE {where}", *args)
         return [self.read(row) for row in rows], total if isinstance(total, int) else 0
 
     async def scroll(self, query: PageQuery, wanted: msgspec.Struct, cursor: str) -> tuple[Sequence[R], str | None]:

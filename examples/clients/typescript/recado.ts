@@ -385,11 +385,14 @@ export interface DeadLetter {
   actor: string;
   args: Array<unknown>;
   sent_at: number;
+  failed_at: number;
   failure: string;
 }
 
-export interface DeadLetterListResource {
+export interface DeadLetterPage {
   data: Array<DeadLetter>;
+  links: Links;
+  meta: Meta;
 }
 
 export interface Device {
@@ -797,6 +800,46 @@ export interface NotificationChoices {
   email?: boolean;
   realtime?: boolean;
   muted?: Array<"campaign_started" | "campaign_waiting" | "campaign_paused" | "campaign_completed" | "campaign_needs_attention" | "number_connected" | "number_disconnected" | "number_restricted" | "import_finished" | "payment_succeeded" | "payment_failed" | "plan_changed" | "access_ends" | "new_device">;
+}
+
+export interface NumberAdministrationRead {
+  id: number;
+  server_id: number;
+  provider: string;
+  instance: string;
+  name: string;
+  number: string;
+  status: boolean;
+  status_connection: boolean;
+  connection: string;
+  connection_reason: string;
+  connection_at: string | null;
+  restricted_until: string | null;
+  first_connected_at: string | null;
+  silent_until: string | null;
+  last_event_at: string | null;
+  recent_sends: number;
+  recent_acknowledged: number;
+  settings: NumberLimits;
+  sign_in: Array<string>;
+  extra: boolean;
+  created_at: string;
+  updated_at: string;
+  user_id: number;
+  user_email: string;
+  server_name: string;
+}
+
+export interface NumberAdministrationReadPage {
+  data: Array<NumberAdministrationRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface NumberAdministrationReadScroll {
+  data: Array<NumberAdministrationRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
 }
 
 export interface NumberCounts {
@@ -1333,6 +1376,9 @@ export interface Selection {
   public_id?: number | null;
 }
 
+/** Whether a number can send. */
+export type SenderState = "stopped" | "starting" | "sign_in" | "connected" | "needs_person" | "failed";
+
 export interface ServerCreate {
   name: string;
   provider: string;
@@ -1623,6 +1669,12 @@ export interface WebhookLogReadPage {
   meta: Meta;
 }
 
+export interface WebhookLogReadScroll {
+  data: Array<WebhookLogRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
 export interface Window {
   start: string;
   end: string;
@@ -1691,6 +1743,13 @@ export interface Operations {
     body: undefined;
     answer: undefined;
   };
+  /** Download failed messages */
+  AdminDownloadFailedMessages: {
+    path: { name: string; };
+    query: { actor?: string; failure?: string; from?: string; to?: string; search?: string; };
+    body: undefined;
+    answer: string;
+  };
   /** Download the log */
   AdminDownloadLogs: {
     path: Record<never, never>;
@@ -1698,10 +1757,38 @@ export interface Operations {
     body: undefined;
     answer: string;
   };
+  /** Download everybody's numbers */
+  AdminDownloadNumbers: {
+    path: Record<never, never>;
+    query: { user_id?: number; server_id?: number; provider?: string; connection?: SenderState; status_connection?: boolean; status?: boolean; extra?: boolean; from?: string; to?: string; search?: string; };
+    body: undefined;
+    answer: string;
+  };
   /** Download the payments */
   AdminDownloadPayments: {
     path: Record<never, never>;
     query: { gateway?: string; status?: PaymentStatus; currency?: string; from?: string; to?: string; search?: string; user_id?: number; };
+    body: undefined;
+    answer: string;
+  };
+  /** Download the servers */
+  AdminDownloadServers: {
+    path: Record<never, never>;
+    query: { provider?: string; status?: boolean; search?: string; };
+    body: undefined;
+    answer: string;
+  };
+  /** Download the users */
+  AdminDownloadUsers: {
+    path: Record<never, never>;
+    query: { status?: UserStatus; profile?: Profile; plan_id?: number; from?: string; to?: string; search?: string; };
+    body: undefined;
+    answer: string;
+  };
+  /** Download deliveries */
+  AdminDownloadWebhooksLog: {
+    path: Record<never, never>;
+    query: { type?: string; response_code?: number; number_id?: number; from?: string; to?: string; search?: string; };
     body: undefined;
     answer: string;
   };
@@ -1729,9 +1816,9 @@ export interface Operations {
   /** List failed messages */
   AdminListFailedMessages: {
     path: { name: string; };
-    query: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; actor?: string; failure?: string; from?: string; to?: string; };
     body: undefined;
-    answer: DeadLetterListResource;
+    answer: DeadLetterPage;
   };
   /** List all jobs */
   AdminListJobs: {
@@ -1746,6 +1833,13 @@ export interface Operations {
     query: { page?: number; per_page?: number; sort?: string; search?: string; action?: string; entity?: string; entity_id?: number; from?: string; to?: string; user_id?: number; actor_id?: number; cursor?: string; };
     body: undefined;
     answer: LogReadPage | LogReadScroll;
+  };
+  /** List everybody's numbers */
+  AdminListNumbers: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; user_id?: number; server_id?: number; provider?: string; connection?: SenderState; status_connection?: boolean; status?: boolean; extra?: boolean; from?: string; to?: string; cursor?: string; };
+    body: undefined;
+    answer: NumberAdministrationReadPage | NumberAdministrationReadScroll;
   };
   /** List the payments */
   AdminListPayments: {
@@ -1778,7 +1872,7 @@ export interface Operations {
   /** List the servers */
   AdminListServers: {
     path: Record<never, never>;
-    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    query: { page?: number; per_page?: number; sort?: string; search?: string; provider?: string; status?: boolean; };
     body: undefined;
     answer: ServerReadPage;
   };
@@ -1792,16 +1886,16 @@ export interface Operations {
   /** List the users */
   AdminListUsers: {
     path: Record<never, never>;
-    query: { page?: number; per_page?: number; sort?: string; search?: string; status?: UserStatus; profile?: Profile; };
+    query: { page?: number; per_page?: number; sort?: string; search?: string; status?: UserStatus; profile?: Profile; plan_id?: number; from?: string; to?: string; };
     body: undefined;
     answer: UserReadPage;
   };
   /** List deliveries */
   AdminListWebhooksLog: {
     path: Record<never, never>;
-    query: { page?: number; per_page?: number; sort?: string; search?: string; response_code?: number; };
+    query: { page?: number; per_page?: number; sort?: string; search?: string; type?: string; response_code?: number; number_id?: number; from?: string; to?: string; cursor?: string; };
     body: undefined;
-    answer: WebhookLogReadPage;
+    answer: WebhookLogReadPage | WebhookLogReadScroll;
   };
   /** Sign a user out */
   AdminLogOutUser: {
@@ -2131,6 +2225,20 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: NumberReadResource;
+  };
+  /** Download the campaigns */
+  DownloadCampaigns: {
+    path: Record<never, never>;
+    query: { status?: CampaignStatus; search?: string; };
+    body: undefined;
+    answer: string;
+  };
+  /** Download the contacts */
+  DownloadContacts: {
+    path: Record<never, never>;
+    query: { label_id?: Array<number>; status?: 1 | 2 | null; type?: 1 | 2 | null; blocked?: boolean; created_from?: string; created_to?: string; public_id?: number; search?: string; };
+    body: undefined;
+    answer: string;
   };
   /** Download my last export */
   DownloadExport: {
@@ -2781,14 +2889,20 @@ export const ROUTES = {
   AdminDeletePlan: { method: "DELETE", path: "/api/admin/plans/{plan_id}" },
   AdminDeleteServer: { method: "DELETE", path: "/api/admin/servers/{server_id}" },
   AdminDiscardMessage: { method: "DELETE", path: "/api/admin/queues/{name}/failed/{message_id}" },
+  AdminDownloadFailedMessages: { method: "GET", path: "/api/admin/queues/{name}/failed.csv" },
   AdminDownloadLogs: { method: "GET", path: "/api/admin/logs.csv" },
+  AdminDownloadNumbers: { method: "GET", path: "/api/admin/numbers.csv" },
   AdminDownloadPayments: { method: "GET", path: "/api/admin/payments.csv" },
+  AdminDownloadServers: { method: "GET", path: "/api/admin/servers.csv" },
+  AdminDownloadUsers: { method: "GET", path: "/api/admin/users.csv" },
+  AdminDownloadWebhooksLog: { method: "GET", path: "/api/admin/webhooks-log.csv" },
   AdminEraseUser: { method: "DELETE", path: "/api/admin/users/{user_id}" },
   AdminGrantNumber: { method: "POST", path: "/api/admin/numbers" },
   AdminListAlarms: { method: "GET", path: "/api/admin/alarms" },
   AdminListFailedMessages: { method: "GET", path: "/api/admin/queues/{name}/failed" },
   AdminListJobs: { method: "GET", path: "/api/admin/jobs" },
   AdminListLogs: { method: "GET", path: "/api/admin/logs" },
+  AdminListNumbers: { method: "GET", path: "/api/admin/numbers" },
   AdminListPayments: { method: "GET", path: "/api/admin/payments" },
   AdminListPlans: { method: "GET", path: "/api/admin/plans" },
   AdminListQueues: { method: "GET", path: "/api/admin/queues" },
@@ -2844,6 +2958,8 @@ export const ROUTES = {
   DeleteSession: { method: "DELETE", path: "/api/auth/sessions/{session_id}" },
   DisableTwoFactor: { method: "POST", path: "/api/auth/two-factor/disable" },
   DisconnectNumber: { method: "POST", path: "/api/numbers/{number_id}/disconnect" },
+  DownloadCampaigns: { method: "GET", path: "/api/campaigns.csv" },
+  DownloadContacts: { method: "GET", path: "/api/contacts.csv" },
   DownloadExport: { method: "GET", path: "/api/auth/export.zip" },
   DownloadImportErrors: { method: "GET", path: "/api/imports/{import_id}/errors.csv" },
   DownloadMedia: { method: "GET", path: "/api/media/{media_id}/content" },

@@ -1,7 +1,5 @@
 """Payments over HTTP: whose they are, and which of them a list holds."""
 
-import csv
-import io
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ import pytest
 
 from core import database
 from tests.core.campaigns.making import insert
+from tests.core.downloads import rows_of
 from tests.factories import Member
 
 OWN_FIELDS = {"id", "gateway", "transaction_id", "amount", "currency", "status", "created_at", "updated_at"}
@@ -116,10 +115,7 @@ async def test_the_download_holds_what_the_filter_finds(admin: httpx.AsyncClient
     made = await pay(user, transaction_id="=1+1", amount=Decimal("-49.90"))
     await pay(user, gateway="paypal")
     answer = await admin.get("/api/admin/payments.csv", params={"user_id": user.id, "gateway": "stripe"})
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    assert answer.headers["content-disposition"] == 'attachment; filename="payments.csv"'
-    [row] = csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))
+    [row] = rows_of(answer, "payments.csv")
     assert (row["id"], row["user_email"], row["transaction_id"], row["amount"]) == (
         str(made),
         user.email,
@@ -135,5 +131,4 @@ async def test_a_download_longer_than_a_portion_is_whole(admin: httpx.AsyncClien
         user.id,
     )
     answer = await admin.get("/api/admin/payments.csv", params={"user_id": user.id})
-    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
-    assert [row["amount"] for row in rows] == [f"{number}.00" for number in range(2500, 0, -1)]
+    assert [row["amount"] for row in rows_of(answer)] == [f"{number}.00" for number in range(2500, 0, -1)]
