@@ -105,7 +105,7 @@ async def test_failed_messages_are_narrowed(
     assert [row["id"] for row in rows] == [letter["id"] for letter in answer["data"]]
 
 
-@pytest.mark.parametrize("query", [{}, {"search": "e"}])
+@pytest.mark.parametrize("query", [{}, {"search": "1000000000000"}])
 async def test_failed_messages_are_ordered_by_their_failure(
     admin: httpx.AsyncClient, failed: list[str], query: dict[str, str]
 ) -> None:
