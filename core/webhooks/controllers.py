@@ -7,6 +7,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, PathParameter, QueryParameter
 from litestar.response import Stream
 
+from core.client_address import client_address
 from core.listing import SearchQuery, SinceQuery, UntilQuery, read_moment, read_search
 from core.pagination import Cursor, Page, PageQuery, Scroll
 from core.plugin import WebhookDelivery
@@ -68,13 +69,13 @@ class WebhookController(Controller):
         operation_id="ReceiveWebhook",
         status_code=200,
         media_type=_ANY,
-        responses=problem_responses(401, 404, 413, 503),
+        responses=problem_responses(401, 404, 413, 429, 503),
     )
     async def receive(self, request: AnyRequest, plugin: PluginName, token: Token) -> Response[bytes]:
         """Take a delivery of a messaging service; it is stored before it is answered."""
         return await _receive(request, plugin, token)
 
-    @get(_PATH, operation_id="VerifyWebhook", media_type=_ANY, responses=problem_responses(401, 404, 503))
+    @get(_PATH, operation_id="VerifyWebhook", media_type=_ANY, responses=problem_responses(401, 404, 429, 503))
     async def verify(self, request: AnyRequest, plugin: PluginName, token: Token) -> Response[bytes]:
         """Answer a service that verifies the address before it delivers."""
         return await _receive(request, plugin, token)
@@ -133,7 +134,8 @@ class WebhookLogController(Controller):
 
 
 async def _receive(request: AnyRequest, plugin: str, token: str) -> Response[bytes]:
-    target = await services.find_target(plugin, token)
+    sender = client_address(request.scope, config().server.trusted_proxies)
+    target = await services.find_target(plugin, token, sender)
     query = request.scope["query_string"].decode("latin-1")
     address = f"{config().server.base_url}{request.url.path}"
     delivery = WebhookDelivery(
@@ -143,7 +145,7 @@ async def _receive(request: AnyRequest, plugin: str, token: str) -> Response[byt
         body=await request.body(),
         public_url=f"{address}?{query}" if query else address,
     )
-    answer = await services.receive(target, token, delivery)
+    answer = await services.receive(target, token, delivery, sender)
     return Response(answer.body, status_code=answer.status, media_type=answer.content_type)
 
 
