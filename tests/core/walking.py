@@ -137,7 +137,7 @@ async def make_tenant(app: Litestar, member: Member) -> Tenant:
         file = await client.post("/api/media", files={"file": ("a.png", _PNG, "image/png")})
         key = await add(client, "api-keys", name="Shop", scopes=["read"])
         job = {"user_id": member.id, "kind": "walk", "params": "{}", "checkpoint": "{}", "result": "{}"}
-        payment = {"transaction_id": f"pi_{member.id}", "amount": Decimal("49.90"), "currency": "BRL"}
+        payment = {"transaction_id": f"pi_{secrets.token_hex(8)}", "amount": Decimal("49.90"), "currency": "BRL"}
         ids = {
             "number_id": draft.number_ids[0],
             "contact_id": contact["id"],
