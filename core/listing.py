@@ -1,7 +1,7 @@
 """Lists of rows that are read in three ways by one filter: page by page, by cursor, and whole as CSV."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -50,11 +50,22 @@ def read_moment(name: str, written: str | None) -> datetime | None:
     """
     if written is None:
         return None
+    found = parse_moment(written)
+    if found is None:
+        raise InvalidInputError({name: [text("datetime")]})
+    return found
+
+
+def parse_moment(written: str) -> datetime | None:
+    """Return the moment that an address names in RFC 3339, or ``None``: a number of seconds is none, nor is a date.
+
+    Nor is one that leaves the years 1 to 9999 in UTC, which the database could not take.
+    """
     try:
         found: datetime = msgspec.convert(written, Annotated[datetime, msgspec.Meta(tz=True)])
-    except msgspec.ValidationError:
-        raise InvalidInputError({name: [text("datetime")]}) from None
-    return found
+        return found.astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError):
+        return None
 
 
 def read_search(written: str | None) -> str | None:
@@ -134,9 +145,9 @@ class Listing(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
             last = rows[-1]["id"]
             yield [self.read(row) for row in rows]
 
-    def download(self, name: str, wanted: msgspec.Struct) -> Stream:
+    async def download(self, name: str, wanted: msgspec.Struct) -> Stream:
         """Return what a route answers with that sends all rows as CSV."""
-        return download(name, write_structs(self.kind, self.portions(wanted)))
+        return await download(name, write_structs(self.kind, self.portions(wanted)))
 
     async def _before(self, last: int | None, wanted: msgspec.Struct, limit: int) -> Sequence[Mapping[str, Any]]:
         where, args = self._where(wanted)

@@ -284,7 +284,7 @@ class QueueAdministrationController(Controller):
     async def download_failed(self, name: QueueName, letter_filter: NamedDependency[DeadLetterFilter]) -> Stream:
         """Download the messages of a queue whose work failed as CSV (UTF-8), all of them or those of a filter."""
         _ensure_queue(name)
-        return download(f"failed-{name}.csv", write_structs(DeadLetter, dead_letters(name, letter_filter)))
+        return await download(f"failed-{name}.csv", write_structs(DeadLetter, dead_letters(name, letter_filter)))
 
     @post(
         "/{name:str}/failed/{message_id:str}/retry",

@@ -36,19 +36,32 @@ def unguarded(cell: str) -> str:
     return cell[1:] if _GUARDED.match(cell) else cell
 
 
-def download(name: str, lines: AsyncIterator[str]) -> Stream:
-    """Answer with a file of CSV (UTF-8 with a byte order mark), sent as its lines come."""
+async def download(name: str, lines: AsyncIterator[str]) -> Stream:
+    """Answer with a file of CSV (UTF-8 with a byte order mark), sent as its lines come.
+
+    The first are waited for, so that what cannot be read at all is answered as an error and not as half a file.
+    """
+    first = await anext(lines, "")
+
+    async def pieces() -> AsyncIterator[str]:
+        yield first
+        async for piece in lines:
+            yield piece
+
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Stream(lines, media_type=MEDIA_TYPE, headers=headers)
+    return Stream(pieces(), media_type=MEDIA_TYPE, headers=headers)
 
 
 async def write_table(
     columns: Sequence[str], portions: AsyncIterator[Sequence[Sequence[object]]]
 ) -> AsyncIterator[str]:
-    """Yield a header and the rows, one piece for each portion."""
-    yield BYTE_ORDER_MARK + write_row(columns)
+    """Yield a header and the rows, one piece for each portion; the header comes with the first."""
+    header = BYTE_ORDER_MARK + write_row(columns)
     async for rows in portions:
-        yield "".join(write_row([_cell(value) for value in row]) for row in rows)
+        yield header + "".join(write_row([_cell(value) for value in row]) for row in rows)
+        header = ""
+    if header:
+        yield header
 
 
 async def write_structs(kind: type[msgspec.Struct], portions: AsyncIterator[Sequence[Any]]) -> AsyncIterator[str]:

@@ -157,4 +157,4 @@ class UserDownloadController(Controller):
     )
     async def download_users(self, user_filter: NamedDependency[UserFilter]) -> Stream:
         """Download users as CSV (UTF-8), all of them or those of a filter."""
-        return administration.USERS.download("users.csv", user_filter)
+        return await administration.USERS.download("users.csv", user_filter)

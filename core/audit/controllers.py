@@ -117,7 +117,7 @@ class LogAdministrationController(Controller):
         self, log_filter: NamedDependency[LogFilter], user_id: UserIdQuery = None, actor_id: ActorIdQuery = None
     ) -> Stream:
         """Download the lines as CSV (UTF-8), all of them or those of a filter."""
-        return LOGS.download("logs.csv", msgspec.structs.replace(log_filter, user_id=user_id, actor_id=actor_id))
+        return await LOGS.download("logs.csv", msgspec.structs.replace(log_filter, user_id=user_id, actor_id=actor_id))
 
 
 CONTROLLERS: tuple[type[Controller], ...] = (LogController, LogAdministrationController)

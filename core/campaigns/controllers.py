@@ -262,7 +262,7 @@ class CampaignDownloadController(Controller):
     ) -> Stream:
         """Download the campaigns with their totals as CSV (UTF-8), all of them or those of a filter."""
         wanted = CampaignFilter(user_id=current_user(request).id, status=status, search=read_search(search))
-        return queries.CAMPAIGNS.download("campaigns.csv", wanted)
+        return await queries.CAMPAIGNS.download("campaigns.csv", wanted)
 
 
 CONTROLLERS = (

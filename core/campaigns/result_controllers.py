@@ -204,7 +204,7 @@ class CampaignResultController(Controller):
         await queries.find_campaign(user_id, campaign_id)
         await ensure_feature(user_id, "reports", reads=True)
         rows = recipients.stream_recipients(campaign_id, recipient_filter)
-        return download(f"campaign-{campaign_id}.csv", write_structs(RecipientRead, rows))
+        return await download(f"campaign-{campaign_id}.csv", write_structs(RecipientRead, rows))
 
     @get(
         "/explain",

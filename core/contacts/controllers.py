@@ -11,7 +11,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from core.contacts import bulk, queries, services, variables
 from core.contacts.block_controllers import BlockController
-from core.contacts.filters import MAXIMUM_LABELS, ContactFilter, Id, LabelFilter, read_moment
+from core.contacts.filters import MAXIMUM_LABELS, ContactFilter, Id, LabelFilter
 from core.contacts.import_controllers import ImportController
 from core.contacts.label_controllers import LabelController
 from core.contacts.public_controllers import PublicController
@@ -26,7 +26,7 @@ from core.contacts.schemas import (
 from core.contacts.sync_controllers import SyncController
 from core.contacts.trial_controllers import TrialController
 from core.errors import InvalidInputError
-from core.listing import SearchQuery, read_search
+from core.listing import SearchQuery, parse_moment, read_search
 from core.pagination import Cursor, Page, PageQuery, Resource, Scroll, build_page, build_scroll
 from core.plans.guards import has_room
 from core.problems import problem_responses
@@ -56,7 +56,7 @@ def contact_filter(
     if label_id is not None and len(label_id) > MAXIMUM_LABELS:
         errors["label_id"] = [text("max_items", value=MAXIMUM_LABELS)]
     moments = {"created_from": created_from, "created_to": created_to}
-    read = {name: None if written is None else read_moment(written) for name, written in moments.items()}
+    read = {name: None if written is None else parse_moment(written) for name, written in moments.items()}
     errors |= {name: [text("datetime")] for name in read if moments[name] is not None and read[name] is None}
     if errors:
         raise InvalidInputError(errors)
@@ -215,7 +215,7 @@ class ContactDownloadController(Controller):
         """Download the contacts as CSV (UTF-8), all of them or those of a filter, as the list's."""
         wanted = msgspec.structs.replace(contact_filter, search=read_search(search))
         contacts = await queries.stream_contacts(current_user(request).id, wanted, public_id)
-        return download("contacts.csv", write_structs(ContactRead, contacts))
+        return await download("contacts.csv", write_structs(ContactRead, contacts))
 
 
 CONTROLLERS: tuple[type[Controller], ...] = (

@@ -140,7 +140,7 @@ class ImportController(Controller):
         Cells that a spreadsheet would run as a formula begin with an apostrophe; the corrected file can be uploaded.
         """
         lines = await imports.error_file(current_user(request).id, import_id)
-        return download(f"import-{import_id}-errors.csv", lines)
+        return await download(f"import-{import_id}-errors.csv", lines)
 
 
 def _read_form(form: ImportForm) -> tuple[UploadFile, ImportOptions]:

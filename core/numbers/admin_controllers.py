@@ -237,7 +237,7 @@ class DownloadController(Controller):
     )
     async def download_servers(self, server_filter: NamedDependency[ServerFilter]) -> Stream:
         """Download servers as CSV (UTF-8), all of them or those of a filter; secrets are masked."""
-        return servers.SERVERS.download("servers.csv", server_filter)
+        return await servers.SERVERS.download("servers.csv", server_filter)
 
     @get(
         "/numbers.csv",
@@ -249,7 +249,7 @@ class DownloadController(Controller):
     )
     async def download_numbers(self, number_filter: NamedDependency[NumberAdministrationFilter]) -> Stream:
         """Download the numbers of all users as CSV (UTF-8), all of them or those of a filter."""
-        return administration.NUMBERS.download("numbers.csv", number_filter)
+        return await administration.NUMBERS.download("numbers.csv", number_filter)
 
 
 ADMINISTRATION: tuple[type[Controller], ...] = (

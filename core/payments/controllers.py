@@ -124,7 +124,7 @@ class PaymentAdministrationController(Controller):
         self, payment_filter: NamedDependency[PaymentFilter], user_id: UserIdQuery = None
     ) -> Stream:
         """Download payments as CSV (UTF-8), all of them or those of a filter."""
-        return PAYMENTS.download("payments.csv", msgspec.structs.replace(payment_filter, user_id=user_id))
+        return await PAYMENTS.download("payments.csv", msgspec.structs.replace(payment_filter, user_id=user_id))
 
     @get(
         "/payments/{payment_id:int}",

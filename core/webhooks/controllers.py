@@ -119,7 +119,7 @@ class WebhookLogController(Controller):
     )
     async def download_webhooks_log(self, log_filter: NamedDependency[WebhookLogFilter]) -> Stream:
         """Download the log of deliveries as CSV (UTF-8), all of it or the entries of a filter."""
-        return queries.WEBHOOKS_LOG.download("webhooks-log.csv", log_filter)
+        return await queries.WEBHOOKS_LOG.download("webhooks-log.csv", log_filter)
 
     @post(
         "/webhooks-log/{entry_id:int}/replay",

@@ -13,6 +13,7 @@ from core import database
 from tests.core.campaigns.making import insert
 from tests.core.downloads import rows_of
 from tests.factories import Member
+from tests.outages import without_database
 
 OWN_FIELDS = {"id", "gateway", "transaction_id", "amount", "currency", "status", "created_at", "updated_at"}
 
@@ -109,6 +110,21 @@ async def test_what_cannot_be_filtered_by_is_named(admin: httpx.AsyncClient, nam
     answer = await admin.get("/api/admin/payments", params={name: value})
     assert answer.status_code == 422
     assert list(answer.json()["errors"]) == [name]
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_moment_that_the_database_cannot_take_is_named(admin: httpx.AsyncClient, moment: str) -> None:
+    for path in ("/api/admin/payments", "/api/admin/payments.csv"):
+        answer = await admin.get(path, params={"from": moment})
+        assert (answer.status_code, list(answer.json()["errors"])) == (422, ["from"])
+
+
+async def test_a_download_that_cannot_begin_is_an_error(admin: httpx.AsyncClient, administrator: Member) -> None:
+    assert (await admin.get("/api/auth/me")).json()["data"]["id"] == administrator.id
+    async with without_database():
+        answer = await admin.get("/api/admin/payments.csv")
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
 
 
 async def test_the_download_holds_what_the_filter_finds(admin: httpx.AsyncClient, user: Member) -> None:
