@@ -12,7 +12,8 @@ from bench.webhooks import server
 from core import database
 from core.accounts import sessions
 from core.accounts.authentication import authenticate, cache_key
-from core.campaigns.queries import list_campaigns
+from core.campaigns.queries import CAMPAIGNS
+from core.campaigns.schemas import CampaignFilter
 from core.config import LimitsConfig
 from core.pagination import PageQuery
 from core.rate_limit import RateLimiter
@@ -80,7 +81,7 @@ async def measure_steps() -> dict[str, float]:
         "rate limit": lambda: limiter.count(scope),
         "token, cached": lambda: authenticate(credential, scope["state"]["known_credential"]),
         "token, from PostgreSQL": lambda: authenticate(credential, b""),
-        "queries and rows": lambda: list_campaigns(user.id, PageQuery(per_page=ROWS), None),
+        "queries and rows": lambda: CAMPAIGNS.page(PageQuery(per_page=ROWS), CampaignFilter(user_id=user.id)),
     }
     found = {name: await _cost(step) for name, step in steps.items()}
     limiter.limits = limited

@@ -26,6 +26,7 @@ from core.notifications import controllers as notifications
 from core.numbers import controllers as numbers
 from core.openapi import DeclaredRoutes, openapi_config
 from core.pagination import page_query
+from core.payments import controllers as payments
 from core.plans import controllers as plans
 from core.privacy import controllers as privacy
 from core.problems import EXCEPTION_HANDLERS
@@ -41,6 +42,7 @@ BODY_LIMIT_BYTES = 2**20
 CONTROLLERS: tuple[type[Controller], ...] = (
     *accounts.CONTROLLERS,
     *plans.CONTROLLERS,
+    *payments.CONTROLLERS,
     *numbers.CONTROLLERS,
     *contacts.CONTROLLERS,
     *campaigns.CONTROLLERS,

@@ -102,6 +102,15 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True):
         int,
         msgspec.Meta(description="For each address: sign-in, registration and forgotten passwords.", ge=1, le=10_000),
     ] = 10
+    refused_webhooks_per_minute: Annotated[
+        int,
+        msgspec.Meta(
+            description="For each address: deliveries with a wrong token or signature; others never count and always"
+            " pass.",
+            ge=1,
+            le=1_000_000,
+        ),
+    ] = 300
 
 
 class DatabaseConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,7 +44,8 @@ SIGN_IN_PATHS: Final = (
     "/api/setup",
 )
 FREE_PATHS: Final = ("/api/webhooks/", "/api/media/files/", "/api/schema")
-"""Messaging servers deliver and fetch at their own pace, by tokens that nobody guesses."""
+"""Messaging servers deliver and fetch at their own pace; of deliveries those that are refused count, see
+``core.webhooks.refusals``."""
 
 # KEYS: the credential's cache entry, what counts the address. ARGV: the time in seconds, the window, the limits of an
 # address, of a token and of a cookie, how the credential came, and the start of the keys that count credentials.
@@ -180,13 +181,7 @@ class RateLimiter:
             "cookie" if credential is not None and credential.by_cookie else "bearer",
             "recado:rate:",
         )
-        redis = runtime().redis
-        try:
-            found = await redis.evalsha(_SCRIPT_HASH, 2, *values)
-        except NoScriptError:
-            found = await redis.eval(_SCRIPT, 2, *values)
-        known, allowed, limit, left, reset = found
-        return known, allowed, limit, left, reset
+        return await _run(*values)
 
     def _note_away(self, error: BaseException) -> None:
         """Say, now and then, that nothing is counted."""
@@ -197,6 +192,26 @@ class RateLimiter:
                 error=type(error).__name__,
                 consequence="requests are not limited, and sign-in is closed",
             )
+
+
+async def count_one(counter: str, limit: int) -> tuple[bool, float]:
+    """Count one event of ``counter``; say whether it is within ``limit`` a minute, and in how many seconds that ends.
+
+    One beyond the limit is not counted. Raises what Redis raises when it is away.
+    """
+    key = f"recado:rate:{counter}"
+    _, allowed, _, _, reset = await _run("", key, time.time(), WINDOW_SECONDS, limit, limit, limit, "", "")
+    return bool(allowed), float(reset)
+
+
+async def _run(*values: str | float) -> tuple[bytes, int, int, int, bytes]:
+    redis = runtime().redis
+    try:
+        found = await redis.evalsha(_SCRIPT_HASH, 2, *values)
+    except NoScriptError:
+        found = await redis.eval(_SCRIPT, 2, *values)
+    known, allowed, limit, left, reset = found
+    return known, allowed, limit, left, reset
 
 
 def _headers(limit: int, left: int, reset: float) -> Headers:

@@ -84,29 +84,23 @@ async def refuse_unusable_address(request: AnyRequest) -> None:
     if b"%00" in query or b"\0" in query:
         names = [name for name in request.query_params if "\0" in "".join(request.query_params.getall(name))]
         raise InvalidInputError({name.replace("\0", "") or "query": [text("characters")] for name in names})
-    if query:
-        refused = _refused_words(request.route_handler)
-        found = {name: refused.get(name, ()) for name in request.query_params}
-        misread = [name for name, words in found.items() if set(words) & set(request.query_params.getall(name))]
-        if misread:
-            raise InvalidInputError({name: [text("invalid")] for name in misread})
+    if b"null" in query:
+        read = _unquoted(request.route_handler)
+        found = [name for name in request.query_params if name in read and NULL in request.query_params.getall(name)]
+        if found:
+            raise InvalidInputError({name: [text("invalid")] for name in found})
 
 
 @cache
-def _refused_words(handler: HTTPRouteHandler) -> dict[str, tuple[str, ...]]:
-    """Return the query parameters that would be taken for left out, each with the words that would do so.
-
-    msgspec reads ``null`` as nothing where no text is asked for, and an empty text is no moment.
-    """
+def _unquoted(handler: HTTPRouteHandler) -> frozenset[str]:
+    """Return the optional query parameters that are no texts: msgspec would take the word for a parameter left out."""
     signatures = [
         handler.parsed_fn_signature,
         *(one.parsed_fn_signature for one in handler.resolve_dependencies().values()),
     ]
-    found: dict[str, tuple[str, ...]] = {}
-    for name, field in (item for signature in signatures for item in signature.parameters.items()):
-        shown = field.kwarg_definition
-        if field.is_optional and str not in field.args:
-            found[getattr(shown, "name", None) or name] = (NULL,)
-        elif (getattr(shown, "schema_extra", None) or {}).get("format") == "date-time":
-            found[getattr(shown, "name", None) or name] = ("",)
-    return found
+    return frozenset(
+        getattr(field.kwarg_definition, "name", None) or name
+        for signature in signatures
+        for name, field in signature.parameters.items()
+        if field.is_optional and str not in field.args
+    )

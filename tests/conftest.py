@@ -30,7 +30,12 @@ from core.startup import running_process
 from tests.factories import Member, make_member
 
 TEMPLATE = "recado_template"
-UNLIMITED = LimitsConfig(per_minute=1_000_000, dashboard_per_minute=1_000_000, sign_in_per_minute=10_000)
+UNLIMITED = LimitsConfig(
+    per_minute=1_000_000,
+    dashboard_per_minute=1_000_000,
+    sign_in_per_minute=10_000,
+    refused_webhooks_per_minute=1_000_000,
+)
 """All tests come from one address; those of the limits set their own."""
 
 ClientOf = Callable[[Member], httpx.AsyncClient]

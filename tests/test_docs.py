@@ -87,9 +87,12 @@ def split_console(block: str) -> list[Step]:
 
 
 def fits(answer: str, printed: str) -> bool:
-    """Whether ``printed`` is ``answer``, in which ``...`` stands for anything."""
+    """Whether ``printed`` is ``answer``, in which ``...`` stands for anything.
+
+    A terminal shows nothing of a byte order mark.
+    """
     pattern = ".*".join(re.escape(part) for part in answer.strip().split("..."))
-    return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
+    return re.fullmatch(pattern, printed.strip().lstrip("\ufeff"), re.DOTALL) is not None
 
 
 def documented_tables() -> dict[str, dict[str, str]]:

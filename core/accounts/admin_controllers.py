@@ -3,17 +3,46 @@
 from typing import Annotated
 
 from litestar import Controller, delete, get, patch, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.response import Stream
 
 from core.accounts import administration, entering, erasing, services
 from core.accounts.callers import caller_of
-from core.accounts.schemas import ActAs, SignedIn, UserCreate, UserRead, UserUpdate
+from core.accounts.schemas import ActAs, SignedIn, UserCreate, UserFilter, UserRead, UserUpdate
 from core.accounts.tables import Profile, UserStatus
-from core.pagination import Page, PageQuery, Resource, build_page
+from core.listing import SearchQuery, SinceQuery, UntilQuery, read_moment, read_search
+from core.pagination import Page, PageQuery, Resource
 from core.problems import problem_responses
 from core.request import AnyRequest
 from core.security import current_user, requires_administrator
+from core.spreadsheets import MEDIA_TYPE
+from core.validation import MAXIMUM_BIGINT
+
+
+def user_filter(
+    *,
+    status: Annotated[UserStatus | None, QueryParameter(description="Only users in this status.")] = None,
+    profile: Annotated[Profile | None, QueryParameter(description="Only users with this profile.")] = None,
+    plan_id: Annotated[
+        int | None, QueryParameter(ge=1, le=MAXIMUM_BIGINT, description="Only users with this plan.")
+    ] = None,
+    since: SinceQuery = None,
+    until: UntilQuery = None,
+    search: SearchQuery = None,
+) -> UserFilter:
+    """Provide what lists of users filter by; wrong values are 422 and named."""
+    return UserFilter(
+        search=read_search(search),
+        status=status,
+        profile=profile,
+        plan_id=plan_id,
+        since=read_moment("from", since),
+        until=read_moment("to", until),
+    )
+
+
+FILTERS = {"user_filter": Provide(user_filter, sync_to_thread=False)}
 
 
 class UserAdministrationController(Controller):
@@ -23,20 +52,20 @@ class UserAdministrationController(Controller):
     tags = ("administration",)
     guards = (requires_administrator,)
 
-    @get(operation_id="AdminListUsers", summary="List the users", responses=problem_responses(401, 403, 422))
+    @get(
+        operation_id="AdminListUsers",
+        summary="List the users",
+        dependencies=FILTERS,
+        responses=problem_responses(401, 403, 422),
+    )
     async def list_users(
-        self,
-        request: AnyRequest,
-        page_query: NamedDependency[PageQuery],
-        status: Annotated[UserStatus | None, QueryParameter(description="Only users in this status.")] = None,
-        profile: Annotated[Profile | None, QueryParameter(description="Only users with this profile.")] = None,
+        self, request: AnyRequest, page_query: NamedDependency[PageQuery], user_filter: NamedDependency[UserFilter]
     ) -> Page[UserRead]:
-        """List users, the newest first; ``search`` looks at address and name.
+        """List users, the newest first; `search` looks at address and name, `from` and `to` at created_at.
 
-        Sorts by id, email, name, created_at and last_login_at.
+        Sorts by id, email, name, status, profile, plan_id, due_access_at, created_at and last_login_at.
         """
-        users, total = await administration.list_users(page_query, status, profile)
-        return build_page(users, total, page_query, request)
+        return await administration.USERS.answer_page(request, page_query, user_filter)
 
     @post(
         operation_id="AdminCreateUser",
@@ -110,3 +139,22 @@ class UserAdministrationController(Controller):
     async def remove_two_factor(self, request: AnyRequest, user_id: FromPath[int]) -> None:
         """Take the second factor of a user away who has lost phone and recovery codes."""
         await administration.remove_two_factor(current_user(request).id, user_id)
+
+
+class UserDownloadController(Controller):
+    """Everybody's accounts as a file."""
+
+    path = "/api/admin/users.csv"
+    tags = ("administration",)
+    guards = (requires_administrator,)
+
+    @get(
+        operation_id="AdminDownloadUsers",
+        summary="Download the users",
+        dependencies=FILTERS,
+        media_type=MEDIA_TYPE,
+        responses=problem_responses(401, 403, 422),
+    )
+    async def download_users(self, user_filter: NamedDependency[UserFilter]) -> Stream:
+        """Download users as CSV (UTF-8), all of them or those of a filter."""
+        return await administration.USERS.download("users.csv", user_filter)

@@ -1,7 +1,5 @@
 """What administrators do with accounts."""
 
-from collections.abc import Sequence
-
 import msgspec
 from msgspec import UNSET
 
@@ -13,35 +11,35 @@ from core.accounts.services import COLUMNS, NewUser, change_user, ensure_plan, g
 from core.accounts.tables import Profile, UserStatus
 from core.audit import services as audit
 from core.errors import ConflictError
-from core.pagination import PageQuery
+from core.listing import Listing
 
-_SORTABLE = {
-    "id": "id",
-    "email": "lower(email)",
-    "name": "lower(name)",
-    "created_at": "created_at",
-    "last_login_at": "last_login_at",
-}
-_FILTER = (
-    "deleted_at IS NULL AND ($1::text IS NULL OR strpos(lower(email || ' ' || name), lower($1)) > 0)"
-    " AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR profile = $3)"
+USERS = Listing(
+    kind=UserRead,
+    read=read_user,
+    columns=COLUMNS,
+    source="users",
+    always="deleted_at IS NULL",
+    conditions={
+        "search": "strpos(lower(email || ' ' || name), lower({})) > 0",
+        "status": "status = {}",
+        "profile": "profile = {}",
+        "plan_id": "plan_id = {}",
+        "since": "created_at >= {}",
+        "until": "created_at < {}",
+    },
+    sorts={
+        "id": "id",
+        "email": "lower(email)",
+        "name": "lower(name)",
+        "status": "status",
+        "profile": "profile",
+        "plan_id": "plan_id",
+        "due_access_at": "due_access_at",
+        "created_at": "created_at",
+        "last_login_at": "last_login_at",
+    },
 )
-
-
-async def list_users(
-    query: PageQuery, status: UserStatus | None, profile: Profile | None
-) -> tuple[Sequence[UserRead], int]:
-    """Return one page of users, the newest first, and how many there are."""
-    order = query.order_by(_SORTABLE, "-id")
-    filters = (query.search, status, profile)
-    rows = await database.fetch(
-        f"SELECT {COLUMNS} FROM users WHERE {_FILTER} ORDER BY {order} LIMIT $4 OFFSET $5",
-        *filters,
-        query.limit,
-        query.offset,
-    )
-    total = await database.fetch_value(f"SELECT count(*) FROM users WHERE {_FILTER}", *filters)
-    return [read_user(row) for row in rows], total if isinstance(total, int) else 0
+"""Everybody's accounts; `plan_id` is the plan they have."""
 
 
 async def add_user(actor_id: int, new: UserCreate) -> UserRead:

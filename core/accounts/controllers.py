@@ -7,7 +7,7 @@ from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_202_ACCEPTED, HTTP_204_NO_CONTENT
 
 from core.accounts import cookies, entering, recovery, services, sessions, setup
-from core.accounts.admin_controllers import UserAdministrationController
+from core.accounts.admin_controllers import UserAdministrationController, UserDownloadController
 from core.accounts.callers import caller_of
 from core.accounts.key_controllers import ApiKeyController
 from core.accounts.schemas import (
@@ -265,4 +265,5 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     TwoFactorController,
     ApiKeyController,
     UserAdministrationController,
+    UserDownloadController,
 )

@@ -258,3 +258,17 @@ class UserUpdate(msgspec.Struct, frozen=True, kw_only=True):
     due_access_at: Annotated[datetime, Meta(tz=True)] | UnsetType | None = UNSET
     locale: Locale | UnsetType = UNSET
     timezone: Timezone | UnsetType = UNSET
+
+
+class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which users are asked for."""
+
+    search: str | None = None
+    """Part of the address or the name, whatever its case."""
+    status: UserStatus | None = None
+    profile: Profile | None = None
+    plan_id: int | None = None
+    since: datetime | None = None
+    """Made then or later ..."""
+    until: datetime | None = None
+    """... and before then."""

@@ -1,6 +1,5 @@
 """Routes of the audit log."""
 
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -9,14 +8,14 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
-from core.audit import queries
+from core.audit.queries import LOGS, OWN_LOGS
 from core.audit.schemas import LogFilter, LogRead, OwnLogRead
-from core.errors import InvalidInputError
-from core.pagination import Cursor, Page, PageQuery, Scroll, build_page, build_scroll
+from core.listing import SearchQuery, SinceQuery, UntilQuery, read_moment, read_search
+from core.pagination import Cursor, Page, PageQuery, Scroll
 from core.problems import problem_responses
 from core.request import AnyRequest
 from core.security import current_user, requires_administrator, requires_user
-from core.texts import text
+from core.spreadsheets import MEDIA_TYPE
 
 EntityIdQuery = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="The id of the row it is about.")]
 UserIdQuery = Annotated[
@@ -25,17 +24,10 @@ UserIdQuery = Annotated[
 ActorIdQuery = Annotated[
     int | None, QueryParameter(ge=1, le=2**63 - 1, description="Only what this person did, in whoever's name.")
 ]
-SearchQuery = Annotated[str | None, QueryParameter(max_length=200, description="Text that the lines must contain.")]
 ActionQuery = Annotated[
     str | None, QueryParameter(max_length=80, description="The action or its beginning, such as `campaign.`.")
 ]
 EntityQuery = Annotated[str | None, QueryParameter(max_length=40, description="What it is about, such as `contact`.")]
-_MOMENT = {"format": "date-time"}
-SinceQuery = Annotated[str | None, QueryParameter(name="from", description="The first moment.", schema_extra=_MOMENT)]
-UntilQuery = Annotated[
-    str | None, QueryParameter(name="to", description="The first moment after it.", schema_extra=_MOMENT)
-]
-"""Plain texts: Litestar would call a wrong one by another name in its error."""
 
 
 def log_filter(
@@ -45,25 +37,17 @@ def log_filter(
     entity_id: EntityIdQuery = None,
     since: SinceQuery = None,
     until: UntilQuery = None,
+    search: SearchQuery = None,
 ) -> LogFilter:
     """Provide what every list of the log filters by; wrong values are 422 and named."""
     return LogFilter(
         action=action or None,
         entity=entity or None,
         entity_id=entity_id,
-        since=_moment("from", since),
-        until=_moment("to", until),
+        since=read_moment("from", since),
+        until=read_moment("to", until),
+        search=read_search(search),
     )
-
-
-def _moment(name: str, written: str | None) -> datetime | None:
-    if not written:
-        return None
-    try:
-        found: datetime = msgspec.convert(written, Annotated[datetime, msgspec.Meta(tz=True)])
-    except msgspec.ValidationError:
-        raise InvalidInputError({name: [text("datetime")]}) from None
-    return found
 
 
 FILTERS = {"log_filter": Provide(log_filter, sync_to_thread=False)}
@@ -93,13 +77,8 @@ class LogController(Controller):
 
         Sorts by id, created_at, action and entity. With `cursor` the list is not counted: follow `meta.next_cursor`.
         """
-        user_id = current_user(request).id
-        wanted = msgspec.structs.replace(log_filter, account_id=user_id, search=page_query.search)
-        if cursor is None:
-            lines, total = await queries.list_logs(page_query, wanted, queries.read_own_log)
-            return build_page(lines, total, page_query, request)
-        lines, following = await queries.scroll_logs(page_query.per_page, wanted, cursor, queries.read_own_log)
-        return build_scroll(lines, page_query.per_page, following, request)
+        wanted = msgspec.structs.replace(log_filter, account_id=current_user(request).id)
+        return await OWN_LOGS.answer(request, page_query, wanted, cursor)
 
 
 class LogAdministrationController(Controller):
@@ -124,35 +103,21 @@ class LogAdministrationController(Controller):
 
         Sorts by id, created_at, action and entity. With `cursor` the list is not counted: follow `meta.next_cursor`.
         """
-        wanted = msgspec.structs.replace(log_filter, user_id=user_id, actor_id=actor_id, search=page_query.search)
-        if cursor is None:
-            lines, total = await queries.list_logs(page_query, wanted, queries.read_log)
-            return build_page(lines, total, page_query, request)
-        lines, following = await queries.scroll_logs(page_query.per_page, wanted, cursor, queries.read_log)
-        return build_scroll(lines, page_query.per_page, following, request)
+        wanted = msgspec.structs.replace(log_filter, user_id=user_id, actor_id=actor_id)
+        return await LOGS.answer(request, page_query, wanted, cursor)
 
     @get(
         "/logs.csv",
         operation_id="AdminDownloadLogs",
         summary="Download the log",
-        media_type="text/csv",
+        media_type=MEDIA_TYPE,
         responses=problem_responses(401, 403, 422),
     )
     async def download_logs(
-        self,
-        log_filter: NamedDependency[LogFilter],
-        user_id: UserIdQuery = None,
-        actor_id: ActorIdQuery = None,
-        search: SearchQuery = None,
+        self, log_filter: NamedDependency[LogFilter], user_id: UserIdQuery = None, actor_id: ActorIdQuery = None
     ) -> Stream:
         """Download the lines as CSV (UTF-8), all of them or those of a filter."""
-        wanted_text = (search or "").strip() or None
-        wanted = msgspec.structs.replace(log_filter, user_id=user_id, actor_id=actor_id, search=wanted_text)
-        return Stream(
-            queries.export_logs(wanted),
-            media_type="text/csv",
-            headers={"Content-Disposition": 'attachment; filename="logs.csv"'},
-        )
+        return await LOGS.download("logs.csv", msgspec.structs.replace(log_filter, user_id=user_id, actor_id=actor_id))
 
 
 CONTROLLERS: tuple[type[Controller], ...] = (LogController, LogAdministrationController)

@@ -34,10 +34,13 @@ async def record(  # noqa: PLR0913 - one for each column that a caller may know
     ``action`` is ``<noun>.<verb>``, such as ``user.signed_in``; ``user_id`` is who did it, ``None`` the platform,
     absent whoever sent the request.
     ``entity`` and ``entity_id`` name the row it is about: without them the noun, and the fact ``<noun>_id``.
-    ``changes`` maps each changed field to ``[before, after]``, see ``differences``. ``account_id`` is whose account it
+    ``changes`` maps each changed field to ``[before, after]``, see ``differences``; a change of nothing is not written.
+    ``account_id`` is whose account it
     concerns: without it the user that ``entity`` is, else ``user_id``. The administrator who acts for a user, the API
     key, the address and the request's id come from the request by themselves. Secrets are masked.
     """
+    if changes is not None and not changes and not facts:
+        return
     trail = present_trail()
     who = trail.user_id if user_id is UNSET else user_id
     kind = entity or action.partition(".")[0]

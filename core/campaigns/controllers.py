@@ -5,12 +5,14 @@ from typing import Annotated, Any
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.response import Stream
 
 from core.campaigns import editing, queries, resolving, services
 from core.campaigns.entropy_controllers import CampaignEntropyController
 from core.campaigns.result_controllers import CampaignResultController
 from core.campaigns.schemas import (
     CampaignCreate,
+    CampaignFilter,
     CampaignListed,
     CampaignRead,
     CampaignUpdate,
@@ -22,10 +24,12 @@ from core.campaigns.tables import CampaignStatus
 from core.campaigns.timeline_controllers import ContactTimelineController
 from core.campaigns.versions import expecting
 from core.idempotency.middleware import IDEMPOTENT
-from core.pagination import Page, PageQuery, Resource, build_page
+from core.listing import SearchQuery, read_search
+from core.pagination import Page, PageQuery, Resource
 from core.plans.guards import has_room
 from core.problems import problem_responses
 from core.security import SCOPE, current_user, requires_user
+from core.spreadsheets import MEDIA_TYPE
 from core.versions import TAGGED, IfMatch, versioned
 
 CampaignId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The campaign's id.")]
@@ -45,8 +49,8 @@ class CampaignController(Controller):
         self, request: HttpRequest, page_query: NamedDependency[PageQuery], status: CampaignStatusQuery = None
     ) -> Page[CampaignListed]:
         """List campaigns, newest first; ``search`` looks into names."""
-        items, total = await queries.list_campaigns(current_user(request).id, page_query, status)
-        return build_page(items, total, page_query, request)
+        wanted = CampaignFilter(user_id=current_user(request).id, status=status, search=page_query.search)
+        return await queries.CAMPAIGNS.answer_page(request, page_query, wanted)
 
     @post(
         operation_id="CreateCampaign",
@@ -240,4 +244,31 @@ class CampaignController(Controller):
         return versioned(await queries.get_campaign(user_id, campaign_id))
 
 
-CONTROLLERS = (CampaignController, CampaignResultController, CampaignEntropyController, ContactTimelineController)
+class CampaignDownloadController(Controller):
+    """Campaigns of the signed-in user as a file."""
+
+    path = "/api/campaigns.csv"
+    tags = ("campaigns",)
+    guards = (requires_user,)
+
+    @get(
+        operation_id="DownloadCampaigns",
+        summary="Download the campaigns",
+        media_type=MEDIA_TYPE,
+        responses=problem_responses(401, 403, 422),
+    )
+    async def download_campaigns(
+        self, request: HttpRequest, status: CampaignStatusQuery = None, search: SearchQuery = None
+    ) -> Stream:
+        """Download the campaigns with their totals as CSV (UTF-8), all of them or those of a filter."""
+        wanted = CampaignFilter(user_id=current_user(request).id, status=status, search=read_search(search))
+        return await queries.CAMPAIGNS.download("campaigns.csv", wanted)
+
+
+CONTROLLERS = (
+    CampaignController,
+    CampaignDownloadController,
+    CampaignResultController,
+    CampaignEntropyController,
+    ContactTimelineController,
+)

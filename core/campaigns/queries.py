@@ -16,8 +16,8 @@ from core.campaigns.schemas import (
 )
 from core.campaigns.tables import CampaignStatus, CampaignType, MessageType
 from core.errors import NotFoundError
+from core.listing import Listing
 from core.media.services import find_media
-from core.pagination import PageQuery
 
 SORTS: Mapping[str, str] = {"id": "k.id", "name": "k.name", "created_at": "k.created_at", "status": "k.status"}
 EXPORT_ROWS = 2_000
@@ -31,27 +31,6 @@ LEFT JOIN LATERAL (
     FROM campaign_counters c WHERE c.campaign_id = k.id
 ) t ON true
 """
-
-
-async def list_campaigns(
-    user_id: int, query: PageQuery, status: CampaignStatus | None
-) -> tuple[list[CampaignListed], int]:
-    """Return one page of a tenant's campaigns and how many there are; ``search`` looks into names."""
-    where = (
-        "k.user_id = $1 AND k.deleted_at IS NULL AND ($2::smallint IS NULL OR k.status = $2)"
-        " AND ($3::text IS NULL OR strpos(lower(k.name), lower($3)) > 0)"
-    )
-    order = query.order_by(SORTS, "-id", "k.id")
-    rows = await database.fetch(
-        f"SELECT k.*, t.* FROM campaigns k {TOTALS} WHERE {where} ORDER BY {order} LIMIT $4 OFFSET $5",
-        user_id,
-        status,
-        query.search,
-        query.limit,
-        query.offset,
-    )
-    total = await database.fetch_value(f"SELECT count(*) FROM campaigns k WHERE {where}", user_id, status, query.search)
-    return [_listed(row) for row in rows], total if isinstance(total, int) else 0
 
 
 async def get_campaign(user_id: int, campaign_id: int) -> CampaignRead:
@@ -102,7 +81,7 @@ async def find_campaign(user_id: int, campaign_id: int) -> asyncpg.Record:
     return row
 
 
-def totals_of(row: asyncpg.Record) -> Totals:
+def totals_of(row: Mapping[str, Any]) -> Totals:
     """Return the totals of a row as ``find_campaign`` reads it."""
     settled = row["accepted"] + row["sent"] + row["failed"] + row["unknown"] + row["skipped"]
     # While the audience is being frozen the total is not known yet, so what is pending cannot be told.
@@ -127,7 +106,7 @@ def _progress(totals: Totals, status: int) -> int:
     return (totals.total - totals.pending - totals.accepted) * 100 // totals.total if totals.total else 0
 
 
-def _common(row: asyncpg.Record) -> dict[str, Any]:
+def _common(row: Mapping[str, Any]) -> dict[str, Any]:
     totals = totals_of(row)
     return {
         "id": row["id"],
@@ -144,5 +123,23 @@ def _common(row: asyncpg.Record) -> dict[str, Any]:
     }
 
 
-def _listed(row: asyncpg.Record) -> CampaignListed:
+def _listed(row: Mapping[str, Any]) -> CampaignListed:
     return CampaignListed(**_common(row))
+
+
+CAMPAIGNS = Listing(
+    kind=CampaignListed,
+    read=_listed,
+    columns="k.*, t.*",
+    source=f"campaigns k {TOTALS}",
+    counted="campaigns k",
+    always="k.deleted_at IS NULL",
+    conditions={
+        "user_id": "k.user_id = {}",
+        "status": "k.status = {}",
+        "search": "strpos(lower(k.name), lower({})) > 0",
+    },
+    sorts=SORTS,
+    key="k.id",
+)
+"""The campaigns of the tenant whom the filter names."""

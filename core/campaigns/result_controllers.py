@@ -1,8 +1,5 @@
 """Routes of what becomes of a campaign: recipients, report, explanations."""
 
-import csv
-import io
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
@@ -28,6 +25,7 @@ from core.pagination import Cursor, Page, PageQuery, Resource, Scroll, build_pag
 from core.plans.services import ensure_feature
 from core.problems import language_of, problem_responses
 from core.security import SCOPE, current_user, requires_user
+from core.spreadsheets import MEDIA_TYPE, download, write_structs
 from core.texts import text
 
 CampaignId = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="The campaign's id.")]
@@ -48,8 +46,6 @@ StatesQuery = Annotated[
 ]
 """Plain texts: Litestar keeps the name ``state`` for itself and would name another field in its error."""
 HttpRequest = Request[Any, Any, Any]
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Receipts(msgspec.Struct, frozen=True):
@@ -197,7 +193,7 @@ class CampaignResultController(Controller):
         operation_id="DownloadReport",
         summary="Download the report",
         dependencies=FILTERS,
-        media_type="text/csv",
+        media_type=MEDIA_TYPE,
         responses=problem_responses(401, 402, 403, 404, 422),
     )
     async def download_report(
@@ -207,12 +203,8 @@ class CampaignResultController(Controller):
         user_id = current_user(request).id
         await queries.find_campaign(user_id, campaign_id)
         await ensure_feature(user_id, "reports", reads=True)
-        name = f"campaign-{campaign_id}.csv"
-        return Stream(
-            _csv_lines(campaign_id, recipient_filter),
-            media_type="text/csv",
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        )
+        rows = recipients.stream_recipients(campaign_id, recipient_filter)
+        return await download(f"campaign-{campaign_id}.csv", write_structs(RecipientRead, rows))
 
     @get(
         "/explain",
@@ -234,23 +226,3 @@ class CampaignResultController(Controller):
         """Say who is left out and why, and what each number will send on which day, or what remains of it."""
         user_id = current_user(request).id
         return Resource(await flight_plan.plan_campaign(user_id, campaign_id, language_of(request.scope)))
-
-
-async def _csv_lines(campaign_id: int, wanted: RecipientFilter) -> AsyncIterator[str]:
-    names = RecipientRead.__struct_fields__
-    yield ",".join(names) + "\r\n"
-    async for rows in recipients.stream_recipients(campaign_id, wanted):
-        buffer = io.StringIO()
-        writer = csv.writer(buffer)
-        for row in rows:
-            writer.writerow([_cell(value) for value in msgspec.to_builtins(row).values()])
-        yield buffer.getvalue()
-
-
-def _cell(value: object) -> object:
-    """Write booleans as the API does, and neutralise what a spreadsheet would run as a formula."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return "'" + value
-    return value

@@ -177,6 +177,15 @@ class CampaignListed(msgspec.Struct, kw_only=True):
     totals: Totals
 
 
+class CampaignFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which campaigns are asked for."""
+
+    user_id: int
+    status: CampaignStatus | None = None
+    search: str | None = None
+    """Part of the name, whatever its case."""
+
+
 class RecipientRead(msgspec.Struct, kw_only=True):
     """One message to one contact; ``delivered``, ``readed`` and ``error`` are the seed's booleans."""
 

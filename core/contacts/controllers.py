@@ -6,11 +6,12 @@ import msgspec
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
 
 from core.contacts import bulk, queries, services, variables
 from core.contacts.block_controllers import BlockController
-from core.contacts.filters import MAXIMUM_LABELS, ContactFilter, Id, LabelFilter, read_moment
+from core.contacts.filters import MAXIMUM_LABELS, ContactFilter, Id, LabelFilter
 from core.contacts.import_controllers import ImportController
 from core.contacts.label_controllers import LabelController
 from core.contacts.public_controllers import PublicController
@@ -25,11 +26,13 @@ from core.contacts.schemas import (
 from core.contacts.sync_controllers import SyncController
 from core.contacts.trial_controllers import TrialController
 from core.errors import InvalidInputError
+from core.listing import SearchQuery, parse_moment, read_search
 from core.pagination import Cursor, Page, PageQuery, Resource, Scroll, build_page, build_scroll
 from core.plans.guards import has_room
 from core.problems import problem_responses
 from core.request import AnyRequest
 from core.security import current_user, requires_user
+from core.spreadsheets import MEDIA_TYPE, download, write_structs
 from core.texts import text
 from core.versions import TAGGED, IfMatch, versioned
 
@@ -53,7 +56,7 @@ def contact_filter(
     if label_id is not None and len(label_id) > MAXIMUM_LABELS:
         errors["label_id"] = [text("max_items", value=MAXIMUM_LABELS)]
     moments = {"created_from": created_from, "created_to": created_to}
-    read = {name: None if written is None else read_moment(written) for name, written in moments.items()}
+    read = {name: None if written is None else parse_moment(written) for name, written in moments.items()}
     errors |= {name: [text("datetime")] for name in read if moments[name] is not None and read[name] is None}
     if errors:
         raise InvalidInputError(errors)
@@ -67,6 +70,10 @@ def contact_filter(
     )
 
 
+FILTERS = {"contact_filter": Provide(contact_filter, sync_to_thread=False)}
+PublicIdQuery = Annotated[Id | None, QueryParameter(description="Contacts of this audience.")]
+
+
 class ContactController(Controller):
     """The tenant's contacts."""
 
@@ -77,7 +84,7 @@ class ContactController(Controller):
     @get(
         operation_id="ListContacts",
         summary="List the contacts",
-        dependencies={"contact_filter": Provide(contact_filter, sync_to_thread=False)},
+        dependencies=FILTERS,
         responses=problem_responses(401, 403, 404, 422),
     )
     async def list_contacts(
@@ -85,7 +92,7 @@ class ContactController(Controller):
         request: AnyRequest,
         page_query: NamedDependency[PageQuery],
         contact_filter: NamedDependency[ContactFilter],
-        public_id: Annotated[Id | None, QueryParameter(description="Contacts of this audience.")] = None,
+        public_id: PublicIdQuery = None,
         cursor: Cursor = None,
     ) -> Page[ContactRead] | Scroll[ContactRead]:
         """List the tenant's contacts, the newest first.
@@ -184,8 +191,36 @@ class ContactController(Controller):
         return Resource(Affected(await bulk.label_contacts(current_user(request).id, data)))
 
 
+class ContactDownloadController(Controller):
+    """The tenant's contacts as a file."""
+
+    path = "/api/contacts.csv"
+    tags = ("contacts",)
+    guards = (requires_user,)
+
+    @get(
+        operation_id="DownloadContacts",
+        summary="Download the contacts",
+        dependencies=FILTERS,
+        media_type=MEDIA_TYPE,
+        responses=problem_responses(401, 403, 404, 422),
+    )
+    async def download_contacts(
+        self,
+        request: AnyRequest,
+        contact_filter: NamedDependency[ContactFilter],
+        public_id: PublicIdQuery = None,
+        search: SearchQuery = None,
+    ) -> Stream:
+        """Download the contacts as CSV (UTF-8), all of them or those of a filter, as the list's."""
+        wanted = msgspec.structs.replace(contact_filter, search=read_search(search))
+        contacts = await queries.stream_contacts(current_user(request).id, wanted, public_id)
+        return await download("contacts.csv", write_structs(ContactRead, contacts))
+
+
 CONTROLLERS: tuple[type[Controller], ...] = (
     ContactController,
+    ContactDownloadController,
     LabelController,
     PublicController,
     BlockController,

@@ -49,14 +49,6 @@ class ContactFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     created_to: Annotated[Moment, msgspec.Meta(description="Created before this moment.")] | None = None
 
 
-def read_moment(written: str) -> datetime | None:
-    """Return the moment that an address names in RFC 3339, or ``None``: a number of seconds is none, nor is a date."""
-    try:
-        return msgspec.convert(written, Moment)
-    except msgspec.ValidationError:
-        return None
-
-
 class Parameters:
     """Values of a statement and their places; ``first`` is the number of the first."""
 

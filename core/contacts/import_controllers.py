@@ -19,6 +19,7 @@ from core.pagination import Page, PageQuery, Resource, build_page
 from core.problems import handle, problem_responses
 from core.request import AnyRequest
 from core.security import Connection, current_user, requires_user
+from core.spreadsheets import MEDIA_TYPE, download
 from core.texts import text
 from core.validation import validate
 
@@ -130,7 +131,7 @@ class ImportController(Controller):
         "/{import_id:int}/errors.csv",
         operation_id="DownloadImportErrors",
         summary="Download the rows that did not go in",
-        media_type="text/csv",
+        media_type=MEDIA_TYPE,
         responses=problem_responses(401, 403, 404),
     )
     async def download_errors(self, request: AnyRequest, import_id: FromPath[int]) -> Stream:
@@ -139,8 +140,7 @@ class ImportController(Controller):
         Cells that a spreadsheet would run as a formula begin with an apostrophe; the corrected file can be uploaded.
         """
         lines = await imports.error_file(current_user(request).id, import_id)
-        headers = {"content-disposition": f'attachment; filename="import-{import_id}-errors.csv"'}
-        return Stream(lines, media_type="text/csv; charset=utf-8", headers=headers)
+        return await download(f"import-{import_id}-errors.csv", lines)
 
 
 def _read_form(form: ImportForm) -> tuple[UploadFile, ImportOptions]:

@@ -26,7 +26,7 @@ from core.jobs.services import create_job
 from core.jobs.tables import JobStatus
 from core.pagination import PageQuery
 from core.runtime import config
-from core.spreadsheets import write_row
+from core.spreadsheets import BYTE_ORDER_MARK, write_row
 from core.texts import text
 
 MAXIMUM_BYTES = 64 * 2**20
@@ -129,7 +129,7 @@ async def list_imports(user_id: int, query: PageQuery) -> tuple[Sequence[ImportR
     return [_read(row) for row in rows], total if isinstance(total, int) else 0
 
 
-async def error_file(user_id: int, import_id: int) -> AsyncIterator[bytes]:
+async def error_file(user_id: int, import_id: int) -> AsyncIterator[str]:
     """Return the rows that did not go in, in the layout of the upload with a column for the reason, piece by piece.
 
     It is UTF-8 with a byte order mark, for spreadsheets, and can be corrected and uploaded again.
@@ -141,10 +141,10 @@ async def error_file(user_id: int, import_id: int) -> AsyncIterator[bytes]:
     return _error_lines(import_id, found)
 
 
-async def _error_lines(import_id: int, found: FileRead) -> AsyncIterator[bytes]:
+async def _error_lines(import_id: int, found: FileRead) -> AsyncIterator[str]:
     headers = [column.header for column in found.map.columns]
     delimiter = found.form.delimiter
-    yield write_row([*headers, REASON_HEADER], delimiter).encode("utf-8-sig")
+    yield BYTE_ORDER_MARK + write_row([*headers, REASON_HEADER], delimiter)
     last = (0, 0)
     while True:
         rows = await database.fetch(
@@ -157,7 +157,7 @@ async def _error_lines(import_id: int, found: FileRead) -> AsyncIterator[bytes]:
         if not rows:
             return
         last = (rows[-1]["line"], rows[-1]["id"])
-        yield "".join(_error_line(row, len(headers), delimiter) for row in rows).encode()
+        yield "".join(_error_line(row, len(headers), delimiter) for row in rows)
 
 
 def _error_line(row: Mapping[str, Any], width: int, delimiter: str) -> str:

@@ -1,7 +1,7 @@
 """Reading contacts: one, pages of many, and which ones a selection means."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,8 +12,10 @@ from core.contacts.audience import public_conditions
 from core.contacts.filters import BLOCKED, LIVE, ContactFilter, Parameters, contact_conditions
 from core.contacts.schemas import ContactRead, Selection
 from core.errors import InvalidInputError, NotFoundError
+from core.listing import EXPORTED_AT_ONCE
 from core.pagination import PageQuery, RowPlace, read_cursor, write_cursor
 from core.texts import text
+from core.validation import MAXIMUM_BIGINT
 
 Contacts = Sequence[ContactRead]
 
@@ -86,6 +88,29 @@ async def scroll_contacts(
     )
     found = [_read(row) for row in rows[: query.limit]]
     return found, write_cursor(RowPlace(found[-1].id)) if len(rows) > query.limit else None
+
+
+async def stream_contacts(user_id: int, wanted: ContactFilter, public_id: int | None = None) -> AsyncIterator[Contacts]:
+    """Return all contacts that are wanted, the newest first, some at a time; raises ``NotFoundError`` for no audience.
+
+    The coroutine checks the audience, so that a refusal comes before the first byte of a file.
+    """
+    parameters = Parameters()
+    where = await _conditions(user_id, wanted, public_id, parameters)
+    last, limit = parameters.next, parameters.next + 1
+
+    async def portions() -> AsyncIterator[Contacts]:
+        before = MAXIMUM_BIGINT
+        while rows := await database.fetch(
+            f"SELECT {COLUMNS} FROM contacts c WHERE {where} AND c.id < ${last} ORDER BY c.id DESC LIMIT ${limit}",
+            *parameters.values,
+            before,
+            EXPORTED_AT_ONCE,
+        ):
+            before = rows[-1]["id"]
+            yield [_read(row) for row in rows]
+
+    return portions()
 
 
 async def selected_contacts(user_id: int, selection: Selection, first_parameter: int) -> tuple[str, list[object]]:

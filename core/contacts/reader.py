@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from core.spreadsheets import unguarded
 from core.texts import text
 
 DELIMITERS = (";", ",", "\t", "|")
@@ -24,7 +25,6 @@ _EXCEL = b"PK\x03\x04"
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x7f]")
 _SEPARATOR_LINE = re.compile(r"sep=(?P<delimiter>.)\s*", re.IGNORECASE)
-_NEUTRALIZED = re.compile(r"'[=+\-@\t\r]")
 
 
 class UnreadableFileError(ValueError):
@@ -167,4 +167,4 @@ def _parse(text: str, delimiter: str) -> list[str] | None:
 def plain_cell(cell: str) -> str:
     """Return the text of a cell without what spreadsheets and copies add around it."""
     text = cell.strip().strip("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\ufeff").strip()
-    return text[1:] if _NEUTRALIZED.match(text) else text
+    return unguarded(text)

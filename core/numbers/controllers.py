@@ -10,27 +10,23 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, 
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from core.idempotency.middleware import IDEMPOTENT
-from core.numbers import checks, connecting, health, moving, servers, services
+from core.numbers import checks, connecting, servers, services
+from core.numbers.admin_controllers import ADMINISTRATION
 from core.numbers.schemas import (
     ChallengeRead,
     CheckCreate,
     CheckRead,
     NumberCreate,
-    NumberGrant,
-    NumberMove,
     NumberRead,
     NumberUpdate,
-    ServerCreate,
-    ServerHealthRead,
-    ServerRead,
+    ServerFilter,
     ServerSummary,
-    ServerUpdate,
 )
 from core.pagination import Page, PageQuery, Resource, build_page
 from core.plans.guards import has_room
 from core.problems import problem_responses
 from core.request import AnyRequest
-from core.security import SCOPE, current_user, requires_administrator, requires_user
+from core.security import SCOPE, current_user, requires_user
 from core.validation import MAXIMUM_BIGINT
 
 _PNG = "image/png"
@@ -57,113 +53,8 @@ class ServerController(Controller):
     @get(operation_id="ListServers", summary="List the servers", responses=problem_responses(401, 403, 422))
     async def list_servers(self, request: AnyRequest, page_query: NamedDependency[PageQuery]) -> Page[ServerSummary]:
         """List the servers a number can be put on; sorts by id, name and created_at."""
-        found, total = await servers.list_summaries(page_query)
-        return build_page(found, total, page_query, request)
-
-
-class ServerAdministrationController(Controller):
-    """Add, change and probe servers."""
-
-    path = "/api/admin/servers"
-    tags = ("administration",)
-    guards = (requires_administrator,)
-
-    @get(operation_id="AdminListServers", summary="List the servers", responses=problem_responses(401, 403, 422))
-    async def list_servers(self, request: AnyRequest, page_query: NamedDependency[PageQuery]) -> Page[ServerRead]:
-        """List all servers with their state and what they can do; sorts by id, name and created_at."""
-        found, total = await servers.list_servers(page_query)
-        return build_page(found, total, page_query, request)
-
-    @post(
-        operation_id="AdminCreateServer",
-        summary="Add a server",
-        responses=problem_responses(400, 401, 403, 413, 415, 422),
-    )
-    async def create_server(self, data: JSONBody[ServerCreate]) -> Resource[ServerRead]:
-        """Add a server and probe it; one that does not answer is added with ``status`` false and the reason."""
-        return Resource(await health.note_server(await servers.create_server(data)))
-
-    @get(
-        "/{server_id:int}",
-        operation_id="AdminShowServer",
-        summary="Show a server",
-        responses=problem_responses(401, 403, 404),
-    )
-    async def show_server(self, server_id: FromPath[int]) -> Resource[ServerRead]:
-        """Show one server; secrets are masked."""
-        return Resource(await servers.get_server(server_id))
-
-    @patch(
-        "/{server_id:int}",
-        operation_id="AdminUpdateServer",
-        summary="Change a server",
-        responses=problem_responses(400, 401, 403, 404, 413, 415, 422, 502),
-    )
-    async def update_server(self, server_id: FromPath[int], data: JSONBody[ServerUpdate]) -> Resource[ServerRead]:
-        """Change a server; a secret sent as ``***`` stays as it is. A new url or key is probed at once."""
-        return Resource(await servers.update_server(server_id, data))
-
-    @delete(
-        "/{server_id:int}",
-        operation_id="AdminDeleteServer",
-        summary="Delete a server",
-        responses=problem_responses(401, 403, 404, 409),
-    )
-    async def delete_server(self, server_id: FromPath[int]) -> None:
-        """Delete a server that holds no numbers."""
-        await servers.delete_server(server_id)
-
-    @post(
-        "/{server_id:int}/probe",
-        operation_id="AdminProbeServer",
-        summary="Probe a server",
-        status_code=200,
-        responses=problem_responses(401, 403, 404),
-    )
-    async def probe_server(self, server_id: FromPath[int]) -> Resource[ServerRead]:
-        """Ask the server what it can do; its ``status`` says whether it answered."""
-        return Resource(await health.examine_server(server_id))
-
-    @get(
-        "/{server_id:int}/health",
-        operation_id="AdminListServerHealth",
-        summary="List how a server was",
-        responses=problem_responses(401, 403, 404, 422),
-    )
-    async def list_health(
-        self, request: AnyRequest, server_id: FromPath[int], page_query: NamedDependency[PageQuery]
-    ) -> Page[ServerHealthRead]:
-        """List what was seen of a server in the last 14 days, the newest first; sorts by checked_at."""
-        found, total = await health.list_health(server_id, page_query)
-        return build_page(found, total, page_query, request)
-
-
-class NumberAdministrationController(Controller):
-    """Numbers beyond plans, and where numbers are."""
-
-    path = "/api/admin/numbers"
-    tags = ("administration",)
-    guards = (requires_administrator,)
-
-    @post(
-        operation_id="AdminGrantNumber",
-        summary="Grant a number",
-        responses=problem_responses(400, 401, 403, 409, 413, 415, 422),
-    )
-    async def grant_number(self, data: JSONBody[NumberGrant]) -> Resource[NumberRead]:
-        """Add a number to a user that does not count against the plan."""
-        return Resource(await services.grant_number(data))
-
-    @post(
-        "/{number_id:int}/move",
-        operation_id="AdminMoveNumber",
-        summary="Move a number to another server",
-        status_code=200,
-        responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422),
-    )
-    async def move_number(self, number_id: FromPath[int], data: JSONBody[NumberMove]) -> Resource[NumberRead]:
-        """Put a number on another server of its provider; it is taken off the old one and has to be signed in again."""
-        return Resource(await moving.move_number(number_id, data.server_id))
+        wanted = ServerFilter(search=page_query.search)
+        return await servers.SUMMARIES.answer_page(request, page_query, wanted)
 
 
 class NumberController(Controller):
@@ -344,8 +235,7 @@ class NumberConnectionController(Controller):
 
 CONTROLLERS: tuple[type[Controller], ...] = (
     ServerController,
-    ServerAdministrationController,
     NumberController,
     NumberConnectionController,
-    NumberAdministrationController,
+    *ADMINISTRATION,
 )

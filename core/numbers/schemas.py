@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from core.plugin import Capabilities
+from core.plugin import Capabilities, SenderState
 
 Name = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"\S")]
 Label = Annotated[str, Meta(max_length=120)]
@@ -97,6 +97,15 @@ class NumberMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Absent, it goes to the emptiest other server of its provider that is well."""
 
 
+class ServerFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which servers are asked for."""
+
+    provider: str | None = None
+    status: bool | None = None
+    search: str | None = None
+    """Part of the name or, for administrators, of the address, whatever its case."""
+
+
 class ServerSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A server as users choose it."""
 
@@ -175,6 +184,30 @@ class NumberRead(msgspec.Struct, frozen=True, kw_only=True):
     extra: bool
     created_at: datetime
     updated_at: datetime
+
+
+class NumberAdministrationRead(NumberRead, frozen=True, kw_only=True):
+    """A sending number as administrators see it."""
+
+    user_id: int
+    user_email: str
+    server_name: str
+
+
+class NumberAdministrationFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of everybody's numbers are asked for."""
+
+    user_id: int | None = None
+    server_id: int | None = None
+    provider: str | None = None
+    connection: SenderState | None = None
+    status: bool | None = None
+    status_connection: bool | None = None
+    extra: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    search: str | None = None
+    """Part of the name, the number, the instance or the user's address, whatever its case."""
 
 
 class ChallengeRead(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Servers of messaging services: added by administrators or seeded from settings, probed for what they can do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -10,12 +11,12 @@ import structlog
 from core import database
 from core.audit import services as audit
 from core.errors import ConflictError, InvalidInputError, NotFoundError
+from core.listing import Listing
 from core.notifications.alarms import SERVER_ALARMS, clear_alarms
 from core.numbers import senders
 from core.numbers.calls import calling, reason_of
-from core.numbers.credentials import decode_credentials, mask, seal, unseal_readable
+from core.numbers.credentials import decode_credentials, mask, seal, unseal, unseal_readable
 from core.numbers.schemas import ServerCreate, ServerRead, ServerSummary, ServerUpdate
-from core.pagination import PageQuery
 from core.plugin import Capabilities, MessagingProvider, ServerReport
 from core.plugin.registry import NoSuchProviderError
 from core.runtime import providers
@@ -24,14 +25,14 @@ from core.texts import text
 PROBE_SECONDS = 25.0
 
 _SORTS = {"id": "s.id", "name": "lower(s.name)", "created_at": "s.created_at"}
-_SELECT = """
-SELECT s.*, n.* FROM servers s CROSS JOIN LATERAL (
+_SOURCE = """
+servers s CROSS JOIN LATERAL (
     SELECT count(*) AS numbers, count(*) FILTER (WHERE connection = 'connected') AS numbers_connected,
         coalesce(sum(recent_sends), 0) AS sends, coalesce(sum(recent_acknowledged), 0) AS acknowledged,
         max(last_event_at) AS last_event_at
     FROM numbers WHERE server_id = s.id AND deleted_at IS NULL) n
-WHERE s.deleted_at IS NULL
 """
+_SELECT = f"SELECT s.*, n.* FROM {_SOURCE} WHERE s.deleted_at IS NULL"
 _log = structlog.get_logger(__name__)
 
 
@@ -78,6 +79,9 @@ async def update_server(server_id: int, wanted: ServerUpdate) -> ServerRead:
         given = {} if wanted.credentials is msgspec.UNSET else wanted.credentials
         url, credentials = _check_input(provider, given_url, given, plain)
         sealed = seal(credentials)
+        if plain and unseal(sealed) == plain:
+            # The same values read otherwise each time they are encrypted, which would look like a change.
+            sealed = row["credentials"]
     async with database.unit_of_work():
         written = await _write(
             "UPDATE servers SET name = $2, url = $3, credentials = $4, capacity = $5, updated_at = now()"
@@ -129,20 +133,6 @@ async def get_server(server_id: int) -> ServerRead:
     return _read(await _row(server_id))
 
 
-async def list_servers(query: PageQuery) -> tuple[Sequence[ServerRead], int]:
-    """Return one page of servers and how many there are; ``search`` looks into name and url."""
-    rows, total = await _page(query, "s.name || ' ' || s.url")
-    return [_read(row) for row in rows], total
-
-
-async def list_summaries(query: PageQuery) -> tuple[Sequence[ServerSummary], int]:
-    """Return one page of servers as users see them: no address, no credentials, and none to be found by search."""
-    rows, total = await _page(query, "s.name")
-    return [
-        ServerSummary(id=row["id"], name=row["name"], provider=row["provider"], status=row["status"]) for row in rows
-    ], total
-
-
 async def probe_server(server_id: int) -> ServerRead:
     """Ask a server what it can do and keep the answer, or why there was none; never raises for a failed probe."""
     row = await _row(server_id)
@@ -172,18 +162,6 @@ async def _row(server_id: int) -> asyncpg.Record:
     if row is None:
         raise NotFoundError("server", server_id)
     return row
-
-
-async def _page(query: PageQuery, searched: str) -> tuple[Sequence[asyncpg.Record], int]:
-    condition = f"($1::text IS NULL OR strpos(lower({searched}), lower($1)) > 0)"
-    order = query.order_by(_SORTS, "id")
-    rows = await database.fetch(
-        f"{_SELECT} AND {condition} ORDER BY {order} LIMIT $2 OFFSET $3", query.search, query.limit, query.offset
-    )
-    total = await database.fetch_value(
-        f"SELECT count(*) FROM servers s WHERE s.deleted_at IS NULL AND {condition}", query.search
-    )
-    return rows, int(str(total))
 
 
 async def _write(statement: str, *values: object) -> asyncpg.Record:
@@ -232,7 +210,7 @@ def _usable_url(url: str) -> str | None:
     return parts.geturl().rstrip("/") if fits else None
 
 
-def _read(row: asyncpg.Record) -> ServerRead:
+def _read(row: Mapping[str, Any]) -> ServerRead:
     provider = providers().messaging_by_name.get(row["provider"])
     found = row["capabilities"]
     report = msgspec.json.decode(row["report"], type=ServerReport)
@@ -259,3 +237,46 @@ def _read(row: asyncpg.Record) -> ServerRead:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
+
+
+def _summarize(row: Mapping[str, Any]) -> ServerSummary:
+    return ServerSummary(id=row["id"], name=row["name"], provider=row["provider"], status=row["status"])
+
+
+SERVERS = Listing(
+    kind=ServerRead,
+    read=_read,
+    columns="s.*, n.*",
+    source=_SOURCE,
+    counted="servers s",
+    always="s.deleted_at IS NULL",
+    conditions={
+        "provider": "s.provider = {}",
+        "status": "s.status = {}",
+        "search": "strpos(lower(s.name || ' ' || s.url), lower({})) > 0",
+    },
+    sorts={
+        **_SORTS,
+        "provider": "s.provider",
+        "status": "s.status",
+        "capacity": "s.capacity",
+        "numbers": "n.numbers",
+        "numbers_connected": "n.numbers_connected",
+        "checked_at": "s.checked_at",
+    },
+    default="id",
+    key="s.id",
+)
+"""Servers as administrators see them."""
+SUMMARIES = Listing(
+    kind=ServerSummary,
+    read=_summarize,
+    columns="s.id, s.name, s.provider, s.status",
+    source="servers s",
+    always="s.deleted_at IS NULL",
+    conditions={"search": "strpos(lower(s.name), lower({})) > 0"},
+    sorts=_SORTS,
+    default="id",
+    key="s.id",
+)
+"""Servers as users see them: no address, no credentials, and none to be found by search."""

@@ -1,9 +1,9 @@
 """A tenant's sending numbers: added within the plan's limit and the server's room, changed, listed, deleted."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import asyncpg
 import msgspec
 import structlog
 from msgspec import UNSET
@@ -126,7 +126,7 @@ async def update_number(user_id: int, number_id: int, wanted: NumberUpdate) -> N
         if status != row["status"] or settings != row["settings"]:
             await announce([number_id])
         number = await get_number(user_id, number_id)
-        fields = audit.differences(_read(row), number, "name", "status", "settings")
+        fields = audit.differences(read_number(row), number, "name", "status", "settings")
         await audit.record("number.updated", user_id=user_id, entity_id=number_id, changes=fields)
     return number
 
@@ -161,7 +161,7 @@ async def get_number(user_id: int, number_id: int) -> NumberRead:
     row = await database.fetch_row(f"{_SELECT} AND n.id = $2", user_id, number_id)
     if row is None:
         raise NotFoundError("number", number_id)
-    return _read(row)
+    return read_number(row)
 
 
 async def list_numbers(user_id: int, query: PageQuery, wanted: NumberFilter) -> tuple[Sequence[NumberRead], int]:
@@ -172,10 +172,11 @@ async def list_numbers(user_id: int, query: PageQuery, wanted: NumberFilter) -> 
         f"{_SELECT} {_FILTERS} ORDER BY {order} LIMIT $5 OFFSET $6", *filters, query.limit, query.offset
     )
     total = await database.fetch_value(f"SELECT count(*) FROM ({_SELECT} {_FILTERS}) AS fitting", *filters)
-    return [_read(row) for row in rows], int(str(total))
+    return [read_number(row) for row in rows], int(str(total))
 
 
-def _read(row: asyncpg.Record) -> NumberRead:
+def read_number(row: Mapping[str, Any]) -> NumberRead:
+    """Turn a row with its server's provider and capabilities into what the API shows."""
     capabilities = _capabilities.decode(row["server_capabilities"])
     return NumberRead(
         id=row["id"],

@@ -1,11 +1,21 @@
 """Payments."""
 
+import enum
+
 from piccolo.columns import JSONB, BigSerial, ForeignKey, Numeric, Varchar
 from piccolo.columns.base import OnDelete
 from piccolo.table import Table
 
 from core.accounts.tables import User
 from core.columns import Timestamps
+
+
+class PaymentStatus(enum.StrEnum):
+    """What became of a payment."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    FAILED = "failed"
 
 
 class Payment(Timestamps, Table, tablename="payments"):

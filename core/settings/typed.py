@@ -44,13 +44,15 @@ async def change_settings(actor_id: int, wanted: Mapping[str, object]) -> list[S
         await _ensure_plan(values)
         for key, value in values.items():
             setting = BY_KEY[key]
-            before = MASK if setting.secret else await value_of(key)
+            before = await value_of(key)
             if value is None:
                 await services.remove_setting(key)
             else:
                 await services.put_setting(key, _encode(setting, value), setting.description)
-            shown = MASK if setting.secret else value if value is not None else setting.default
-            await audit.record("setting.changed", user_id=actor_id, changes={key: [before, shown]})
+            after = value if value is not None else setting.default
+            if after != before:
+                shown = [MASK, MASK] if setting.secret else [before, after]
+                await audit.record("setting.changed", user_id=actor_id, changes={key: shown})
     return await list_settings()
 
 

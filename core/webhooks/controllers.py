@@ -3,17 +3,22 @@
 from typing import Annotated
 
 from litestar import Controller, Response, get, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, PathParameter, QueryParameter
+from litestar.response import Stream
 
-from core.pagination import Page, PageQuery, build_page
+from core.client_address import client_address
+from core.listing import SearchQuery, SinceQuery, UntilQuery, read_moment, read_search
+from core.pagination import Cursor, Page, PageQuery, Scroll
 from core.plugin import WebhookDelivery
 from core.problems import problem_responses
 from core.request import AnyRequest
 from core.runtime import config
 from core.security import current_user, requires_administrator
+from core.spreadsheets import MEDIA_TYPE
+from core.validation import MAXIMUM_BIGINT
 from core.webhooks import queries, services
-from core.webhooks.schemas import WebhookLogRead
+from core.webhooks.schemas import WebhookLogFilter, WebhookLogRead
 
 MAXIMUM_BYTES = 2 * 1024 * 1024
 _PATH = "/{plugin:str}/{token:str}"
@@ -21,6 +26,35 @@ _ANY = "*/*"
 """The media type that the description gives: each service reads another."""
 PluginName = Annotated[str, PathParameter(description="The plugin of the service that delivers.")]
 Token = Annotated[str, PathParameter(description="The secret of the number's webhook address.")]
+
+
+def log_filter(
+    *,
+    type: Annotated[  # noqa: A002
+        str | None, QueryParameter(max_length=60, description="The type or its beginning, such as `waha`.")
+    ] = None,
+    response_code: Annotated[
+        int | None, QueryParameter(ge=100, le=599, description="Only deliveries answered with this status.")
+    ] = None,
+    number_id: Annotated[
+        int | None, QueryParameter(ge=1, le=MAXIMUM_BIGINT, description="Only what was delivered for this number.")
+    ] = None,
+    since: SinceQuery = None,
+    until: UntilQuery = None,
+    search: SearchQuery = None,
+) -> WebhookLogFilter:
+    """Provide what lists of deliveries filter by; wrong values are 422 and named."""
+    return WebhookLogFilter(
+        type=type or None,
+        response_code=response_code,
+        number_id=number_id,
+        since=read_moment("from", since),
+        until=read_moment("to", until),
+        search=read_search(search),
+    )
+
+
+FILTERS = {"log_filter": Provide(log_filter, sync_to_thread=False)}
 
 
 class WebhookController(Controller):
@@ -35,13 +69,13 @@ class WebhookController(Controller):
         operation_id="ReceiveWebhook",
         status_code=200,
         media_type=_ANY,
-        responses=problem_responses(401, 404, 413, 503),
+        responses=problem_responses(401, 404, 413, 429, 503),
     )
     async def receive(self, request: AnyRequest, plugin: PluginName, token: Token) -> Response[bytes]:
         """Take a delivery of a messaging service; it is stored before it is answered."""
         return await _receive(request, plugin, token)
 
-    @get(_PATH, operation_id="VerifyWebhook", media_type=_ANY, responses=problem_responses(401, 404, 503))
+    @get(_PATH, operation_id="VerifyWebhook", media_type=_ANY, responses=problem_responses(401, 404, 429, 503))
     async def verify(self, request: AnyRequest, plugin: PluginName, token: Token) -> Response[bytes]:
         """Answer a service that verifies the address before it delivers."""
         return await _receive(request, plugin, token)
@@ -50,25 +84,45 @@ class WebhookController(Controller):
 class WebhookLogController(Controller):
     """The log of deliveries."""
 
-    path = "/api/admin/webhooks-log"
+    path = "/api/admin"
     tags = ("administration",)
     guards = (requires_administrator,)
 
-    @get(operation_id="AdminListWebhooksLog", summary="List deliveries", responses=problem_responses(401, 403, 422))
+    @get(
+        "/webhooks-log",
+        operation_id="AdminListWebhooksLog",
+        summary="List deliveries",
+        dependencies=FILTERS,
+        responses=problem_responses(401, 403, 422),
+    )
     async def list_webhooks_log(
         self,
         request: AnyRequest,
         page_query: NamedDependency[PageQuery],
-        response_code: Annotated[
-            int | None, QueryParameter(ge=100, le=599, description="Only deliveries answered with this status.")
-        ] = None,
-    ) -> Page[WebhookLogRead]:
-        """List deliveries that were refused or failed, the newest first; genuine ones where a setting keeps them."""
-        entries, total = await queries.list_log(page_query, response_code)
-        return build_page(entries, total, page_query, request)
+        log_filter: NamedDependency[WebhookLogFilter],
+        cursor: Cursor = None,
+    ) -> Page[WebhookLogRead] | Scroll[WebhookLogRead]:
+        """List deliveries that were refused or failed, the newest first; genuine ones where a setting keeps them.
+
+        `search` looks into type, payload and answer. Sorts by id, created_at, type and response_code. With `cursor` the
+        list is not counted: follow `meta.next_cursor`.
+        """
+        return await queries.WEBHOOKS_LOG.answer(request, page_query, log_filter, cursor)
+
+    @get(
+        "/webhooks-log.csv",
+        operation_id="AdminDownloadWebhooksLog",
+        summary="Download deliveries",
+        dependencies=FILTERS,
+        media_type=MEDIA_TYPE,
+        responses=problem_responses(401, 403, 422),
+    )
+    async def download_webhooks_log(self, log_filter: NamedDependency[WebhookLogFilter]) -> Stream:
+        """Download the log of deliveries as CSV (UTF-8), all of it or the entries of a filter."""
+        return await queries.WEBHOOKS_LOG.download("webhooks-log.csv", log_filter)
 
     @post(
-        "/{entry_id:int}/replay",
+        "/webhooks-log/{entry_id:int}/replay",
         operation_id="AdminReplayWebhook",
         summary="Apply an event again",
         status_code=204,
@@ -80,7 +134,8 @@ class WebhookLogController(Controller):
 
 
 async def _receive(request: AnyRequest, plugin: str, token: str) -> Response[bytes]:
-    target = await services.find_target(plugin, token)
+    sender = client_address(request.scope, config().server.trusted_proxies)
+    target = await services.find_target(plugin, token, sender)
     query = request.scope["query_string"].decode("latin-1")
     address = f"{config().server.base_url}{request.url.path}"
     delivery = WebhookDelivery(
@@ -90,7 +145,7 @@ async def _receive(request: AnyRequest, plugin: str, token: str) -> Response[byt
         body=await request.body(),
         public_url=f"{address}?{query}" if query else address,
     )
-    answer = await services.receive(target, token, delivery)
+    answer = await services.receive(target, token, delivery, sender)
     return Response(answer.body, status_code=answer.status, media_type=answer.content_type)
 
 

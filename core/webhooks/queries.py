@@ -1,33 +1,37 @@
 """What the administration reads of ``webhooks_log``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from core import database
 from core.audit import services as audit
 from core.errors import ConflictError, NotFoundError
-from core.pagination import PageQuery
+from core.listing import Listing
 from core.webhooks.schemas import WebhookLogRead
 
-_FILTER = "($1::text IS NULL OR starts_with(type, $1)) AND ($2::int IS NULL OR response_code = $2)"
-_SORTS = {"id": "id", "created_at": "created_at", "type": "type"}
+
+def _read(row: Mapping[str, Any]) -> WebhookLogRead:
+    return msgspec.convert({**row, "payload": msgspec.json.decode(row["payload"])}, WebhookLogRead)
 
 
-async def list_log(query: PageQuery, response_code: int | None) -> tuple[Sequence[WebhookLogRead], int]:
-    """Return one page of the log and how many entries fit; ``search`` looks at the start of the type."""
-    order = query.order_by(_SORTS, "-id")
-    rows = await database.fetch(
-        "SELECT id, type, url, payload, response_code, response_body, created_at, count(*) OVER () AS total"
-        f" FROM webhooks_log WHERE {_FILTER}"
-        f" ORDER BY {order} LIMIT $3 OFFSET $4",
-        query.search,
-        response_code,
-        query.limit,
-        query.offset,
-    )
-    total = rows[0]["total"] if rows else await _count(query, response_code)
-    return [_read(dict(row)) for row in rows], total
+WEBHOOKS_LOG = Listing(
+    kind=WebhookLogRead,
+    read=_read,
+    columns="id, type, url, payload, response_code, response_body, created_at",
+    source="webhooks_log",
+    conditions={
+        "type": "starts_with(type, {})",
+        "response_code": "response_code = {}",
+        "number_id": "payload @> jsonb_build_object('number_id', {}::bigint)",
+        "since": "created_at >= {}",
+        "until": "created_at < {}",
+        "search": "strpos(lower(type || ' ' || payload::text || ' ' || response_body), lower({})) > 0",
+    },
+    sorts={"id": "id", "created_at": "created_at", "type": "type", "response_code": "response_code"},
+)
+"""The log of deliveries."""
 
 
 async def replay(actor_id: int, entry_id: int) -> None:
@@ -53,18 +57,3 @@ async def replay(actor_id: int, entry_id: int) -> None:
         if not reopened:
             raise ConflictError("Only an event that was given up can be applied again.", code="not_replayable")
         await audit.record("webhook.replayed", user_id=actor_id, facts={"entry_id": entry_id, "event_id": event_id})
-
-
-async def _count(query: PageQuery, response_code: int | None) -> int:
-    total = await database.fetch_value(
-        f"SELECT count(*) FROM webhooks_log WHERE {_FILTER}",
-        query.search,
-        response_code,
-    )
-    return int(str(total))
-
-
-def _read(row: dict[str, object]) -> WebhookLogRead:
-    row.pop("total")
-    row["payload"] = msgspec.json.decode(str(row["payload"]))
-    return msgspec.convert(row, WebhookLogRead)

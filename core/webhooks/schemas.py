@@ -16,3 +16,16 @@ class WebhookLogRead(msgspec.Struct, frozen=True, kw_only=True):
     response_code: int | None
     response_body: str
     created_at: datetime
+
+
+class WebhookLogFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries of the log are asked for."""
+
+    type: str | None = None
+    """The beginning of the type."""
+    response_code: int | None = None
+    number_id: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    search: str | None = None
+    """Part of the type, the payload or the answer, whatever its case."""

@@ -14,11 +14,13 @@ from core.runtime import providers
 from core.webhooks import log, probe
 from core.webhooks.hints import ACTOR, EVENTS, INBOUND, QUEUES, Hints, line_of
 from core.webhooks.inbox import EventRow, Inbox, build_row, insert
+from core.webhooks.refusals import Refusals
 from core.webhooks.targets import Target, Targets
 
 UNKNOWN_NAMES = 200
 
 _targets = Targets()
+_refusals = Refusals()
 _inbox = Inbox()
 _hints = Hints()
 _switch = log.Switch()
@@ -38,14 +40,20 @@ class Answer(msgspec.Struct, frozen=True):
 REFUSED = Answer(401, b"The signature does not fit.", "text/plain")
 
 
-async def find_target(plugin: str, token: str) -> Target:
-    """Return whose webhook ``token`` opens; nothing of the request but its path is looked at before.
+async def find_target(plugin: str, token: str, address: str) -> Target:
+    """Return whose webhook ``token`` opens; nothing of the request but its path and ``address`` is looked at before.
 
     Raises:
         NotFoundError: No live number on a server of ``plugin`` has it.
+        TooManyRefusedError: As many deliveries of the client's address were refused as may be.
     """
-    target = await _targets.find(plugin, token) or await probe.find(plugin, token)
+    target = None
+    if not _refusals.is_blocked(address) or await _refusals.is_live(token):
+        target = await _targets.find(plugin, token)
     if target is None:
+        target = await probe.find(plugin, token)
+    if target is None:
+        await _refusals.count(address)
         raise NotFoundError("webhook")
     return target
 
@@ -53,16 +61,19 @@ async def find_target(plugin: str, token: str) -> Target:
 def forget_targets() -> None:
     """Look every token up anew; other processes do within some seconds."""
     _targets.forget()
+    _refusals.forget_tokens()
 
 
-async def receive(target: Target, token: str, delivery: WebhookDelivery) -> Answer:
+async def receive(target: Target, token: str, delivery: WebhookDelivery, address: str) -> Answer:
     """Judge a delivery and store its events; once the answer is returned they are committed.
 
     Raises:
         NotReadyError: It could not be judged or stored: the service has to repeat it.
+        TooManyRefusedError: As ``find_target``, for one that is not genuine.
     """
     result = await _judge(target, delivery)
     if not result.genuine:
+        await _refusals.count(address)
         await log.write_refused(target, "the signature does not fit", REFUSED.status)
         return REFUSED
     if target.number_id == probe.NO_NUMBER:

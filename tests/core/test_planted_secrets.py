@@ -98,7 +98,18 @@ class Walk:
         }
         answer = await admin.post("/api/admin/servers", json=body)
         self.answers.append(answer.text)
-        for path in ("servers", "users", "settings", "webhooks-log", "jobs", "alarms", "queues", "stats"):
+        for path in (
+            "servers",
+            "numbers",
+            "payments",
+            "users",
+            "settings",
+            "webhooks-log",
+            "jobs",
+            "alarms",
+            "queues",
+            "stats",
+        ):
             await self.read(admin, f"/api/admin/{path}?per_page=100")
 
 

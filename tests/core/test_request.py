@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from litestar import Litestar, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta
 
 from core.problems import EXCEPTION_HANDLERS
@@ -51,9 +51,6 @@ async def show_named(name: FromPath[str], search: FromQuery[str] = "") -> str:
     return name + search
 
 
-Since = Annotated[str | None, QueryParameter(schema_extra={"format": "date-time"})]
-
-
 async def filters(starred: FromQuery[bool | None] = None) -> bool | None:
     return starred
 
@@ -63,9 +60,8 @@ async def show_filtered(
     starred_filter: NamedDependency[bool | None],
     stars: FromQuery[int | None] = None,
     search: FromQuery[str | None] = None,
-    since: Since = None,
 ) -> list[object]:
-    return [starred_filter, stars, search, since]
+    return [starred_filter, stars, search]
 
 
 @pytest.fixture
@@ -180,10 +176,5 @@ async def test_the_word_null_is_no_number_and_no_switch(notes: httpx.AsyncClient
     assert (answer.status_code, answer.json()["errors"]) == (422, {name: ["Is not valid."]})
 
 
-async def test_an_empty_text_is_no_moment(notes: httpx.AsyncClient) -> None:
-    answer = await notes.get("/filtered?since=&search=")
-    assert (answer.status_code, answer.json()["errors"]) == (422, {"since": ["Is not valid."]})
-
-
 async def test_the_word_null_is_a_text(notes: httpx.AsyncClient) -> None:
-    assert (await notes.get("/filtered?search=null&stars=3&starred=true")).json() == [True, 3, "null", None]
+    assert (await notes.get("/filtered?search=null&stars=3&starred=true")).json() == [True, 3, "null"]

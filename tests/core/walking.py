@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -136,6 +137,7 @@ async def make_tenant(app: Litestar, member: Member) -> Tenant:
         file = await client.post("/api/media", files={"file": ("a.png", _PNG, "image/png")})
         key = await add(client, "api-keys", name="Shop", scopes=["read"])
         job = {"user_id": member.id, "kind": "walk", "params": "{}", "checkpoint": "{}", "result": "{}"}
+        payment = {"transaction_id": f"pi_{secrets.token_hex(8)}", "amount": Decimal("49.90"), "currency": "BRL"}
         ids = {
             "number_id": draft.number_ids[0],
             "contact_id": contact["id"],
@@ -149,6 +151,7 @@ async def make_tenant(app: Litestar, member: Member) -> Tenant:
             "key_id": key["id"],
             "session_id": await session_id(await open_session(member)),
             "job_id": await insert("jobs", status="waiting", **job),
+            "payment_id": await insert("payments", user_id=member.id, gateway="stripe", **payment),
         }
     return Tenant(member, ids)
 

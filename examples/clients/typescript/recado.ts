@@ -385,11 +385,14 @@ export interface DeadLetter {
   actor: string;
   args: Array<unknown>;
   sent_at: number;
+  failed_at: number;
   failure: string;
 }
 
-export interface DeadLetterListResource {
+export interface DeadLetterPage {
   data: Array<DeadLetter>;
+  links: Links;
+  meta: Meta;
 }
 
 export interface Device {
@@ -799,6 +802,46 @@ export interface NotificationChoices {
   muted?: Array<"campaign_started" | "campaign_waiting" | "campaign_paused" | "campaign_completed" | "campaign_needs_attention" | "number_connected" | "number_disconnected" | "number_restricted" | "import_finished" | "payment_succeeded" | "payment_failed" | "plan_changed" | "access_ends" | "new_device">;
 }
 
+export interface NumberAdministrationRead {
+  id: number;
+  server_id: number;
+  provider: string;
+  instance: string;
+  name: string;
+  number: string;
+  status: boolean;
+  status_connection: boolean;
+  connection: string;
+  connection_reason: string;
+  connection_at: string | null;
+  restricted_until: string | null;
+  first_connected_at: string | null;
+  silent_until: string | null;
+  last_event_at: string | null;
+  recent_sends: number;
+  recent_acknowledged: number;
+  settings: NumberLimits;
+  sign_in: Array<string>;
+  extra: boolean;
+  created_at: string;
+  updated_at: string;
+  user_id: number;
+  user_email: string;
+  server_name: string;
+}
+
+export interface NumberAdministrationReadPage {
+  data: Array<NumberAdministrationRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface NumberAdministrationReadScroll {
+  data: Array<NumberAdministrationRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
 export interface NumberCounts {
   total: number;
   online: number;
@@ -944,6 +987,68 @@ export interface PasswordReset {
   token: string;
   password: string;
 }
+
+export interface PaymentAdministrationRead {
+  id: number;
+  gateway: string;
+  transaction_id: string;
+  /** A decimal string. */
+  amount: string;
+  currency: string;
+  status: PaymentStatus;
+  created_at: string;
+  updated_at: string;
+  user_id: number;
+  user_email: string;
+  gateway_response: unknown;
+}
+
+export interface PaymentAdministrationReadPage {
+  data: Array<PaymentAdministrationRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface PaymentAdministrationReadResource {
+  data: PaymentAdministrationRead;
+}
+
+export interface PaymentAdministrationReadScroll {
+  data: Array<PaymentAdministrationRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
+export interface PaymentRead {
+  id: number;
+  gateway: string;
+  transaction_id: string;
+  /** A decimal string. */
+  amount: string;
+  currency: string;
+  status: PaymentStatus;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface PaymentReadPage {
+  data: Array<PaymentRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface PaymentReadResource {
+  data: PaymentRead;
+}
+
+export interface PaymentReadScroll {
+  data: Array<PaymentRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
+/** What became of a payment. */
+export type PaymentStatus = "pending" | "completed" | "failed";
 
 export interface PlanCreate {
   name: string;
@@ -1271,6 +1376,9 @@ export interface Selection {
   public_id?: number | null;
 }
 
+/** Whether a number can send. */
+export type SenderState = "stopped" | "starting" | "sign_in" | "connected" | "needs_person" | "failed";
+
 export interface ServerCreate {
   name: string;
   provider: string;
@@ -1561,6 +1669,12 @@ export interface WebhookLogReadPage {
   meta: Meta;
 }
 
+export interface WebhookLogReadScroll {
+  data: Array<WebhookLogRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
 export interface Window {
   start: string;
   end: string;
@@ -1629,10 +1743,52 @@ export interface Operations {
     body: undefined;
     answer: undefined;
   };
+  /** Download failed messages */
+  AdminDownloadFailedMessages: {
+    path: { name: string; };
+    query: { actor?: string; failure?: string; from?: string; to?: string; search?: string; };
+    body: undefined;
+    answer: string;
+  };
   /** Download the log */
   AdminDownloadLogs: {
     path: Record<never, never>;
-    query: { action?: string; entity?: string; entity_id?: number; from?: string; to?: string; user_id?: number; actor_id?: number; search?: string; };
+    query: { action?: string; entity?: string; entity_id?: number; from?: string; to?: string; search?: string; user_id?: number; actor_id?: number; };
+    body: undefined;
+    answer: string;
+  };
+  /** Download everybody's numbers */
+  AdminDownloadNumbers: {
+    path: Record<never, never>;
+    query: { user_id?: number; server_id?: number; provider?: string; connection?: SenderState; status_connection?: boolean; status?: boolean; extra?: boolean; from?: string; to?: string; search?: string; };
+    body: undefined;
+    answer: string;
+  };
+  /** Download the payments */
+  AdminDownloadPayments: {
+    path: Record<never, never>;
+    query: { gateway?: string; status?: PaymentStatus; currency?: string; from?: string; to?: string; search?: string; user_id?: number; };
+    body: undefined;
+    answer: string;
+  };
+  /** Download the servers */
+  AdminDownloadServers: {
+    path: Record<never, never>;
+    query: { provider?: string; status?: boolean; search?: string; };
+    body: undefined;
+    answer: string;
+  };
+  /** Download the users */
+  AdminDownloadUsers: {
+    path: Record<never, never>;
+    query: { status?: UserStatus; profile?: Profile; plan_id?: number; from?: string; to?: string; search?: string; };
+    body: undefined;
+    answer: string;
+  };
+  /** Download deliveries */
+  AdminDownloadWebhooksLog: {
+    path: Record<never, never>;
+    query: { type?: string; response_code?: number; number_id?: number; from?: string; to?: string; search?: string; };
     body: undefined;
     answer: string;
   };
@@ -1660,9 +1816,9 @@ export interface Operations {
   /** List failed messages */
   AdminListFailedMessages: {
     path: { name: string; };
-    query: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; actor?: string; failure?: string; from?: string; to?: string; };
     body: undefined;
-    answer: DeadLetterListResource;
+    answer: DeadLetterPage;
   };
   /** List all jobs */
   AdminListJobs: {
@@ -1677,6 +1833,20 @@ export interface Operations {
     query: { page?: number; per_page?: number; sort?: string; search?: string; action?: string; entity?: string; entity_id?: number; from?: string; to?: string; user_id?: number; actor_id?: number; cursor?: string; };
     body: undefined;
     answer: LogReadPage | LogReadScroll;
+  };
+  /** List everybody's numbers */
+  AdminListNumbers: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; user_id?: number; server_id?: number; provider?: string; connection?: SenderState; status_connection?: boolean; status?: boolean; extra?: boolean; from?: string; to?: string; cursor?: string; };
+    body: undefined;
+    answer: NumberAdministrationReadPage | NumberAdministrationReadScroll;
+  };
+  /** List the payments */
+  AdminListPayments: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; gateway?: string; status?: PaymentStatus; currency?: string; from?: string; to?: string; user_id?: number; cursor?: string; };
+    body: undefined;
+    answer: PaymentAdministrationReadPage | PaymentAdministrationReadScroll;
   };
   /** List the plans */
   AdminListPlans: {
@@ -1702,7 +1872,7 @@ export interface Operations {
   /** List the servers */
   AdminListServers: {
     path: Record<never, never>;
-    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    query: { page?: number; per_page?: number; sort?: string; search?: string; provider?: string; status?: boolean; };
     body: undefined;
     answer: ServerReadPage;
   };
@@ -1716,16 +1886,16 @@ export interface Operations {
   /** List the users */
   AdminListUsers: {
     path: Record<never, never>;
-    query: { page?: number; per_page?: number; sort?: string; search?: string; status?: UserStatus; profile?: Profile; };
+    query: { page?: number; per_page?: number; sort?: string; search?: string; status?: UserStatus; profile?: Profile; plan_id?: number; from?: string; to?: string; };
     body: undefined;
     answer: UserReadPage;
   };
   /** List deliveries */
   AdminListWebhooksLog: {
     path: Record<never, never>;
-    query: { page?: number; per_page?: number; sort?: string; search?: string; response_code?: number; };
+    query: { page?: number; per_page?: number; sort?: string; search?: string; type?: string; response_code?: number; number_id?: number; from?: string; to?: string; cursor?: string; };
     body: undefined;
-    answer: WebhookLogReadPage;
+    answer: WebhookLogReadPage | WebhookLogReadScroll;
   };
   /** Sign a user out */
   AdminLogOutUser: {
@@ -1782,6 +1952,13 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: undefined;
+  };
+  /** Show a payment */
+  AdminShowPayment: {
+    path: { payment_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: PaymentAdministrationReadResource;
   };
   /** Show a plan */
   AdminShowPlan: {
@@ -2049,6 +2226,20 @@ export interface Operations {
     body: undefined;
     answer: NumberReadResource;
   };
+  /** Download the campaigns */
+  DownloadCampaigns: {
+    path: Record<never, never>;
+    query: { status?: CampaignStatus; search?: string; };
+    body: undefined;
+    answer: string;
+  };
+  /** Download the contacts */
+  DownloadContacts: {
+    path: Record<never, never>;
+    query: { label_id?: Array<number>; status?: 1 | 2 | null; type?: 1 | 2 | null; blocked?: boolean; created_from?: string; created_to?: string; public_id?: number; search?: string; };
+    body: undefined;
+    answer: string;
+  };
   /** Download my last export */
   DownloadExport: {
     path: Record<never, never>;
@@ -2209,6 +2400,13 @@ export interface Operations {
     query: { page?: number; per_page?: number; sort?: string; search?: string; action?: string; entity?: string; entity_id?: number; from?: string; to?: string; cursor?: string; };
     body: undefined;
     answer: OwnLogReadPage | OwnLogReadScroll;
+  };
+  /** List one's payments */
+  ListPayments: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; gateway?: string; status?: PaymentStatus; currency?: string; from?: string; to?: string; cursor?: string; };
+    body: undefined;
+    answer: PaymentReadPage | PaymentReadScroll;
   };
   /** List the plans */
   ListPlans: {
@@ -2546,6 +2744,13 @@ export interface Operations {
     body: undefined;
     answer: Blob;
   };
+  /** Show a payment */
+  ShowPayment: {
+    path: { payment_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: PaymentReadResource;
+  };
   /** Show an audience */
   ShowPublic: {
     path: { public_id: number; };
@@ -2684,13 +2889,21 @@ export const ROUTES = {
   AdminDeletePlan: { method: "DELETE", path: "/api/admin/plans/{plan_id}" },
   AdminDeleteServer: { method: "DELETE", path: "/api/admin/servers/{server_id}" },
   AdminDiscardMessage: { method: "DELETE", path: "/api/admin/queues/{name}/failed/{message_id}" },
+  AdminDownloadFailedMessages: { method: "GET", path: "/api/admin/queues/{name}/failed.csv" },
   AdminDownloadLogs: { method: "GET", path: "/api/admin/logs.csv" },
+  AdminDownloadNumbers: { method: "GET", path: "/api/admin/numbers.csv" },
+  AdminDownloadPayments: { method: "GET", path: "/api/admin/payments.csv" },
+  AdminDownloadServers: { method: "GET", path: "/api/admin/servers.csv" },
+  AdminDownloadUsers: { method: "GET", path: "/api/admin/users.csv" },
+  AdminDownloadWebhooksLog: { method: "GET", path: "/api/admin/webhooks-log.csv" },
   AdminEraseUser: { method: "DELETE", path: "/api/admin/users/{user_id}" },
   AdminGrantNumber: { method: "POST", path: "/api/admin/numbers" },
   AdminListAlarms: { method: "GET", path: "/api/admin/alarms" },
   AdminListFailedMessages: { method: "GET", path: "/api/admin/queues/{name}/failed" },
   AdminListJobs: { method: "GET", path: "/api/admin/jobs" },
   AdminListLogs: { method: "GET", path: "/api/admin/logs" },
+  AdminListNumbers: { method: "GET", path: "/api/admin/numbers" },
+  AdminListPayments: { method: "GET", path: "/api/admin/payments" },
   AdminListPlans: { method: "GET", path: "/api/admin/plans" },
   AdminListQueues: { method: "GET", path: "/api/admin/queues" },
   AdminListServerHealth: { method: "GET", path: "/api/admin/servers/{server_id}/health" },
@@ -2706,6 +2919,7 @@ export const ROUTES = {
   AdminRequestExport: { method: "POST", path: "/api/admin/users/{user_id}/export" },
   AdminRetryJob: { method: "POST", path: "/api/admin/jobs/{job_id}/retry" },
   AdminRetryMessage: { method: "POST", path: "/api/admin/queues/{name}/failed/{message_id}/retry" },
+  AdminShowPayment: { method: "GET", path: "/api/admin/payments/{payment_id}" },
   AdminShowPlan: { method: "GET", path: "/api/admin/plans/{plan_id}" },
   AdminShowServer: { method: "GET", path: "/api/admin/servers/{server_id}" },
   AdminShowStatistics: { method: "GET", path: "/api/admin/stats" },
@@ -2744,6 +2958,8 @@ export const ROUTES = {
   DeleteSession: { method: "DELETE", path: "/api/auth/sessions/{session_id}" },
   DisableTwoFactor: { method: "POST", path: "/api/auth/two-factor/disable" },
   DisconnectNumber: { method: "POST", path: "/api/numbers/{number_id}/disconnect" },
+  DownloadCampaigns: { method: "GET", path: "/api/campaigns.csv" },
+  DownloadContacts: { method: "GET", path: "/api/contacts.csv" },
   DownloadExport: { method: "GET", path: "/api/auth/export.zip" },
   DownloadImportErrors: { method: "GET", path: "/api/imports/{import_id}/errors.csv" },
   DownloadMedia: { method: "GET", path: "/api/media/{media_id}/content" },
@@ -2767,6 +2983,7 @@ export const ROUTES = {
   ListMedia: { method: "GET", path: "/api/media" },
   ListNumbers: { method: "GET", path: "/api/numbers" },
   ListOwnLogs: { method: "GET", path: "/api/logs" },
+  ListPayments: { method: "GET", path: "/api/payments" },
   ListPlans: { method: "GET", path: "/api/plans" },
   ListPlugins: { method: "GET", path: "/api/plugins" },
   ListPublicContacts: { method: "GET", path: "/api/publics/{public_id}/contacts" },
@@ -2815,6 +3032,7 @@ export const ROUTES = {
   ShowNumber: { method: "GET", path: "/api/numbers/{number_id}" },
   ShowNumberQr: { method: "GET", path: "/api/numbers/{number_id}/qr" },
   ShowNumberScreenshot: { method: "GET", path: "/api/numbers/{number_id}/screenshot" },
+  ShowPayment: { method: "GET", path: "/api/payments/{payment_id}" },
   ShowPublic: { method: "GET", path: "/api/publics/{public_id}" },
   ShowReport: { method: "GET", path: "/api/campaigns/{campaign_id}/report" },
   ShowTwoFactor: { method: "GET", path: "/api/auth/two-factor" },

@@ -11,6 +11,8 @@ from core.accounts import administration
 from core.accounts.schemas import UserUpdate
 from core.accounts.tables import Profile, UserStatus
 from tests.conftest import ClientOf
+from tests.core.campaigns.making import insert
+from tests.core.downloads import rows_of
 from tests.factories import PASSWORD, Member, make_member, random_email
 
 
@@ -22,6 +24,7 @@ def new_user(**changes: object) -> dict[str, object]:
     ("method", "path"),
     [
         ("GET", "/api/admin/users"),
+        ("GET", "/api/admin/users.csv"),
         ("POST", "/api/admin/users"),
         ("GET", "/api/admin/users/1"),
         ("PATCH", "/api/admin/users/1"),
@@ -33,15 +36,51 @@ async def test_only_for_administrators(api: ClientOf, user: Member, method: str,
     assert (answer.status_code, answer.json()["code"]) == (403, "administrator_required")
 
 
-async def test_list_searches_and_filters(api: ClientOf, administrator: Member, user: Member) -> None:
-    client = api(administrator)
-    found = (await client.get("/api/admin/users", params={"search": user.email.upper()})).json()
+async def test_list_searches_and_counts(api: ClientOf, administrator: Member, user: Member) -> None:
+    found = (await api(administrator).get("/api/admin/users", params={"search": user.email.upper()})).json()
     assert [entry["id"] for entry in found["data"]] == [user.id]
     assert found["meta"] == {"current_page": 1, "per_page": 20, "last_page": 1, "total": 1}
-    none = await client.get("/api/admin/users", params={"search": user.email, "status": "canceled"})
-    assert none.json()["data"] == []
-    none = await client.get("/api/admin/users", params={"search": user.email, "profile": "administrator"})
-    assert none.json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "fitting"),
+    [
+        ({"status": "active"}, True),
+        ({"status": "canceled"}, False),
+        ({"profile": "user"}, True),
+        ({"profile": "administrator"}, False),
+        ({"plan_id": "own"}, True),
+        ({"plan_id": "999999999"}, False),
+        ({"from": "2026-01-01T00:00:00Z"}, True),
+        ({"to": "2026-01-01T00:00:00Z"}, False),
+    ],
+)
+async def test_list_and_file_hold_who_fits(
+    api: ClientOf, administrator: Member, query: dict[str, str], *, fitting: bool
+) -> None:
+    plan_id = await insert("plans", name=random_email(), value=0)
+    member = await make_member(plan_id=plan_id)
+    asked = {"search": member.email, **query}
+    if query.get("plan_id") == "own":
+        asked["plan_id"] = str(plan_id)
+    client = api(administrator)
+    wanted = [member.id] if fitting else []
+    answer = await client.get("/api/admin/users", params=asked)
+    assert [entry["id"] for entry in answer.json()["data"]] == wanted
+    rows = rows_of(await client.get("/api/admin/users.csv", params=asked), "users.csv")
+    assert [(row["id"], row["email"]) for row in rows] == [(str(user_id), member.email) for user_id in wanted]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("status", "gone"), ("profile", "king"), ("plan_id", "0"), ("plan_id", "null"), ("from", ""), ("to", "today")],
+)
+async def test_what_users_cannot_be_filtered_by_is_named(
+    api: ClientOf, administrator: Member, name: str, value: str
+) -> None:
+    for path in ("/api/admin/users", "/api/admin/users.csv"):
+        answer = await api(administrator).get(path, params={name: value})
+        assert (answer.status_code, list(answer.json()["errors"])) == (422, [name])
 
 
 async def test_search_is_no_pattern(api: ClientOf, administrator: Member) -> None:

@@ -1,7 +1,5 @@
 """Campaigns over HTTP."""
 
-import csv
-import io
 from datetime import timedelta
 from typing import Any
 
@@ -33,6 +31,7 @@ from tests.core.campaigns.making import (
     standing,
     states,
 )
+from tests.core.downloads import rows_of
 from tests.factories import Member
 
 ROUTES = (
@@ -564,10 +563,7 @@ class TestReport:
         await tenant.post(f"/api/campaigns/{made.id}/start")
         await run_jobs(made.id)
         answer = await tenant.get(f"/api/campaigns/{made.id}/report.csv")
-        assert answer.status_code == 200
-        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-        assert f'filename="campaign-{made.id}.csv"' in answer.headers["content-disposition"]
-        rows = list(csv.DictReader(io.StringIO(answer.text)))
+        rows = rows_of(answer, f"campaign-{made.id}.csv")
         assert [row["number"] for row in rows] == made.phones
         assert rows[0]["contact_name"].startswith("'=HYPERLINK")
         assert {row["state"] for row in rows} == {"pending"}
@@ -617,3 +613,18 @@ async def test_an_explanation_follows_the_callers_language(tenant: httpx.AsyncCl
     assert [(one["code"], one["text"]) for one in answer.json()["data"]["reasons"]] == [
         ("draft", "A campanha ainda não foi iniciada.")
     ]
+
+
+class TestFile:
+    async def test_holds_the_campaigns_with_their_totals(
+        self, user: Member, tenant: httpx.AsyncClient, stranger: httpx.AsyncClient
+    ) -> None:
+        begun, draft = await running(user, contacts=3), await make_campaign(user)
+        rows = rows_of(await tenant.get("/api/campaigns.csv"), "campaigns.csv")
+        assert [(row["id"], row["total"], row["pending"]) for row in rows] == [
+            (str(draft.id), "0", "0"),
+            (str(begun.id), "3", "3"),
+        ]
+        [row] = rows_of(await tenant.get("/api/campaigns.csv", params={"status": 2}))
+        assert row["id"] == str(begun.id)
+        assert rows_of(await stranger.get("/api/campaigns.csv")) == []

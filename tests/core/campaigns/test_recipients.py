@@ -1,7 +1,5 @@
 """The list of recipients and its CSV, by every filter."""
 
-import csv
-import io
 from typing import Any
 
 import httpx
@@ -9,6 +7,7 @@ import pytest
 
 from core import database
 from tests.core.campaigns.making import Made, recipients, running
+from tests.core.downloads import rows_of
 from tests.factories import Member
 
 WRITTEN: dict[str, dict[str, Any]] = {
@@ -69,7 +68,7 @@ class TestFilters:
         answer = await tenant.get(f"/api/campaigns/{made.id}/report.csv", params=query)
         assert answer.status_code == 200, answer.text
         wanted = [made.phones[[*WRITTEN].index(name)] for name in names]
-        assert [row["number"] for row in csv.DictReader(io.StringIO(answer.text))] == wanted
+        assert [row["number"] for row in rows_of(answer)] == wanted
 
 
 class TestIds:

@@ -11,6 +11,7 @@ from core.plugin import Secret
 from core.settings.services import put_setting, remove_setting
 from core.webhooks import applying, log, probe, services
 from core.webhooks.controllers import MAXIMUM_BYTES
+from tests.core.downloads import rows_of
 from tests.core.numbers.messaging import Waha, add_number, add_server
 from tests.core.webhooks.deliveries import Hook, acknowledgement, deliver, hook_of, incoming, status, stored
 
@@ -156,8 +157,42 @@ async def test_genuine_deliveries_are_logged_where_the_setting_asks(client: http
     ]
 
 
+@pytest.mark.parametrize(
+    ("query", "fitting"),
+    [
+        ({"response_code": "401"}, True),
+        ({"response_code": "503"}, False),
+        ({"type": "wah"}, True),
+        ({"type": "evolution"}, False),
+        ({"search": "SIGNATURE"}, True),
+        ({"search": "nothing of it"}, False),
+        ({"from": "2026-01-01T00:00:00Z"}, True),
+        ({"to": "2026-01-01T00:00:00Z"}, False),
+        ({"cursor": ""}, True),
+        ({"sort": "response_code"}, True),
+    ],
+)
+async def test_the_log_is_narrowed(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, hook: Hook, query: dict[str, str], *, fitting: bool
+) -> None:
+    await client.post(hook.path, content=b"refused")
+    asked = {"number_id": str(hook.number_id), **query}
+    listed = (await admin.get("/api/admin/webhooks-log", params=asked)).json()["data"]
+    assert [entry["payload"] for entry in listed] == [{"number_id": hook.number_id}] * fitting
+    if not {"cursor", "sort"} & set(query):
+        rows = rows_of(await admin.get("/api/admin/webhooks-log.csv", params=asked), "webhooks-log.csv")
+        assert [row["id"] for row in rows] == [str(entry["id"]) for entry in listed]
+
+
+@pytest.mark.parametrize(("name", "value"), [("response_code", "7"), ("number_id", "x"), ("from", ""), ("sort", "url")])
+async def test_what_the_log_cannot_be_filtered_by_is_named(admin: httpx.AsyncClient, name: str, value: str) -> None:
+    answer = await admin.get("/api/admin/webhooks-log", params={name: value})
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, [name])
+
+
 async def test_the_log_is_for_administrators(tenant: httpx.AsyncClient) -> None:
-    assert (await tenant.get("/api/admin/webhooks-log")).status_code == 403
+    for path in ("webhooks-log", "webhooks-log.csv"):
+        assert (await tenant.get(f"/api/admin/{path}")).status_code == 403
 
 
 async def test_a_trial_address_is_ticked_off_by_a_genuine_delivery(client: httpx.AsyncClient) -> None:

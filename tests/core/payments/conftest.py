@@ -1,0 +1,3 @@
+from tests.core.numbers.messaging import admin, tenant
+
+__all__ = ("admin", "tenant")
