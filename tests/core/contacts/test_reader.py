@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from core.contacts.reader import FileForm, Record, UnreadableFileError, detect_form, plain_cell, read_records
+from core.contacts.file_kinds import UnreadableFileError
+from core.contacts.reader import FileForm, Record, detect_form, plain_cell, read_records
 from core.spreadsheets import write_row
 
 
@@ -104,10 +105,11 @@ def test_a_cell_of_any_length_is_no_failure(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (b"", "The file is empty."),
-        (b"PK\x03\x04rest", "This is an Excel workbook: save it as CSV and send that."),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "This is no text file: send a CSV file."),
-        (b"nome;tel\n" + b"x;1\n" * 100_000 + b"\x00", "This is no text file: send a CSV file."),
-        (b"nome;tel\n\x81;1", "The text is neither UTF-8 nor Windows-1252: save the file as CSV UTF-8."),
+        (
+            b"nome;tel\n" + b"x;1\n" * 100_000 + b"\x00",
+            "This is no text file: send a CSV file or an Excel workbook (.xlsx).",
+        ),
+        (b"nome;tel\n\x81;1", "The text is in none of the encodings that are known: save the file as CSV UTF-8."),
     ],
 )
 def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
