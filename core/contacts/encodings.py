@@ -1,8 +1,11 @@
 """Which encoding a text file is in, found from its bytes; whole files are looked at, a part of them at a time."""
 
 import codecs
+import math
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +34,10 @@ _ASCII = bytes(range(128))
 _LETTERS = "áéíóúâêôãõàçñüÁÉÍÓÚÂÊÔÃÕÀÇÑÜ"
 """The letters beside ASCII that names and places in Portuguese and Spanish have."""
 _MARKS = "ºª°€¿¡\u2018\u2019\u201c\u201d\u2013\u2014\u00b4"
+_HIGH = re.compile(rb"(?:([A-Z]{2})|([a-z]))?([\x80-\xff])")
+# One capital says nothing: the letter behind it is a small one in names.
+_LOWER_CASE, _ANY_CASE, _UPPER_CASE = -1, 0, 1
+_SAMPLE_LETTERS = 50_000
 # Of the bytes at one parity of UTF-16 text in these languages nearly all are NUL, at the other none.
 _MOSTLY, _HARDLY = 0.5, 0.01
 
@@ -42,21 +49,24 @@ class _Survey(msgspec.Struct):
     nul: bool = False
     high: Counter[int] = msgspec.field(default_factory=Counter)
     """How often each byte beyond ASCII is there."""
+    sample: Counter[tuple[int, int]] = msgspec.field(default_factory=Counter)
+    """The first of them, each with the case of the letters before it."""
     carriage_returns: int = 0
     line_feeds: int = 0
 
 
 def codec_name(encoding: str) -> Encoding:
     """Return the IANA name of a codec that a file was found to be in."""
-    plain = {"utf-16": "utf-16le"}.get(encoding, encoding)
+    # A file that was uploaded before byte orders were told apart.
+    plain = "utf-16-le" if encoding == "utf-16" else encoding
     return next(name for name, codec in CODECS.items() if codec == plain)
 
 
 def detect_encoding(path: Path) -> str:
     """Return the codec a text file is in.
 
-    It is UTF-8 or UTF-16, with or without a byte order mark, else Windows-1252 or Mac OS Roman: whichever makes more
-    of the letters of Portuguese and Spanish.
+    It is UTF-8 or UTF-16, with or without a byte order mark, else Windows-1252, Mac OS Roman or IBM 850: whichever
+    makes most of the letters of Portuguese and Spanish.
 
     Raises:
         UnreadableFileError: It is no text, in none of these, or has a line longer than ``MAXIMUM_LINE_BYTES``.
@@ -104,8 +114,10 @@ def decodes(path: Path, codec: str) -> bool:
 
 
 def _detect_utf16(head: bytes) -> str | None:
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
+    if head.startswith(codecs.BOM_UTF16_LE):
+        return "utf-16-le"
+    if head.startswith(codecs.BOM_UTF16_BE):
+        return "utf-16-be"
     even, odd = head[0::2], head[1::2]
     if not odd:
         return None
@@ -134,6 +146,8 @@ def _look_through(path: Path, *, utf8: bool) -> _Survey:
             survey.carriage_returns += chunk.count(b"\r")
             survey.line_feeds += chunk.count(b"\n")
             survey.high.update(chunk.translate(None, _ASCII))
+            if survey.sample.total() < _SAMPLE_LETTERS:
+                survey.sample.update(islice(_in_context(chunk), _SAMPLE_LETTERS))
             survey.utf8 = survey.utf8 and _goes_on(decoder, chunk)
     survey.utf8 = survey.utf8 and _goes_on(decoder, b"", final=True)
     return survey
@@ -153,26 +167,47 @@ def _goes_on(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = 
 
 
 def _detect_single_byte(survey: _Survey) -> str:
-    windows, macintosh = _plausible(survey.high, "cp1252"), _plausible(survey.high, "mac_roman")
-    # Lines that end in CR alone come from the spreadsheet program of old Macintoshes: they decide a tie.
-    from_macintosh = survey.carriage_returns > 0 and survey.line_feeds == 0
-    if macintosh is not None and macintosh > 0 and (windows is None or macintosh + from_macintosh > windows):
-        return "mac_roman"
-    if windows is None:
-        raise UnreadableFileError(text("file_encoding"))
-    return "cp1252"
+    """Return the codec in which the bytes beyond ASCII read best; of two that are as good the earlier one."""
+    scores = {codec: _plausible(survey, codec) for codec in ("cp1252", "mac_roman", "cp850")}
+    if survey.carriage_returns and not survey.line_feeds:
+        # Lines that end in CR alone come from the spreadsheet program of old Macintoshes: they decide a tie.
+        scores["mac_roman"] += 1
+    best = max(scores, key=lambda codec: scores[codec])
+    if scores[best] > 0:
+        return best
+    if _decodes_all(survey.high, "cp1252"):
+        return "cp1252"
+    raise UnreadableFileError(text("file_encoding"))
 
 
-def _plausible(high: Counter[int], codec: str) -> int | None:
-    """Say how well bytes read in a codec: letters of these languages count for it, other signs against."""
+def _plausible(survey: _Survey, codec: str) -> float:
+    """Say how well bytes read in a codec: letters of these languages, in the case of those before, count for it."""
+    if not _decodes_all(survey.high, codec):
+        return -math.inf
     score = 0
-    for byte, count in high.items():
-        try:
-            char = bytes([byte]).decode(codec)
-        except UnicodeDecodeError:
-            return None
-        if char in _LETTERS or char in _MARKS:
+    for (before, byte), count in survey.sample.items():
+        char = bytes([byte]).decode(codec)
+        if char in _MARKS:
             score += count
-        elif not char.isspace():
-            score -= count
+        elif char not in _LETTERS:
+            score -= 0 if char.isspace() else 2 * count
+        elif before == _ANY_CASE:
+            score += count
+        else:
+            score += 2 * count if char.isupper() == (before == _UPPER_CASE) else -count
     return score
+
+
+def _decodes_all(high: Counter[int], codec: str) -> bool:
+    try:
+        bytes(high).decode(codec)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _in_context(chunk: bytes) -> Iterator[tuple[int, int]]:
+    """Yield each byte beyond ASCII with the case of the letters before it."""
+    for found in _HIGH.finditer(chunk):
+        before = _UPPER_CASE if found[1] else _LOWER_CASE if found[2] else _ANY_CASE
+        yield before, found[3][0]

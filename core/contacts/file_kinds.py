@@ -26,6 +26,7 @@ _TEXTUAL = (
     (b"<?xml", "XML"),
     (b"begin:vcard", "vCard"),
 )
+_USUAL_NAMES = {"JFIF": "JPEG", "JPG": "JPEG", "TIF": "TIFF", "GZ": "GZIP"}
 _CONTROLS = frozenset([*range(1, 9), *range(14, 27), 127])
 # [MS-CFB] 2.2 and 2.6: where the directory begins, and how its names are written.
 _SECTOR_SHIFT, _DIRECTORY_START = 30, 48
@@ -92,4 +93,5 @@ def _name(head: bytes) -> Text:
         extension = puremagic.from_string(head)
     except (puremagic.PureError, ValueError):
         return text("file_binary")
-    return not_a_table(extension.lstrip(".").upper()) if extension else text("file_binary")
+    name = extension.lstrip(".").upper()
+    return not_a_table(_USUAL_NAMES.get(name, name)) if name else text("file_binary")

@@ -29,11 +29,12 @@ _NUMBER_HEADERS = (
     (
         "celular", "mobile", "cellphone", "movil", "cel", "telefonecelular", "telefonomovil", "mobilephone",
         "celular1", "numerodecelular", "numerodocelular", "cell", "telefonocelular", "mobilenumber", "telemovel",
+        "nodecelular", "nocelular",
     ),
     (
         "numero", "number", "phone", "telefone", "telefono", "phonenumber", "fone", "tel", "contato", "contacto",
         "numerodetelefone", "numerodetelefono", "numerodotelefone", "telefone1", "telefono1", "phone1", "fone1",
-        "phone1value", "telephone", "telefoneprincipal", "primaryphone",
+        "nodetelefone", "notelefone", "phone1value", "telephone", "telefoneprincipal", "primaryphone",
     ),
 )  # fmt: skip
 _NAME_HEADERS = (

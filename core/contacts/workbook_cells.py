@@ -47,7 +47,7 @@ def shown_number(raw: str) -> str:
     if number == number.to_integral_value():
         return raw if _is_cut(raw, number) else f"{number:f}".partition(".")[0]
     # What binary fractions add behind the digits that a spreadsheet shows is dropped.
-    return f"{Decimal(f'{number:.{_DIGITS_SHOWN}g}'):f}"
+    return f"{Decimal(f'{number:.{_DIGITS_SHOWN}g}').normalize():f}"
 
 
 def _is_cut(raw: str, number: Decimal) -> bool:
