@@ -29,12 +29,13 @@ _NUMBER_HEADERS = (
     (
         "celular", "mobile", "cellphone", "movil", "cel", "telefonecelular", "telefonomovil", "mobilephone",
         "celular1", "numerodecelular", "numerodocelular", "cell", "telefonocelular", "mobilenumber", "telemovel",
-        "nodecelular", "nocelular",
+        "nodecelular", "nocelular", "nodocelular",
     ),
     (
         "numero", "number", "phone", "telefone", "telefono", "phonenumber", "fone", "tel", "contato", "contacto",
         "numerodetelefone", "numerodetelefono", "numerodotelefone", "telefone1", "telefono1", "phone1", "fone1",
-        "nodetelefone", "notelefone", "phone1value", "telephone", "telefoneprincipal", "primaryphone",
+        "nodetelefone", "nodotelefone", "notelefone",
+        "phone1value", "telephone", "telefoneprincipal", "primaryphone",
     ),
 )  # fmt: skip
 _NAME_HEADERS = (
@@ -78,7 +79,9 @@ def recognize(headers: Sequence[str]) -> dict[int, str]:
 
 def name_columns(rows: Sequence[Sequence[str]], country: str) -> tuple[list[str], dict[int, str]]:
     """Name the columns of a file without headers by what its first rows hold."""
-    first = rows[0]
+    first = next((row for row in rows[:TITLE_ROWS] if _has_several(row)), rows[0])
+    width = max((place + 1 for place, cell in enumerate(first) if cell.strip()), default=0)
+    first = first[:width]
     headers = [f"column_{index}" for index in range(1, len(first) + 1)]
     number = next((index for index, cell in enumerate(first) if is_number(cell, country)), None)
     if number is None:
@@ -110,11 +113,19 @@ def find_header(rows: Sequence[Sequence[str]], country: str) -> int | None:
     Rows above it may hold a title, in one cell each.
     """
     for place, row in enumerate(rows[:TITLE_ROWS]):
-        if NUMBER in recognize(row).values():
+        table = _has_several(row)
+        if NUMBER in recognize(row).values() and (table or place == 0):
             return place
-        if sum(bool(cell.strip()) for cell in row) > 1:
-            return None if any(is_number(cell, country) for cell in row) else place
-    return None if rows and any(is_number(cell, country) for cell in rows[0]) else 0
+        if any(is_number(cell, country) for cell in row):
+            # A contact, and so may those above it be.
+            return None if place == 0 or table else 0
+        if table:
+            return place
+    return 0
+
+
+def _has_several(row: Sequence[str]) -> bool:
+    return sum(bool(cell.strip()) for cell in row) > 1
 
 
 def is_number(cell: str, country: str) -> bool:

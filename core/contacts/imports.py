@@ -77,7 +77,7 @@ async def update_import(user_id: int, import_id: int, changes: ImportUpdate) -> 
     """Change what an import that was not started makes of its file.
 
     Raises:
-        ConflictError: It was started, or its file was removed after a day.
+        ConflictError: It was started, changed by somebody else meanwhile, or its file was removed after a day.
         InvalidInputError: An option does not fit, or the file is not in that encoding; nothing changes.
     """
     row = await _find(user_id, import_id)
@@ -93,7 +93,10 @@ async def update_import(user_id: int, import_id: int, changes: ImportUpdate) -> 
         scan = await scan_again(path, before.form, options)
     found, total = await describe(user_id, scan, options)
     async with database.unit_of_work():
-        _ensure_waiting(import_id, await _find(user_id, import_id, lock=True))
+        locked = await _find(user_id, import_id, lock=True)
+        _ensure_waiting(import_id, locked)
+        if locked["options"] != row["options"]:
+            raise ConflictError("Another change happened at the same time: try again.", code="try_again")
         await database.execute(
             "UPDATE imports SET options = $2, mapping = $3, default_country = $4, header = $5, rows_total = $6,"
             " public_id = $7, updated_at = now() WHERE id = $1",

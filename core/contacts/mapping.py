@@ -94,14 +94,16 @@ def read_header(rows: Sequence[Sequence[str]], country: str, *, present: bool | 
     place = None if present is False else find_header(rows, country)
     if present and place is None:
         place = 0
-    row = rows[place or 0]
-    if len(row) > MAXIMUM_COLUMNS:
-        raise UnreadableFileError(text("file_columns", found=len(row), value=MAXIMUM_COLUMNS))
     if place is None:
         names, known = name_columns(rows, country)
-        return Header(_without_empty_end(names, row), 0, present=False, known=known)
-    names = _without_empty_end([" ".join(cell.split()) for cell in row], row)
-    return Header(names, place, present=True, known=recognize(names))
+    else:
+        names = [" ".join(cell.split()) for cell in rows[place]]
+        while names and not names[-1]:
+            names.pop()
+        known = recognize(names)
+    if len(names) > MAXIMUM_COLUMNS:
+        raise UnreadableFileError(text("file_columns", found=len(names), value=MAXIMUM_COLUMNS))
+    return Header(names, place or 0, present=place is not None, known=known)
 
 
 def map_columns(
@@ -158,11 +160,6 @@ def _without_numbers(header: Header, chosen: Mapping[str, str]) -> Exception:
 def no_numbers(headers: Iterable[str]) -> Text:
     """Say that none of these columns holds the numbers for certain."""
     return text("file_no_numbers", listed=", ".join(header for header in headers if header)[:200])
-
-
-def _without_empty_end(names: list[str], row: Sequence[str]) -> list[str]:
-    width = max((place + 1 for place, cell in enumerate(row) if cell.strip()), default=0)
-    return names[:width]
 
 
 def _resolve(chosen: Mapping[str, str], headers: Sequence[str]) -> dict[int, str]:

@@ -45,8 +45,8 @@ async def test_a_file_without_a_name_is_none() -> None:
     ("parts", "errors"),
     [
         ([_part("x", b"1")], {"x": ["This field is not known."]}),
-        ([_part("name", b"1"), _part("name", b"2")], {"name": ["Must have at most 1 entries."]}),
-        ([_part("file", b"1"), _part("file", b"2")], {"file": ["Must have at most 1 entries."]}),
+        ([_part("name", b"1"), _part("name", b"2")], {"name": ["Must have at most 1 entry."]}),
+        ([_part("file", b"1"), _part("file", b"2")], {"file": ["Must have at most 1 entry."]}),
         ([_part("name", b"a" * (FIELD_BYTES + 1))], {"name": ["Must have at most 65536 characters."]}),
     ],
 )

@@ -3,8 +3,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from core.contacts.file_kinds import UnreadableFileError
-from core.contacts.headers import variable_name
-from core.contacts.mapping import FileMap, UnknownMappingError, map_columns, read_header
+from core.contacts.headers import find_header, variable_name
+from core.contacts.mapping import FileMap, UnknownMappingError, header_keys, map_columns, read_header
 
 
 def _map(first_row: Sequence[str], chosen: Mapping[str, str], country: str) -> FileMap:
@@ -108,3 +108,41 @@ def test_variables_have_names_a_template_can_use() -> None:
     assert variable_name("Data de Nascimento") == "data_de_nascimento"
     assert variable_name("2ª opção (%)") == "c_2a_opcao"
     assert variable_name("!!") == ""
+
+
+@pytest.mark.parametrize(
+    ("rows", "place"),
+    [
+        ([["nome", "fone"]], 0),
+        ([["Clientes", ""], ["Feira de maio"], ["nome", "fone"]], 2),
+        ([["Clientes"], ["apelido", "contato 1"], ["Sol", "11 90000-1234"]], 1),
+        ([["11 90000-1234"], ["Sol", "fone"]], None),
+        ([["Clientes"], ["Sol", "11 90000-1234"]], None),
+        ([["lista"], ["11 90000-1234"]], 0),
+        ([["lista"], ["contato"]], 0),
+        ([["Sol", "11 90000-1234"]], None),
+        ([["apelido", "bairro"], ["fone", "x"]], 0),
+    ],
+)
+def test_the_row_of_headers_is_found_below_titles_and_no_contact_is_passed_over(
+    rows: list[list[str]], place: int | None
+) -> None:
+    assert find_header(rows, "BR") == place
+
+
+def test_a_title_above_contacts_without_headers_does_not_hide_their_columns() -> None:
+    header = read_header([["Clientes"], ["Sol", "11 90000-1234", "x"]], "BR")
+
+    assert (header.names, header.skipped, header.present) == (["name", "number", "column_3"], 0, False)
+
+
+def test_kept_names_tell_columns_of_one_name_apart() -> None:
+    assert header_keys(["Fone", "fone!", "", "Cidade"]) == ["fone", "fone#2", "column3", "cidade"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Número de telefone", "TELEFONO", "Phone 1 - Value", "Mobile Phone", "Telemóvel", "nº do celular", "whats-app"],
+)
+def test_more_names_of_the_column_of_numbers(header: str) -> None:
+    assert _fields("nome", header) == ["name", "number"]

@@ -2,9 +2,12 @@ import csv
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from core.contacts import reader
 from core.contacts.file_kinds import UnreadableFileError
-from core.contacts.reader import FileForm, Record, detect_form, plain_cell, read_records
+from core.contacts.reader import FileForm, Record, detect_form, plain_cell, read_batches, read_records
 from core.spreadsheets import write_row
 
 
@@ -117,6 +120,46 @@ def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, reason: str)
         detect_form(_write(tmp_path, content))
 
     assert str(caught.value) == reason
+
+
+_PIECES = st.sampled_from(['"', '""', ";", "\n", "\r\n", "\r", "a", "b c", " ", "é", ",", "sep=", "\u2028", "\x0b"])
+
+
+@given(st.lists(_PIECES, min_size=1, max_size=60).map("".join), st.integers(1, 40))
+def test_blocks_of_any_size_give_the_same_rows(tmp_path_factory: pytest.TempPathFactory, text: str, size: int) -> None:
+    path = tmp_path_factory.mktemp("blocks") / "file.csv"
+    path.write_bytes(text.encode())
+    form = FileForm("utf-8-sig", ";")
+    whole = list(read_records(path, form))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "_BLOCK_CHARACTERS", size)
+        cut = list(read_records(path, form))
+
+    assert cut == whole
+
+
+def test_batches_tell_lines_and_broken_rows(tmp_path: Path) -> None:
+    path = _write(tmp_path, b'a;b\n\n1;"2\n3;4\n')
+    batches = list(read_batches(path, FileForm("utf-8", ";")))
+
+    assert [(list(batch.lines), batch.rows, batch.broken) for batch in batches] == [
+        ([1, 3, 4], [["a", "b"], ['1;"2'], ["3", "4"]], frozenset({1}))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "plain"),
+    [
+        ('="0110"', "0110"),
+        ("'=1", "=1"),
+        ("'a", "'a"),
+        ("\u202a+55\u202c", "+55"),
+        ("\u2066 x \u2069", "x"),
+        ("\u00a0x\u00a0", "x"),
+    ],
+)
+def test_what_is_added_around_a_cell_is_taken_off(cell: str, plain: str) -> None:
+    assert plain_cell(cell) == plain
 
 
 def test_written_rows_run_no_formula_and_read_back_the_same(tmp_path: Path) -> None:
