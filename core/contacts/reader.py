@@ -26,7 +26,7 @@ CELL_END, LINE_BREAK = "\x1f", "\x1e"
 _SAMPLE_BYTES = 65_536
 _SAMPLE_LINES = 50
 _BLOCK_CHARACTERS = 2**17
-_SEPARATOR_LINE = re.compile(r"\"?sep=(?P<delimiter>.)\"?\s*", re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r"\"?sep=(?P<delimiter>[^\w\s\"']|\t)\"?\s*", re.IGNORECASE)
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _NEUTRALIZED = re.compile(r"'[=+\-@\t\r]")
 _AS_TEXT = re.compile(r'="(?P<text>[^"]*)"')

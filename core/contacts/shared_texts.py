@@ -7,7 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from core.contacts.workbook_cells import plain_text
+from core.contacts.workbook_cells import MAXIMUM_CHARACTERS, TooMuchTextError, plain_text
+
+MAXIMUM_TEXTS = 4_000_000
+"""Places of so many take 32 MB."""
 
 _BUFFERED = 2**18
 
@@ -22,6 +25,7 @@ class SharedTexts:
         self._folder = folder
         self._ends = array("Q", [0])
         self._parts: list[str] = []
+        self._length = 0
         self._waiting = bytearray()
         self._taking = False
         self._phonetic = False
@@ -44,6 +48,7 @@ class SharedTexts:
         match name.rpartition(":")[2]:
             case "si":
                 self._parts = []
+                self._length = 0
             case "rPh":
                 self._phonetic = True
             case "t":
@@ -57,6 +62,8 @@ class SharedTexts:
             case "rPh":
                 self._phonetic = False
             case "si":
+                if len(self._ends) > MAXIMUM_TEXTS:
+                    raise TooMuchTextError
                 written = plain_text("".join(self._parts)).encode()
                 self._waiting += written
                 self._ends.append(self._ends[-1] + len(written))
@@ -67,6 +74,9 @@ class SharedTexts:
         """Take characters."""
         if self._taking:
             self._parts.append(written)
+            self._length += len(written)
+            if self._length > MAXIMUM_CHARACTERS:
+                raise TooMuchTextError
 
     def __getitem__(self, place: int) -> str:
         """Return a text; ``ValueError`` when there is none at that place."""

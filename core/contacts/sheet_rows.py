@@ -5,7 +5,7 @@ from typing import TextIO
 from core.contacts.file_kinds import UnreadableFileError
 from core.contacts.reader import CELL_END, LINE_BREAK, MAXIMUM_COLUMNS
 from core.contacts.shared_texts import SharedTexts
-from core.contacts.workbook_cells import plain_text, shown_date, shown_number
+from core.contacts.workbook_cells import MAXIMUM_CHARACTERS, TooMuchTextError, plain_text, shown_date, shown_number
 from core.texts import text
 
 MAXIMUM_ROWS = 1_048_576
@@ -13,12 +13,9 @@ MAXIMUM_ROWS = 1_048_576
 
 _TEXTS = frozenset({"v", "t"})
 _LETTERS = 26
+_MOST_LETTERS = 3
 _DIGITS = "0123456789"
 _HELD_ROWS = 1000
-
-
-class TooMuchTextError(Exception):
-    """The rows take more than they may: a text that many cells share can be repeated without end."""
 
 
 class SheetRows:
@@ -43,6 +40,7 @@ class SheetRows:
         self._type = ""
         self._style = ""
         self._text: list[str] = []
+        self._length = 0
         self._taking = False
         self._phonetic = False
 
@@ -56,6 +54,7 @@ class SheetRows:
             self._type = attributes.get("t", "n")
             self._style = attributes.get("s", "")
             self._text = []
+            self._length = 0
         elif name in _TEXTS:
             self._taking = not self._phonetic
         elif name == "row":
@@ -81,6 +80,9 @@ class SheetRows:
         """Take characters."""
         if self._taking:
             self._text.append(written)
+            self._length += len(written)
+            if self._length > MAXIMUM_CHARACTERS:
+                raise TooMuchTextError
 
     def finish(self) -> None:
         """Write what is still held."""
@@ -100,6 +102,8 @@ class SheetRows:
         letters = reference.rstrip(_DIGITS)
         column = self._columns.get(letters)
         if column is None:
+            if len(letters) > _MOST_LETTERS:
+                raise ValueError("no sheet has such a column")
             column = 0
             for letter in letters:
                 column = column * _LETTERS + ord(letter.upper()) - ord("A") + 1

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
+MAXIMUM_CHARACTERS = 2**20
+"""Of one cell; Excel itself allows 32,767."""
+
 _DATE_FORMATS = frozenset([*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)])
 """Numbers of the built-in formats that show dates or times."""
 _NOT_TOKENS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h|m|s)[^\]]*\]', re.IGNORECASE)
@@ -21,6 +24,10 @@ _LAST_DAY = 2_958_465
 _DIGITS_SHOWN = 15
 _DIGITS_OF_EXPONENTS = 6
 """As many does a spreadsheet show before an exponent; programs that write all digits that way have more."""
+
+
+class TooMuchTextError(Exception):
+    """A workbook's texts take more than they may: one that many cells share can be repeated without end."""
 
 
 def shows_date(number_format: int, codes: Mapping[int, str]) -> bool:
@@ -76,7 +83,9 @@ def plain_text(written: str) -> str:
     """Return a text without the escapes that stand for characters XML cannot hold, and without those."""
     if "_x" not in written:
         return written
-    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), written).translate(_CONTROLS)
+    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), written).translate(_CONTROLS)
+    # A character beyond 16 bits is escaped in two halves; one half alone is none.
+    return plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def date_styles(formats: Sequence[int], codes: Mapping[int, str]) -> frozenset[str]:

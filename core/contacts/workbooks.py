@@ -18,8 +18,8 @@ import msgspec
 from core.contacts.file_kinds import UnreadableFileError, not_a_table, refuse_compound
 from core.contacts.reader import CELL_END, FileForm
 from core.contacts.shared_texts import SharedTexts
-from core.contacts.sheet_rows import SheetRows, TooMuchTextError
-from core.contacts.workbook_cells import date_styles
+from core.contacts.sheet_rows import SheetRows
+from core.contacts.workbook_cells import TooMuchTextError, date_styles
 from core.texts import text
 
 MEBIBYTE = 2**20
@@ -27,6 +27,13 @@ MEBIBYTE = 2**20
 _CHUNK_BYTES = 2**16
 _SMALL_PART_BYTES = 16 * MEBIBYTE
 """What the parts beside the sheet and the shared texts may take."""
+_DIRECTORY_BYTES = 4 * MEBIBYTE
+"""What the container's directory may take: a workbook of hundreds of sheets has some thousands of parts."""
+_TAG_BYTES = MEBIBYTE
+"""What the parser may hold before it can go on."""
+MAXIMUM_SHEETS = 500
+# APPNOTE.TXT 4.3.16: the end of the directory, before a comment of 65,535 bytes at most; its size is at 12.
+_END_SIGNATURE, _END_BYTES, _SIZE_AT = b"PK\x05\x06", 22 + 65_535, 12
 _OPENDOCUMENT = b"application/vnd.oasis.opendocument.spreadsheet"
 _BROKEN = (
     zipfile.BadZipFile,
@@ -68,6 +75,7 @@ def extract_sheet(path: Path, target: Path, megabytes: int, wanted: str | None =
     """
     refuse_compound(path)
     try:
+        _ensure_small_directory(path)
         with zipfile.ZipFile(path) as package:
             return _extract(_Package(package, megabytes), target, wanted)
     except UnreadableFileError:
@@ -127,9 +135,13 @@ class _Package:
         parser.EndElementHandler = end
         parser.CharacterDataHandler = characters
         parser.StartDoctypeDeclHandler = _refuse_doctype
+        given = 0
         with self._open(part) as stream:
             while chunk := stream.read(_CHUNK_BYTES):
                 parser.Parse(chunk, False)
+                given += len(chunk)
+                if given - parser.CurrentByteIndex > _TAG_BYTES:
+                    raise ValueError("a tag has no end")
             parser.Parse(b"", True)
 
     def walk(self, part: str, start: Start) -> None:
@@ -155,6 +167,17 @@ class _Package:
         if any(part.endswith(".iwa") for part in self._parts):
             raise UnreadableFileError(not_a_table("Numbers (.numbers)"))
         raise UnreadableFileError(not_a_table("ZIP"))
+
+
+def _ensure_small_directory(path: Path) -> None:
+    """Refuse a container with millions of parts, whose directory alone would fill the memory."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - _END_BYTES))
+        end = stream.read()
+    place = end.rfind(_END_SIGNATURE)
+    if place >= 0 and int.from_bytes(end[place + _SIZE_AT : place + _SIZE_AT + 4], "little") > _DIRECTORY_BYTES:
+        raise ValueError("the directory is too large for a workbook")
 
 
 def local(name: str) -> str:
@@ -187,7 +210,7 @@ def _read_book(package: _Package) -> _Book:
             case "sheet" if attributes.get("state", "visible") == "visible":
                 own = {local(key): value for key, value in attributes.items()}
                 # A sheet that is a chart has a relation of another type.
-                if own.get("id") in parts:
+                if own.get("id") in parts and len(book.sheets) < MAXIMUM_SHEETS:
                     book.sheets.append(_Sheet(own["name"], parts[own["id"]]))
 
     package.walk(main, start)

@@ -254,8 +254,8 @@ async def test_titles_and_empty_rows_of_a_workbook_are_passed_over_wherever_the_
     tenant: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
     monkeypatch.setattr(importer, "BATCH_ROWS", batch)
-    rows = [["Nome", "Celular"], [], *([f"Nome {n}", 11900000000 + n] for n in range(20)), ["Curto", 12]]
-    book = workbook(table(["Clientes da feira"], [], *rows))
+    contacts: list[list[str | int]] = [[f"Nome {n}", 11900000000 + n] for n in range(20)]
+    book = workbook(table(["Clientes da feira"], [], ["Nome", "Celular"], [], *contacts, ["Curto", 12]))
     answer = await upload(tenant, book, start="true")
     started = answer.json()["data"]
     steps = 0

@@ -1,5 +1,7 @@
 """Looking at an import before it starts, and changing what is made of its file."""
 
+import asyncio
+import contextvars
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -242,6 +244,32 @@ async def test_a_change_that_does_not_fit_changes_nothing(
 
     assert (answer.status_code, answer.json()["errors"]) == (422, errors)
     assert await show(tenant, f"imports/{made['id']}") == made
+
+
+async def test_of_two_changes_at_once_the_second_is_told(tenant: httpx.AsyncClient) -> None:
+    made = await _uploaded(tenant, "numero\n11 90000-1234\n")
+    outside = contextvars.copy_context()
+    async with database.unit_of_work():
+        await database.execute(
+            """UPDATE imports SET options = options || '{"duplicates": "skip"}' WHERE id = $1""", made["id"]
+        )
+        # In a context of its own: as a task of this one it would share the transaction.
+        change = asyncio.get_running_loop().create_task(_change(tenant, made["id"], header=True), context=outside)
+        await _until_blocked()
+    answer = await change
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "try_again")
+    assert (await show(tenant, f"imports/{made['id']}"))["duplicates"] == "skip"
+
+
+async def _until_blocked() -> None:
+    """Wait until another transaction waits for a row that the present one holds."""
+    blocked = (
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+    )
+    async with asyncio.timeout(30):
+        while not await database.fetch_value(blocked):  # noqa: ASYNC110 - the database tells no event
+            await asyncio.sleep(0.01)
 
 
 async def test_once_started_nothing_is_changed_and_once_gone_nothing_is_shown(tenant: httpx.AsyncClient) -> None:

@@ -42,6 +42,13 @@ def test_a_separator_line_names_the_delimiter(tmp_path: Path) -> None:
     assert rows == [Record(2, ["nome", "telefone"]), Record(3, ["Sol; e mar", "1"])]
 
 
+@pytest.mark.parametrize("line", ['sep="', "sep='", "sep=a", "sep=\x1f", "sep= "])
+def test_what_can_separate_nothing_is_no_separator_line(tmp_path: Path, line: str) -> None:
+    form = detect_form(_write(tmp_path, f"{line}\nnome;fone\na;1\nb;2\n".encode()))
+
+    assert (form.separator_line, form.delimiter) == (False, ";")
+
+
 @pytest.mark.parametrize(
     ("encoded", "encoding"),
     [

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from core.contacts import shared_texts
 from core.contacts.file_kinds import UnreadableFileError
 from core.contacts.reader import FileForm, read_records
 from core.contacts.workbooks import extract_sheet
 from tests.core.contacts.workbook_files import MAIN, packed, table, workbook
 
 ROOT = Path(__file__).parents[3]
+UNPACKED = "The workbook takes more than 64 MiB when it is unpacked: split it into several."
 DAMAGED = "The workbook is damaged: open it in a spreadsheet, save it again and send that."
 
 
@@ -92,10 +94,13 @@ def test_truths_formulas_errors_and_texts(tmp_path: Path) -> None:
         '<c><f>1+2</f></c><c t="e"><v>#N/A</v></c><c t="s"><v>1</v></c><c t="s"><v>0</v></c>'
         '<c t="inlineStr"><is><r><t>in</t></r><r><t>line</t></r></is></c><c t="d"><v>2026-11-26</v></c>'
     )
-    shared = ("<r><t>São </t></r><r><t>Paulo</t></r><rPh><t>ruby</t></rPh>", "<t>a_x000A_b_x0007_</t>")
+    shared = (
+        "<r><t>São </t></r><r><t>Paulo</t></r><rPh><t>ruby</t></rPh>",
+        "<t>a_x000A_b_x0007__xD83C__xDF3B__xD83C_</t>",
+    )
 
     assert _cells(tmp_path, cells, shared=shared) == [
-        "TRUE", "FALSE", "Olá x", "2", "", "#N/A", "a\nb", "São Paulo", "inline", "2026-11-26",
+        "TRUE", "FALSE", "Olá x", "2", "", "#N/A", "a\nb\U0001f33b\ufffd", "São Paulo", "inline", "2026-11-26",
     ]  # fmt: skip
 
 
@@ -225,6 +230,38 @@ def test_a_shared_text_that_is_repeated_counts_each_time(tmp_path: Path) -> None
         _extract(tmp_path, workbook(row * 100, shared=[f"<t>{'x' * 30_000}</t>"]), megabytes=2)
 
     assert str(caught.value) == "The workbook takes more than 2 MiB when it is unpacked: split it into several."
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ({"xl/worksheets/sheet1.xml": f'<worksheet><row r="{"1" * 3 * 2**20}"/></worksheet>'}, DAMAGED),
+        ({"xl/worksheets/sheet1.xml": '<worksheet><row><c r="AAAA1"><v>1</v></c></row></worksheet>'}, DAMAGED),
+        ({"xl/worksheets/sheet1.xml": f"<worksheet><row><c><v>{'1' * 2 * 2**20}</v></c></row></worksheet>"}, UNPACKED),
+        ({"xl/sharedStrings.xml": f"<sst><si><t>{'1' * 2 * 2**20}</t></si></sst>"}, UNPACKED),
+        ({"xl/sharedStrings.xml": f"<sst>{'<si/>' * 101}</sst>"}, UNPACKED),
+        ({"xl/worksheets/sheet1.xml": f"<worksheet>{'<a>' * 200_000}</worksheet>"}, DAMAGED),
+    ],
+    ids=["tag", "column", "cell", "shared", "many-shared", "depth"],
+)
+def test_nothing_inside_can_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: dict[str, str], reason: str
+) -> None:
+    monkeypatch.setattr(shared_texts, "MAXIMUM_TEXTS", 100)
+    with pytest.raises(UnreadableFileError) as caught:
+        _extract(tmp_path, workbook("", parts=parts))
+
+    assert str(caught.value) == reason
+
+
+def test_a_container_of_endless_parts_is_damaged(tmp_path: Path) -> None:
+    content = bytearray(workbook(table(["a"])))
+    end = content.rfind(b"PK\x05\x06")
+    content[end + 12 : end + 16] = (5 * 2**20).to_bytes(4, "little")
+    with pytest.raises(UnreadableFileError) as caught:
+        _extract(tmp_path, bytes(content))
+
+    assert str(caught.value) == DAMAGED
 
 
 def test_ten_thousand_columns_are_refused(tmp_path: Path) -> None:
