@@ -225,6 +225,15 @@ class MediaConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("access_key and secret_key belong together: write both or none")
 
 
+class ImportsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Files of contacts that users upload."""
+
+    megabytes: Annotated[int, msgspec.Meta(description="Largest file in MiB.", ge=1, le=2048)] = 256
+    unpacked_megabytes: Annotated[
+        int, msgspec.Meta(description="What a workbook may take in MiB when it is unpacked.", ge=1, le=16_384)
+    ] = 1024
+
+
 class LoggingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What is logged, and how."""
 
@@ -247,6 +256,7 @@ class PlatformConfig(msgspec.Struct, frozen=True, kw_only=True):
     paths: PathsConfig = PathsConfig()
     worker: WorkerConfig = WorkerConfig()
     media: MediaConfig = MediaConfig()
+    imports: ImportsConfig = ImportsConfig()
     outbound: OutboundConfig = OutboundConfig()
     logging: LoggingConfig = LoggingConfig()
     plugins: dict[str, dict[str, object]] = {}

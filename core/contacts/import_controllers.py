@@ -1,77 +1,67 @@
 """Routes of imports."""
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
-import msgspec
-from litestar import Controller, Response, get, post
-from litestar.datastructures import UploadFile
+from litestar import Controller, get, patch, post
 from litestar.di import NamedDependency
-from litestar.handlers import BaseRouteHandler
-from litestar.params import FromPath, MultipartBody
+from litestar.openapi.spec import (
+    OpenAPIFormat,
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    Reference,
+    RequestBody,
+    Schema,
+)
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
 
 from core.contacts import imports
-from core.contacts.import_options import ImportOptions, ImportRead
-from core.errors import ContentTypeError, InvalidInputError, MalformedError
+from core.contacts.error_files import error_file
+from core.contacts.import_options import ImportRead, ImportUpdate, PreviewRead
+from core.contacts.import_uploads import receive_import
+from core.contacts.previews import MAXIMUM_PREVIEW_ROWS, PREVIEW_ROWS, preview_import
+from core.forms import FILE, MULTIPART
 from core.idempotency.middleware import IDEMPOTENT
 from core.pagination import Page, PageQuery, Resource, build_page
-from core.problems import handle, problem_responses
+from core.problems import language_of, problem_responses
 from core.request import AnyRequest
-from core.security import Connection, current_user, requires_user
+from core.security import current_user, requires_user
 from core.spreadsheets import MEDIA_TYPE, download
-from core.texts import text
-from core.validation import validate
 
-MULTIPART = "multipart/form-data"
-FORM_BYTES = 2**20
-"""What the other fields and the boundaries of a form may take beside the file."""
+Rows = Annotated[int, QueryParameter(ge=1, le=MAXIMUM_PREVIEW_ROWS, description="How many rows.")]
 
-
-class ImportForm(msgspec.Struct, kw_only=True):
-    """The fields of an upload."""
-
-    file: Annotated[UploadFile | None, msgspec.Meta(description="The CSV file, at most 64 MiB.")] = None
-    public_id: Annotated[str | None, msgspec.Meta(description="An audience to put every contact of the file into.")] = (
-        None
-    )
-    public_name: Annotated[
-        str | None, msgspec.Meta(description="The name of an audience to make for them instead.")
-    ] = None
-    labels: Annotated[
-        str | None, msgspec.Meta(description="Label ids, as a JSON list or with commas, for every contact of the file.")
-    ] = None
-    default_country: Annotated[
-        str | None,
-        msgspec.Meta(
-            description="Whose numbers those without a country code are; ISO 3166; absent, as the account says."
-        ),
-    ] = None
-    mapping: Annotated[
-        str | None,
-        msgspec.Meta(
-            description="A JSON object: header to `number`, `name`, `labels`, `ignore` or `variables.<name>`.",
-            examples=['{"Apelido": "name", "CPF": "ignore"}'],
-        ),
-    ] = None
-    duplicates: Annotated[
-        str | None,
-        msgspec.Meta(description="`fill` (default) fills empty fields of contacts that exist, `skip` leaves them."),
-    ] = None
-    start: Annotated[str | None, msgspec.Meta(description="`true` starts the import at once.")] = None
+_FIELDS = {
+    "public_id": "An audience to put every contact of the file into.",
+    "public_name": "The name of an audience to make for them instead.",
+    "labels": "Label ids, as a JSON list or with commas, for every contact of the file.",
+    "default_country": "Whose numbers those without a country code are; ISO 3166; absent, as the account says.",
+    "mapping": "A JSON object: header, or `column_3`, to `number`, `name`, `labels`, `ignore` or `variables.<name>`.",
+    "header": "`true` or `false`: whether a row names the columns; found out when absent.",
+    "encoding": "`utf-8`, `utf-16le`, `utf-16be`, `windows-1252`, `macintosh` or `ibm850`; found out when absent.",
+    "delimiter": "`;`, `,`, `|` or `tab`; found out when absent.",
+    "sheet": "The sheet of a workbook to read; absent, the first visible one.",
+    "duplicates": "`fill` (default) fills empty fields of contacts that exist, `skip` leaves them.",
+    "start": "`true` starts the import at once.",
+}
 
 
-def requires_multipart(connection: Connection, _handler: BaseRouteHandler) -> None:
-    """Guard: 415 before anything is read, unless a form with files was sent."""
-    sent = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if sent != MULTIPART:
-        raise ContentTypeError(MULTIPART)
+@dataclass
+class ImportOperation(Operation):
+    """Describes the form that is read part by part."""
 
-
-def unreadable_form(request: AnyRequest, error: Exception) -> Response[bytes]:
-    """Handle text in a form that is not in the encoding it claims, which Litestar lets through as it is raised."""
-    unreadable = isinstance(error, UnicodeDecodeError) or type(error) is LookupError
-    return handle(request, MalformedError(text("form_encoding")) if unreadable else error)
+    def __post_init__(self) -> None:
+        """Say what the form holds."""
+        fields: dict[str, Reference | Schema] = {
+            FILE: Schema(
+                type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description="A CSV file or a workbook (.xlsx)."
+            )
+        }
+        fields |= {name: Schema(type=OpenAPIType.STRING, description=said) for name, said in _FIELDS.items()}
+        form = Schema(type=OpenAPIType.OBJECT, properties=fields, required=[FILE])
+        self.request_body = RequestBody(content={MULTIPART: OpenAPIMediaType(schema=form)}, required=True)
 
 
 class ImportController(Controller):
@@ -90,20 +80,24 @@ class ImportController(Controller):
     @post(
         operation_id="CreateImport",
         summary="Upload a file of contacts",
-        guards=[requires_multipart],
-        exception_handlers={UnicodeDecodeError: unreadable_form, LookupError: unreadable_form},
-        request_max_body_size=imports.MAXIMUM_BYTES + FORM_BYTES,
+        operation_class=ImportOperation,
+        request_max_body_size=None,
         responses=problem_responses(400, 401, 403, 413, 415, 422),
     )
-    async def create_import(self, request: AnyRequest, data: MultipartBody[ImportForm]) -> Resource[ImportRead]:
-        """Upload a CSV file; 422 when it is none, or has no rows or no column with numbers.
+    async def create_import(self, request: AnyRequest) -> Resource[ImportRead]:
+        """Upload a CSV file or a workbook (.xlsx); 422 when it is neither, or has no rows or no column with numbers.
 
-        Delimiter, encoding and the meaning of the columns are found out and told; start the import with
-        `start=true` or `POST /api/imports/{id}/start`.
+        Delimiter, encoding and the meaning of the columns are found out and told. Look at them with
+        `GET /api/imports/{id}/preview`, change them with `PATCH /api/imports/{id}`, and start the import with
+        `POST /api/imports/{id}/start`, or at once with `start=true`.
         """
-        file, options = _read_form(data)
-        user = current_user(request)
-        return Resource(await imports.upload_import(user.id, file.file, file.filename, options))
+        kept = await receive_import(
+            current_user(request).id,
+            request.stream(),
+            content_type=request.headers.get("content-type", ""),
+            content_length=request.content_length,
+        )
+        return Resource(kept)
 
     @get(
         "/{import_id:int}",
@@ -114,6 +108,38 @@ class ImportController(Controller):
     async def show_import(self, request: AnyRequest, import_id: FromPath[int]) -> Resource[ImportRead]:
         """Show one import, its progress and what became of its rows."""
         return Resource(await imports.get_import(current_user(request).id, import_id))
+
+    @patch(
+        "/{import_id:int}",
+        operation_id="UpdateImport",
+        summary="Change an import before it starts",
+        responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422),
+    )
+    async def update_import(
+        self, request: AnyRequest, import_id: FromPath[int], data: JSONBody[ImportUpdate]
+    ) -> Resource[ImportRead]:
+        """Change what is made of the file; 409 once it was started.
+
+        What is left out stays, `mapping` is replaced whole.
+        A mapping that was chosen is kept when the import starts, and proposed for the next file with these headers.
+        """
+        return Resource(await imports.update_import(current_user(request).id, import_id, data))
+
+    @get(
+        "/{import_id:int}/preview",
+        operation_id="PreviewImport",
+        summary="Show the first rows as they would be stored",
+        responses=problem_responses(401, 403, 404, 409, 422),
+    )
+    async def preview_import(
+        self, request: AnyRequest, import_id: FromPath[int], rows: Rows = PREVIEW_ROWS
+    ) -> Resource[PreviewRead]:
+        """Show the first rows as they would be stored, or why they would not be; nothing changes.
+
+        409 once the file is gone, as it is when the import is done.
+        """
+        language = language_of(request.scope)
+        return Resource(await preview_import(current_user(request).id, import_id, rows, language))
 
     @post(
         "/{import_id:int}/start",
@@ -139,41 +165,5 @@ class ImportController(Controller):
 
         Cells that a spreadsheet would run as a formula begin with an apostrophe; the corrected file can be uploaded.
         """
-        lines = await imports.error_file(current_user(request).id, import_id)
+        lines = await error_file(current_user(request).id, import_id)
         return await download(f"import-{import_id}-errors.csv", lines)
-
-
-def _read_form(form: ImportForm) -> tuple[UploadFile, ImportOptions]:
-    """Return the file and the options of an upload; raises ``InvalidInputError`` with every field that is wrong."""
-    errors: dict[str, list[str]] = {}
-    if form.file is None:
-        errors["file"] = [text("required")]
-    written: dict[str, Any] = {
-        name: value
-        for name in ("public_name", "default_country", "duplicates")
-        if (value := getattr(form, name)) is not None
-    }
-    if form.public_id:
-        written["public_id"] = int(form.public_id) if form.public_id.isdecimal() else form.public_id
-    if form.labels:
-        written["labels"] = _json(form.labels if form.labels.lstrip().startswith("[") else f"[{form.labels}]")
-    if form.mapping:
-        written["mapping"] = _json(form.mapping)
-    if form.start:
-        written["start"] = {"true": True, "1": True, "false": False, "0": False}.get(form.start.lower(), form.start)
-    try:
-        options = validate(ImportOptions, written)
-    except InvalidInputError as error:
-        errors.update(error.errors)
-        options = None
-    if form.file is None or not isinstance(options, ImportOptions):
-        raise InvalidInputError(errors)
-    return form.file, options
-
-
-def _json(written: str) -> Any:
-    """Decode a field that holds JSON; what is none stays a text, which no such field accepts."""
-    try:
-        return msgspec.json.decode(written)
-    except (msgspec.DecodeError, RecursionError):
-        return written

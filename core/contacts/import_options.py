@@ -4,10 +4,24 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from core.contacts.encodings import Encoding
 from core.contacts.filters import Id, LabelIds
-from core.contacts.mapping import FileMap
+from core.contacts.mapping import FileMap, Source
 from core.contacts.reader import FileForm
+
+PublicName = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+CountryCode = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$", description="ISO 3166 code.")]
+ColumnMapping = Annotated[
+    dict[str, str],
+    msgspec.Meta(
+        max_length=200,
+        description="Header, or `column_3`, to `number`, `name`, `labels`, `ignore` or `variables.<name>`.",
+    ),
+]
+Delimiter = Literal[";", ",", "\t", "|"]
+Duplicates = Literal["fill", "skip"]
 
 
 class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -15,17 +29,38 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     public_id: Id | None = None
     """An audience to put every contact of the file into."""
-    public_name: Annotated[str, msgspec.Meta(min_length=1, max_length=120)] | None = None
+    public_name: PublicName | None = None
     """The name of an audience to make for them instead."""
     labels: LabelIds = []
     """Labels to put on every contact of the file."""
-    default_country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None = None
+    default_country: CountryCode | None = None
     """Whose numbers those without a country code are; absent, as the account says."""
-    mapping: Annotated[dict[str, str], msgspec.Meta(max_length=200)] = {}
-    """Headers to ``number``, ``name``, ``labels``, ``ignore`` or ``variables.<name>``."""
-    duplicates: Literal["fill", "skip"] = "fill"
+    mapping: ColumnMapping = {}
+    header: bool | None = None
+    """Whether the file has a row that names its columns; found out where it is not told."""
+    encoding: Encoding | None = None
+    delimiter: Delimiter | None = None
+    sheet: Annotated[str, msgspec.Meta(max_length=120)] | None = None
+    """Which sheet of a workbook is read; the first visible one where it is not told."""
+    duplicates: Duplicates = "fill"
     """What happens to contacts that exist: their empty fields are filled, or they stay as they are."""
     start: bool = False
+
+
+class ImportUpdate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Changes of an import that was not started; what is left out stays, ``mapping`` is replaced whole."""
+
+    public_id: Annotated[Id | None, msgspec.Meta(examples=[None])] | UnsetType = UNSET
+    public_name: Annotated[PublicName | None, msgspec.Meta(examples=["Feira de março"])] | UnsetType = UNSET
+    labels: Annotated[LabelIds, msgspec.Meta(examples=[[]])] | UnsetType = UNSET
+    default_country: Annotated[CountryCode, msgspec.Meta(examples=["BR"])] | UnsetType = UNSET
+    mapping: Annotated[ColumnMapping, msgspec.Meta(examples=[{"column_1": "number"}])] | UnsetType = UNSET
+    header: Annotated[bool | None, msgspec.Meta(description="`null` finds it out.", examples=[True])] | UnsetType = (
+        UNSET
+    )
+    encoding: Annotated[Encoding | None, msgspec.Meta(examples=[None])] | UnsetType = UNSET
+    delimiter: Annotated[Delimiter | None, msgspec.Meta(examples=[None])] | UnsetType = UNSET
+    duplicates: Duplicates | UnsetType = UNSET
 
 
 class FileRead(msgspec.Struct, frozen=True):
@@ -33,6 +68,8 @@ class FileRead(msgspec.Struct, frozen=True):
 
     form: FileForm
     map: FileMap
+    header_line: int | None = None
+    """The line that names the columns."""
 
 
 class ColumnRead(msgspec.Struct, frozen=True):
@@ -40,6 +77,23 @@ class ColumnRead(msgspec.Struct, frozen=True):
 
     header: str
     field: str
+
+
+class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """How an uploaded file is written, as it was found out or told."""
+
+    kind: Literal["csv", "xlsx"]
+    encoding: Encoding | None
+    """``null`` for a workbook, as the delimiter."""
+    delimiter: str | None
+    sheet: str | None
+    """The sheet of the workbook that is read."""
+    sheets: list[str]
+    """All its visible sheets."""
+    header: bool
+    """Whether a row names the columns."""
+    header_line: int | None
+    """Its line, or its row in the sheet."""
 
 
 class ImportRead(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,10 +108,16 @@ class ImportRead(msgspec.Struct, frozen=True, kw_only=True):
     """
     job_id: int | None
     public_id: int | None
+    public_name: str | None
+    """Of the audience that its start makes."""
     default_country: str
     duplicates: str
     labels: list[int]
+    file: FileFacts
     columns: list[ColumnRead]
+    mapping_source: Source
+    """``chosen`` by hand, ``saved`` from the last file with these headers, ``recognized`` by the headers, or
+    ``guessed``: no header names the numbers, and this column holds some."""
     rows_total: int
     rows_created: int
     rows_updated: int
@@ -70,3 +130,61 @@ class ImportRead(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class RowProblem(msgspec.Struct, frozen=True):
+    """Why a row would not go in."""
+
+    column: str
+    """Empty when it is about the whole row."""
+    value: str
+    reason: str
+
+
+class PreviewRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row as it would be stored."""
+
+    line: int
+    """Of the file, or the row of the sheet."""
+    number: str
+    """Digits of E.164; empty with a problem."""
+    number_formatted: str
+    """As people write it: ``+55 11 90000-1234``."""
+    name: str
+    variables: dict[str, str]
+    labels: list[str]
+    exists: bool
+    """Whether the tenant has a contact with this number already."""
+    problem: RowProblem | None
+
+
+class PreviewRead(msgspec.Struct, frozen=True, kw_only=True):
+    """The first rows of an import as they would be stored with its present settings."""
+
+    file: FileFacts
+    columns: list[ColumnRead]
+    mapping_source: Source
+    default_country: str
+    rows_total: int
+    rows: list[PreviewRow]
+    problems: int
+    """How many of these rows would not go in."""
+
+
+def file_facts(found: FileRead) -> FileFacts:
+    """Say how a file is written."""
+    form = found.form
+    return FileFacts(
+        kind="xlsx" if form.workbook else "csv",
+        encoding=None if form.workbook else form.iana,
+        delimiter=None if form.workbook else form.delimiter,
+        sheet=form.sheet or None,
+        sheets=form.sheets,
+        header=found.map.header,
+        header_line=found.header_line,
+    )
+
+
+def columns_of(found: FileRead) -> list[ColumnRead]:
+    """Say what each column is taken for."""
+    return [ColumnRead(column.header, column.field) for column in found.map.columns]

@@ -111,7 +111,7 @@ async def _store_all(context: JobContext, plan: _Plan, state: Checkpoint) -> Non
     if not await asyncio.to_thread(plan.path.exists):
         raise JobFailedError(text("import_file_missing"))
     records = read_records(plan.path, plan.file.form)
-    await asyncio.to_thread(_skip, records, state.rows + int(plan.file.map.header))
+    await asyncio.to_thread(_skip, records, state.rows + plan.file.map.first_row)
     while read := await asyncio.to_thread(_read_batch, records, plan.file.map.columns, plan.country):
         async with database.unit_of_work():
             tally = await _store_batch(plan, read)

@@ -1,36 +1,40 @@
-"""Uploaded files of contacts: taking them in, starting their import, and telling what became of their rows."""
+"""Uploaded files of contacts: taking them in, changing what is made of them, starting their import, telling of it."""
 
 import asyncio
 import secrets
-import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from core import database
 from core.audit import services as audit
 from core.contacts.country_settings import DEFAULT_COUNTRY, in_own_country
-from core.contacts.import_options import ColumnRead, FileRead, ImportOptions, ImportRead
+from core.contacts.import_options import (
+    FileRead,
+    ImportOptions,
+    ImportRead,
+    ImportUpdate,
+    columns_of,
+    file_facts,
+)
 from core.contacts.importer import KIND
+from core.contacts.inspecting import Scan, describe, first_records, scan_again, scan_upload
 from core.contacts.labels import ensure_labels
-from core.contacts.mapping import REASON_HEADER, FileMap, UnknownMappingError, map_columns
+from core.contacts.mapping import header_keys, no_numbers
 from core.contacts.numbers import is_country
 from core.contacts.publics import ensure_open
-from core.contacts.reader import FileForm, UnreadableFileError, detect_form, read_records
+from core.contacts.saved_mappings import keep_mapping
 from core.contacts.tables import PublicType
 from core.contacts.upload_files import FOLDER
-from core.errors import ConflictError, InvalidInputError, NotFoundError, TooLargeError
+from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.jobs.services import create_job
 from core.jobs.tables import JobStatus
 from core.pagination import PageQuery
 from core.runtime import config
-from core.spreadsheets import BYTE_ORDER_MARK, write_row
 from core.texts import text
-
-MAXIMUM_BYTES = 64 * 2**20
-ERRORS_PAGE = 1000
 
 _COLUMNS = (
     "i.id, i.filename, i.job_id, i.public_id, i.default_country, i.options, i.mapping, i.rows_total, i.rows_created,"
@@ -42,20 +46,22 @@ _FROM = "imports i LEFT JOIN jobs j ON j.id = i.job_id"
 _SORTS = {"created_at": "i.id", "filename": "i.filename", "rows_total": "i.rows_total"}
 
 
-async def upload_import(user_id: int, file: IO[bytes], filename: str, options: ImportOptions) -> ImportRead:
-    """Keep a file, find out how it is written and what its columns are, and start its import if that is wanted.
+async def keep_upload(user_id: int, upload: Path, filename: str, options: ImportOptions) -> ImportRead:
+    """Keep the rows of an uploaded file, find out what its columns are, and start its import if that is wanted.
+
+    ``upload`` is gone afterwards.
 
     Raises:
         InvalidInputError: The file holds no contacts, or an option does not fit; nothing is kept.
-        TooLargeError: It has more than ``MAXIMUM_BYTES``.
     """
     options = await in_own_country(user_id, options, "default_country")
     await _check(user_id, options)
     name = f"{FOLDER}/{secrets.token_hex(16)}.csv"
     path = config().data_folder / name
     try:
-        await asyncio.to_thread(_keep, file, path)
-        found, total = await asyncio.to_thread(_inspect, path, options)
+        scan = await scan_upload(upload, path, options, config().imports.unpacked_megabytes)
+        found, total = await describe(user_id, scan, options)
+        _ensure_sure(options, found)
         async with database.unit_of_work():
             import_id = await _insert(user_id, name, filename, options, found, total)
             await audit.record("import.uploaded", user_id=user_id, entity_id=import_id, facts={"rows": total})
@@ -67,6 +73,46 @@ async def upload_import(user_id: int, file: IO[bytes], filename: str, options: I
         raise
 
 
+async def update_import(user_id: int, import_id: int, changes: ImportUpdate) -> ImportRead:
+    """Change what an import that was not started makes of its file.
+
+    Raises:
+        ConflictError: It was started, changed by somebody else meanwhile, or its file was removed after a day.
+        InvalidInputError: An option does not fit, or the file is not in that encoding; nothing changes.
+    """
+    row = await _find(user_id, import_id)
+    _ensure_waiting(import_id, row)
+    before = msgspec.json.decode(row["mapping"], type=FileRead)
+    options = _changed(msgspec.json.decode(row["options"], type=ImportOptions), changes)
+    await _check(user_id, options)
+    path = config().data_folder / row["path"]
+    if changes.encoding is UNSET and changes.delimiter is UNSET:
+        head = await asyncio.to_thread(first_records, path, before.form)
+        scan = Scan(before.form, head, row["rows_total"] + before.map.first_row)
+    else:
+        scan = await scan_again(path, before.form, options)
+    found, total = await describe(user_id, scan, options)
+    async with database.unit_of_work():
+        locked = await _find(user_id, import_id, lock=True)
+        _ensure_waiting(import_id, locked)
+        if locked["options"] != row["options"]:
+            raise ConflictError("Another change happened at the same time: try again.", code="try_again")
+        await database.execute(
+            "UPDATE imports SET options = $2, mapping = $3, default_country = $4, header = $5, rows_total = $6,"
+            " public_id = $7, updated_at = now() WHERE id = $1",
+            import_id,
+            database.encode_json(options),
+            database.encode_json(found),
+            options.default_country,
+            found.map.header,
+            total,
+            options.public_id,
+        )
+        named = [name for name in changes.__struct_fields__ if getattr(changes, name) is not UNSET]
+        await audit.record("import.updated", user_id=user_id, entity_id=import_id, facts={"fields": named})
+        return await get_import(user_id, import_id)
+
+
 async def start_import(user_id: int, import_id: int) -> ImportRead:
     """Start an import, or go on with one that failed or was canceled from where it stopped.
 
@@ -74,20 +120,10 @@ async def start_import(user_id: int, import_id: int) -> ImportRead:
         ConflictError: It is running, or done; or its file was removed after a day.
     """
     async with database.unit_of_work():
-        row = await database.fetch_row(
-            "SELECT i.options, i.public_id, i.file_removed_at, j.status, j.checkpoint FROM imports i"
-            " LEFT JOIN jobs j ON j.id = i.job_id WHERE i.id = $1 AND i.user_id = $2 FOR UPDATE OF i",
-            import_id,
-            user_id,
-        )
-        if row is None:
-            raise NotFoundError("import", import_id)
+        row = await _find(user_id, import_id, lock=True)
         if row["status"] not in {None, JobStatus.FAILED, JobStatus.CANCELED}:
-            raise ConflictError(f"Import {import_id} has begun already.", code="import_started", id=import_id)
-        if row["file_removed_at"] is not None:
-            raise ConflictError(
-                f"The file of import {import_id} was removed: upload it again.", code="import_expired", id=import_id
-            )
+            raise _started(import_id)
+        ensure_file(import_id, row)
         options = msgspec.json.decode(row["options"], type=ImportOptions)
         public_id = row["public_id"]
         if public_id is None and options.public_name is not None:
@@ -100,6 +136,9 @@ async def start_import(user_id: int, import_id: int) -> ImportRead:
             job_id,
             public_id,
         )
+        found = msgspec.json.decode(row["mapping"], type=FileRead)
+        if found.map.header and found.map.source != "recognized":
+            await keep_mapping(user_id, header_keys([column.header for column in found.map.columns]), found.map)
         await audit.record("import.started", user_id=user_id, entity_id=import_id, facts={"public_id": public_id})
         return await get_import(user_id, import_id)
 
@@ -129,41 +168,51 @@ async def list_imports(user_id: int, query: PageQuery) -> tuple[Sequence[ImportR
     return [_read(row) for row in rows], total if isinstance(total, int) else 0
 
 
-async def error_file(user_id: int, import_id: int) -> AsyncIterator[str]:
-    """Return the rows that did not go in, in the layout of the upload with a column for the reason, piece by piece.
+def _ensure_sure(options: ImportOptions, found: FileRead) -> None:
+    """Refuse to start what was only guessed and nobody looked at."""
+    if options.start and found.map.source == "guessed":
+        raise InvalidInputError({"file": [no_numbers(column.header for column in found.map.columns)]})
 
-    It is UTF-8 with a byte order mark, for spreadsheets, and can be corrected and uploaded again.
-    """
-    row = await database.fetch_row("SELECT mapping FROM imports WHERE id = $1 AND user_id = $2", import_id, user_id)
+
+def ensure_file(import_id: int, row: Mapping[str, Any]) -> None:
+    """Refuse an import whose file was removed; raises ``ConflictError``."""
+    if row["file_removed_at"] is not None:
+        raise ConflictError(
+            f"The file of import {import_id} was removed: upload it again.", code="import_expired", id=import_id
+        )
+
+
+async def _find(user_id: int, import_id: int, *, lock: bool = False) -> Mapping[str, Any]:
+    row: Mapping[str, Any] | None = await database.fetch_row(
+        "SELECT i.options, i.mapping, i.path, i.rows_total, i.public_id, i.file_removed_at, j.status, j.checkpoint"
+        " FROM imports i LEFT JOIN jobs j ON j.id = i.job_id WHERE i.id = $1 AND i.user_id = $2"
+        + (" FOR UPDATE OF i" if lock else ""),
+        import_id,
+        user_id,
+    )
     if row is None:
         raise NotFoundError("import", import_id)
-    found = msgspec.json.decode(row["mapping"], type=FileRead)
-    return _error_lines(import_id, found)
+    return row
 
 
-async def _error_lines(import_id: int, found: FileRead) -> AsyncIterator[str]:
-    headers = [column.header for column in found.map.columns]
-    delimiter = found.form.delimiter
-    yield BYTE_ORDER_MARK + write_row([*headers, REASON_HEADER], delimiter)
-    last = (0, 0)
-    while True:
-        rows = await database.fetch(
-            "SELECT id, line, row, reason FROM import_errors WHERE import_id = $1 AND (line, id) > ($2, $3)"
-            " ORDER BY line, id LIMIT $4",
-            import_id,
-            *last,
-            ERRORS_PAGE,
-        )
-        if not rows:
-            return
-        last = (rows[-1]["line"], rows[-1]["id"])
-        yield "".join(_error_line(row, len(headers), delimiter) for row in rows)
+def _ensure_waiting(import_id: int, row: Mapping[str, Any]) -> None:
+    if row["status"] is not None:
+        raise _started(import_id)
+    ensure_file(import_id, row)
 
 
-def _error_line(row: Mapping[str, Any], width: int, delimiter: str) -> str:
-    cells: list[str] = msgspec.json.decode(row["row"])
-    padded = cells + [""] * (width - len(cells))
-    return write_row([*padded, row["reason"]], delimiter)
+def _started(import_id: int) -> ConflictError:
+    return ConflictError(f"Import {import_id} has begun already.", code="import_started", id=import_id)
+
+
+def _changed(options: ImportOptions, changes: ImportUpdate) -> ImportOptions:
+    named = {name: value for name in changes.__struct_fields__ if (value := getattr(changes, name)) is not UNSET}
+    # One audience takes the place of the other.
+    if named.get("public_id") is not None:
+        named.setdefault("public_name", None)
+    elif named.get("public_name") is not None:
+        named.setdefault("public_id", None)
+    return msgspec.structs.replace(options, **named)
 
 
 async def _check(user_id: int, options: ImportOptions) -> None:
@@ -189,41 +238,6 @@ async def _check(user_id: int, options: ImportOptions) -> None:
                 errors["public_id"] = [text("audience_is_dynamic")]
     if errors:
         raise InvalidInputError(errors)
-
-
-def _keep(file: IO[bytes], path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.open("xb") as kept:
-        path.chmod(0o600)
-        shutil.copyfileobj(file, kept, 2**20)
-        if kept.tell() > MAXIMUM_BYTES:
-            raise TooLargeError(text("file_large", value=MAXIMUM_BYTES // 2**20))
-
-
-def _inspect(path: Path, options: ImportOptions) -> tuple[FileRead, int]:
-    """Return how a file is written, what its columns are, and how many rows it has."""
-    try:
-        form = detect_form(path)
-        found, rows = _map(path, form, options)
-    except UnreadableFileError as error:
-        raise InvalidInputError({"file": [error.args[0]]}) from None
-    except UnknownMappingError as error:
-        raise InvalidInputError({f"mapping.{error.column}": [error.args[0]]}) from None
-    return FileRead(form, found), rows
-
-
-def _map(path: Path, form: FileForm, options: ImportOptions) -> tuple[FileMap, int]:
-    records = read_records(path, form)
-    first = next(records, None)
-    if first is None:
-        raise UnreadableFileError(text("file_no_rows"))
-    if first.broken:
-        raise UnreadableFileError(text("file_quote", line=first.line))
-    found = map_columns(first.cells, options.mapping, options.default_country or DEFAULT_COUNTRY)
-    rows = sum(1 for _ in records) + (0 if found.header else 1)
-    if rows == 0:
-        raise UnreadableFileError(text("file_headers_only"))
-    return found, rows
 
 
 async def _insert(user_id: int, path: str, filename: str, options: ImportOptions, found: FileRead, total: int) -> int:
@@ -269,10 +283,13 @@ def _read(row: Mapping[str, Any]) -> ImportRead:
         status=row["status"],
         job_id=row["job_id"],
         public_id=row["public_id"],
+        public_name=options.public_name if row["public_id"] is None else None,
         default_country=row["default_country"],
         duplicates=options.duplicates,
         labels=options.labels,
-        columns=[ColumnRead(column.header, column.field) for column in found.map.columns],
+        file=file_facts(found),
+        columns=columns_of(found),
+        mapping_source=found.map.source,
         rows_total=row["rows_total"],
         **counts,
         progress=sum(counts.values()) * 100 // row["rows_total"],

@@ -1,10 +1,12 @@
 """One row of a file as a contact, or the reason why it is none."""
 
+import re
 from collections.abc import Sequence
 
 import msgspec
 
-from core.contacts.mapping import LABELS, NAME, NUMBER, VARIABLE, Column
+from core.contacts.headers import IGNORE, LABELS, NAME, NUMBER, VARIABLE
+from core.contacts.mapping import Column
 from core.contacts.numbers import UnusableNumberError, normalize_number
 from core.contacts.reader import Record, plain_cell
 from core.texts import Text, text
@@ -13,6 +15,11 @@ MAXIMUM_NAME = 160
 MAXIMUM_VALUE = 1000
 MAXIMUM_LABEL = 80
 MAXIMUM_LABELS_OF_ROW = 20
+
+# As spreadsheets write them in English, Portuguese and Spanish.
+_FORMULA_ERROR = re.compile(
+    r"#(?:N/A|N/D|REF!|¡REF!|DIV/0!|¡DIV/0!|VALUE!|VALOR!|¡VALOR!|NAME\?|NOME\?|¿NOMBRE\?|NUM!|NÚM!|¡NUM!|NULL!|NULO!|¡NULO!)"
+)
 
 
 class Row(msgspec.Struct):
@@ -64,6 +71,8 @@ def _read(record: Record, columns: Sequence[Column], country: str) -> Row:
     written = ""
     for column, cell in zip(columns, record.cells, strict=False):
         plain = plain_cell(cell)
+        if plain[:1] == "#" and column.field != IGNORE and _FORMULA_ERROR.fullmatch(plain):
+            raise Refusal(column.header, plain, text("row_formula"))
         if column.field == NUMBER:
             written = plain
         elif column.field == NAME:

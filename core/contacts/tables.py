@@ -160,6 +160,18 @@ class Import(Timestamps, Table, tablename="imports"):
     file_removed_at = Timestamptz(default=None, null=True)
 
 
+class ImportMapping(Timestamps, Table, tablename="import_mappings"):
+    """What a tenant took the columns of a file for, proposed for the next file with the same headers.
+
+    ``headers`` is the SHA-256 of the headers' keys in alphabetical order, ``mapping`` says key by key what each is.
+    """
+
+    id = BigSerial(primary_key=True)
+    user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
+    headers = Bytea()
+    mapping = JSONB(default="{}")
+
+
 class ImportFailure(CreatedAt, Table, tablename="import_errors"):
     """One row that did not go in: where it stood and why; ``row`` is a JSON list of its cells."""
 

@@ -13,7 +13,7 @@ FOLDER = "imports"
 KEPT = timedelta(hours=24)
 LIMIT = 1000
 
-_NAME = re.compile(r"[0-9a-f]{32}\.csv")
+_NAME = re.compile(r"[0-9a-f]{32}\.(?:csv|upload)")
 _EXPIRE = """
 UPDATE imports SET file_removed_at = $1, updated_at = now() WHERE id IN (
     SELECT i.id FROM imports i LEFT JOIN jobs j ON j.id = i.job_id

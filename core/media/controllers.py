@@ -21,6 +21,7 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from core.errors import InvalidInputError
+from core.forms import FILE, MULTIPART
 from core.media import services, uploads
 from core.media.schemas import MediaFetch, MediaRead
 from core.media.services import OpenFile
@@ -62,13 +63,13 @@ class UploadOperation(Operation):
     def __post_init__(self) -> None:
         """Say what the form holds."""
         fields: dict[str, Reference | Schema] = {
-            uploads.FIELD: Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description="The file."),
+            FILE: Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description="The file."),
             uploads.NAME_FIELD: Schema(
                 type=OpenAPIType.STRING, description="The name that recipients see instead of the file's own."
             ),
         }
-        form = Schema(type=OpenAPIType.OBJECT, properties=fields, required=[uploads.FIELD])
-        self.request_body = RequestBody(content={uploads.MULTIPART: OpenAPIMediaType(schema=form)}, required=True)
+        form = Schema(type=OpenAPIType.OBJECT, properties=fields, required=[FILE])
+        self.request_body = RequestBody(content={MULTIPART: OpenAPIMediaType(schema=form)}, required=True)
 
 
 class MediaController(Controller):

@@ -67,6 +67,7 @@ HOLDINGS = (
     Holding(table="suppressions", exported=False),
     Holding(table="import_errors", own="t.import_id IN (SELECT id FROM imports WHERE user_id = $1)"),
     Holding(table="imports", hidden=("path",)),
+    Holding(table="import_mappings", hidden=("headers",)),
     Holding(table="contacts"),
     Holding(table="labels"),
     Holding(table="media", hidden=("path",)),

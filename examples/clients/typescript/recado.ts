@@ -489,6 +489,16 @@ export interface ExportReadResource {
 /** Where an export stands. */
 export type ExportStatus = "waiting" | "running" | "ready" | "failed" | "expired";
 
+export interface FileFacts {
+  kind: "csv" | "xlsx";
+  encoding: "utf-8" | "utf-16le" | "utf-16be" | "windows-1252" | "macintosh" | "ibm850" | null;
+  delimiter: string | null;
+  sheet: string | null;
+  sheets: Array<string>;
+  header: boolean;
+  header_line: number | null;
+}
+
 export interface FirstAdministrator {
   token: string;
   email: string;
@@ -531,35 +541,19 @@ export interface HourCount {
   messages: number;
 }
 
-export interface ImportForm {
-  /** The CSV file, at most 64 MiB. */
-  file?: Blob | null;
-  /** An audience to put every contact of the file into. */
-  public_id?: string | null;
-  /** The name of an audience to make for them instead. */
-  public_name?: string | null;
-  /** Label ids, as a JSON list or with commas, for every contact of the file. */
-  labels?: string | null;
-  /** Whose numbers those without a country code are; ISO 3166; absent, as the account says. */
-  default_country?: string | null;
-  /** A JSON object: header to `number`, `name`, `labels`, `ignore` or `variables.<name>`. */
-  mapping?: string | null;
-  /** `fill` (default) fills empty fields of contacts that exist, `skip` leaves them. */
-  duplicates?: string | null;
-  /** `true` starts the import at once. */
-  start?: string | null;
-}
-
 export interface ImportRead {
   id: number;
   filename: string;
   status: string;
   job_id: number | null;
   public_id: number | null;
+  public_name: string | null;
   default_country: string;
   duplicates: string;
   labels: Array<number>;
+  file: FileFacts;
   columns: Array<ColumnRead>;
+  mapping_source: "chosen" | "saved" | "recognized" | "guessed";
   rows_total: number;
   rows_created: number;
   rows_updated: number;
@@ -580,6 +574,21 @@ export interface ImportReadPage {
 
 export interface ImportReadResource {
   data: ImportRead;
+}
+
+export interface ImportUpdate {
+  public_id?: number | null;
+  public_name?: string | null;
+  labels?: Array<number>;
+  /** ISO 3166 code. */
+  default_country?: string;
+  /** Header, or `column_3`, to `number`, `name`, `labels`, `ignore` or `variables.<name>`. */
+  mapping?: Record<string, string>;
+  /** `null` finds it out. */
+  header?: boolean | null;
+  encoding?: "utf-8" | "utf-16le" | "utf-16be" | "windows-1252" | "macintosh" | "ibm850" | null;
+  delimiter?: ";" | "," | "\t" | "|" | null;
+  duplicates?: "fill" | "skip";
 }
 
 export interface JobAdministrationRead {
@@ -1165,6 +1174,31 @@ export interface PreviewListResource {
   data: Array<Preview>;
 }
 
+export interface PreviewRead {
+  file: FileFacts;
+  columns: Array<ColumnRead>;
+  mapping_source: "chosen" | "saved" | "recognized" | "guessed";
+  default_country: string;
+  rows_total: number;
+  rows: Array<PreviewRow>;
+  problems: number;
+}
+
+export interface PreviewReadResource {
+  data: PreviewRead;
+}
+
+export interface PreviewRow {
+  line: number;
+  number: string;
+  number_formatted: string;
+  name: string;
+  variables: Record<string, string>;
+  labels: Array<string>;
+  exists: boolean;
+  problem: RowProblem | null;
+}
+
 export interface PreviewedMessage {
   message_id: number;
   position: number;
@@ -1351,6 +1385,12 @@ export interface ResolveMany {
 export interface Retry {
   reasons?: Array<string>;
   classes?: Array<"refused" | "gave_up" | "network">;
+}
+
+export interface RowProblem {
+  column: string;
+  value: string;
+  reason: string;
 }
 
 export interface Schedule {
@@ -2527,6 +2567,13 @@ export interface Operations {
     body: undefined;
     answer: PreviewListResource;
   };
+  /** Show the first rows as they would be stored */
+  PreviewImport: {
+    path: { import_id: number; };
+    query: { rows?: number; };
+    body: undefined;
+    answer: PreviewReadResource;
+  };
   /** Read a file by its signed address */
   ReadSignedMedia: {
     path: { token: string; };
@@ -2828,6 +2875,13 @@ export interface Operations {
     body: ContactUpdate;
     answer: ContactReadResource;
   };
+  /** Change an import before it starts */
+  UpdateImport: {
+    path: { import_id: number; };
+    query: Record<never, never>;
+    body: ImportUpdate;
+    answer: ImportReadResource;
+  };
   /** Change a label */
   UpdateLabel: {
     path: { label_id: number; };
@@ -3001,6 +3055,7 @@ export const ROUTES = {
   PauseCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/pause" },
   PlanCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/plan" },
   PreviewCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/preview" },
+  PreviewImport: { method: "GET", path: "/api/imports/{import_id}/preview" },
   ReadSignedMedia: { method: "GET", path: "/api/media/files/{token}" },
   ReceiveWebhook: { method: "POST", path: "/api/webhooks/{plugin}/{token}" },
   RefreshToken: { method: "POST", path: "/api/auth/refresh" },
@@ -3044,6 +3099,7 @@ export const ROUTES = {
   UpdateCampaign: { method: "PATCH", path: "/api/campaigns/{campaign_id}" },
   UpdateConfigurations: { method: "PATCH", path: "/api/configurations" },
   UpdateContact: { method: "PATCH", path: "/api/contacts/{contact_id}" },
+  UpdateImport: { method: "PATCH", path: "/api/imports/{import_id}" },
   UpdateLabel: { method: "PATCH", path: "/api/labels/{label_id}" },
   UpdateMe: { method: "PATCH", path: "/api/auth/me" },
   UpdateNumber: { method: "PATCH", path: "/api/numbers/{number_id}" },

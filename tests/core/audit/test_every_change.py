@@ -136,6 +136,7 @@ async def _contacts(walk: Walker) -> None:
     await walk("UnblockWrittenNumber", json={"number": block["number"]})
     file = {"file": ("contacts.csv", b"Nome;Celular\nLua;11 90000-1234\n", "text/csv")}
     upload = await walk("CreateImport", files=file)
+    await walk("UpdateImport", upload["id"], json={"header": True})
     job_id = (await walk("StartImport", upload["id"]))["job_id"]
     await walk("CancelJob", job_id)
     await walk("DeleteContact", contact["id"])

@@ -2,15 +2,17 @@
 
 import csv
 import io
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from core import database
-from core.config import PlatformConfig
-from core.contacts import imports
+from core.config import ImportsConfig, PlatformConfig
 from core.contacts.upload_files import FOLDER
+from core.runtime import Runtime
 from tests.core.contacts.making import add, add_contact, counts, run_import, show, upload
 from tests.factories import Member
 
@@ -19,6 +21,11 @@ NO_NUMBERS = (
     " The first row is: nome, cidade."
 )
 GOOD = "Nome;Celular;Cidade\nSol;11 90000-1234;Bonito\nLua;12;Rio\n"
+
+
+async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
 
 
 def _kept(config: PlatformConfig) -> list[Path]:
@@ -35,6 +42,17 @@ async def test_an_upload_tells_what_was_found_and_waits_to_be_started(tenant: ht
         "status": "uploaded",
         "job_id": None,
         "public_id": None,
+        "public_name": None,
+        "file": {
+            "kind": "csv",
+            "encoding": "utf-8",
+            "delimiter": ";",
+            "sheet": None,
+            "sheets": [],
+            "header": True,
+            "header_line": 1,
+        },
+        "mapping_source": "recognized",
         "default_country": "BR",
         "duplicates": "fill",
         "labels": [],
@@ -104,9 +122,9 @@ async def test_the_default_country_is_told(tenant: httpx.AsyncClient) -> None:
         (b"", "The file is empty."),
         (b"\n\n;;\n", "The file has no rows."),
         (b"nome;telefone\n", "The file has no rows below its headers."),
-        (b"\x89PNG\r\n\x1a\n\x00\x00\x00", "This is no text file: send a CSV file."),
-        (b"nome;telefone\nSol;1190\x0000\n", "This is no text file: send a CSV file."),
-        (b"PK\x03\x04whatever", "This is an Excel workbook: save it as CSV and send that."),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00", "This is PNG: send a CSV file or an Excel workbook (.xlsx)."),
+        (b"nome;telefone\nSol;1190\x0000\n", "This is no text file: send a CSV file or an Excel workbook (.xlsx)."),
+        (b"PK\x03\x04whatever", "The workbook is damaged: open it in a spreadsheet, save it again and send that."),
         (
             b"nome;cidade\nSol;Bonito\n",
             NO_NUMBERS,
@@ -212,13 +230,25 @@ async def test_the_name_of_a_file_cannot_do_harm(tenant: httpx.AsyncClient, conf
 
 
 async def test_a_file_beyond_the_limit_is_refused(
-    tenant: httpx.AsyncClient, config: PlatformConfig, monkeypatch: pytest.MonkeyPatch
+    tenant: httpx.AsyncClient, config: PlatformConfig, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imports, "MAXIMUM_BYTES", 1000)
+    limits = msgspec.structs.replace(config, imports=ImportsConfig(megabytes=1))
+    monkeypatch.setattr(runtime, "config", limits)
     before = _kept(config)
-    answer = await upload(tenant, "numero\n" + "11900001234\n" * 100)
+    line = b"11900001234\n"
+    told = await upload(tenant, line * (2**21 // len(line) + 1))
+    untold = await tenant.post(
+        "/api/imports",
+        content=_chunks(
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n', line * 100_000
+        ),
+        headers={"content-type": "multipart/form-data; boundary=x", "accept-language": "pt-BR"},
+    )
 
-    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert (told.status_code, told.json()["code"]) == (413, "import_too_large")
+    assert told.json()["detail"] == "The file is too large: a file of contacts may have at most 1 MiB."
+    assert (untold.status_code, untold.json()["code"]) == (413, "import_too_large")
+    assert untold.json()["detail"].endswith("um arquivo de contatos pode ter no máximo 1 MiB.")
     assert _kept(config) == before
 
 

@@ -15,9 +15,10 @@ from core import database
 from core.config import PlatformConfig, server_variables
 from core.contacts import importer
 from core.jobs import leasing
-from core.jobs.services import cancel_job
+from core.jobs.services import JobContext, JobInterruptedError, cancel_job
 from tests.conftest import ClientOf
 from tests.core.contacts.making import add, add_contact, counts, make_limited_member, run_import, show, upload
+from tests.core.contacts.workbook_files import table, workbook
 from tests.factories import Member
 
 ROOT = Path(__file__).parents[3]
@@ -246,6 +247,35 @@ async def test_a_killed_import_goes_on_without_losing_or_doubling_a_row(
     assert (done["rows_created"], done["rows_failed"]) == (len(numbers), 600)
     assert len(await _failures(done["id"])) == 600
     assert (await show(tenant, f"publics/{done['public_id']}"))["contacts_count"] == len(numbers)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+async def test_titles_and_empty_rows_of_a_workbook_are_passed_over_wherever_the_import_goes_on(
+    tenant: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(importer, "BATCH_ROWS", batch)
+    contacts: list[list[str | int]] = [[f"Nome {n}", 11900000000 + n] for n in range(20)]
+    book = workbook(table(["Clientes da feira"], [], ["Nome", "Celular"], [], *contacts, ["Curto", 12]))
+    answer = await upload(tenant, book, start="true")
+    started = answer.json()["data"]
+    steps = 0
+
+    async def checkpoint(self: JobContext, *args: Any, **more: Any) -> None:
+        nonlocal steps
+        await saved(self, *args, **more)
+        steps += 1
+        if steps == 3:
+            raise JobInterruptedError
+
+    saved = JobContext.checkpoint
+    monkeypatch.setattr(JobContext, "checkpoint", checkpoint)
+    for _ in range(2):
+        await database.execute("UPDATE jobs SET lease_until = now() WHERE id = $1", started["job_id"])
+        await leasing.run_job(started["job_id"])
+    done = await show(tenant, f"imports/{started['id']}")
+
+    assert (done["status"], done["rows_total"], counts(done)) == ("done", 21, (20, 0, 0, 1))
+    assert [failure[:3] for failure in await _failures(done["id"])] == [(25, "Celular", "12")]
 
 
 async def test_the_file_is_removed_once_it_is_imported(tenant: httpx.AsyncClient, config: PlatformConfig) -> None:

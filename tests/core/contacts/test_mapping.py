@@ -1,11 +1,18 @@
+from collections.abc import Mapping, Sequence
+
 import pytest
 
-from core.contacts.mapping import FileMap, UnknownMappingError, map_columns, variable_name
-from core.contacts.reader import UnreadableFileError
+from core.contacts.file_kinds import UnreadableFileError
+from core.contacts.headers import find_header, variable_name
+from core.contacts.mapping import FileMap, UnknownMappingError, header_keys, map_columns, read_header
+
+
+def _map(first_row: Sequence[str], chosen: Mapping[str, str], country: str) -> FileMap:
+    return map_columns([first_row], read_header([first_row], country), chosen, country)
 
 
 def _fields(*headers: str, **chosen: str) -> list[str]:
-    return [column.field for column in map_columns(headers, chosen, "BR").columns]
+    return [column.field for column in _map(headers, chosen, "BR").columns]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +52,7 @@ def test_empty_columns_at_the_end_are_none() -> None:
 
 
 def test_what_is_chosen_wins_over_what_is_recognised() -> None:
-    fields = map_columns(
+    fields = _map(
         ["Telefone", "Recado", "Apelido", "CPF"],
         {"recado": "number", "Apelido": "name", "CPF": "ignore", "Telefone": "variables.fixo"},
         "BR",
@@ -55,7 +62,7 @@ def test_what_is_chosen_wins_over_what_is_recognised() -> None:
 
 
 def test_a_file_without_headers_is_mapped_by_its_first_row() -> None:
-    found = map_columns(["(11) 90000-1234", "Ipê Amarelo", "12"], {}, "BR")
+    found = _map(["(11) 90000-1234", "Ipê Amarelo", "12"], {}, "BR")
 
     assert isinstance(found, FileMap)
     assert found.header is False
@@ -78,14 +85,14 @@ def test_a_file_without_headers_is_mapped_by_its_first_row() -> None:
 )
 def test_a_mapping_that_does_not_fit_is_refused(chosen: dict[str, str], column: str, reason: str) -> None:
     with pytest.raises(UnknownMappingError) as caught:
-        map_columns(["Telefone", "Cidade"], chosen, "BR")
+        _map(["Telefone", "Cidade"], chosen, "BR")
 
     assert (caught.value.column, str(caught.value)) == (column, reason)
 
 
 def test_without_a_column_of_numbers_the_file_is_refused() -> None:
     with pytest.raises(UnreadableFileError, match=r"numero, telefone.*The first row is: nome, cidade\."):
-        map_columns(["nome", "cidade"], {}, "BR")
+        _map(["nome", "cidade"], {}, "BR")
 
 
 @pytest.mark.parametrize(
@@ -94,10 +101,48 @@ def test_without_a_column_of_numbers_the_file_is_refused() -> None:
 )
 def test_too_many_columns_are_refused(count: int, reason: str) -> None:
     with pytest.raises(UnreadableFileError, match=reason):
-        map_columns(["numero", *(f"x{index}" for index in range(count - (count == 10_000)))], {}, "BR")
+        _map(["numero", *(f"x{index}" for index in range(count - (count == 10_000)))], {}, "BR")
 
 
 def test_variables_have_names_a_template_can_use() -> None:
     assert variable_name("Data de Nascimento") == "data_de_nascimento"
     assert variable_name("2ª opção (%)") == "c_2a_opcao"
     assert variable_name("!!") == ""
+
+
+@pytest.mark.parametrize(
+    ("rows", "place"),
+    [
+        ([["nome", "fone"]], 0),
+        ([["Clientes", ""], ["Feira de maio"], ["nome", "fone"]], 2),
+        ([["Clientes"], ["apelido", "contato 1"], ["Sol", "11 90000-1234"]], 1),
+        ([["11 90000-1234"], ["Sol", "fone"]], None),
+        ([["Clientes"], ["Sol", "11 90000-1234"]], None),
+        ([["lista"], ["11 90000-1234"]], 0),
+        ([["lista"], ["contato"]], 0),
+        ([["Sol", "11 90000-1234"]], None),
+        ([["apelido", "bairro"], ["fone", "x"]], 0),
+    ],
+)
+def test_the_row_of_headers_is_found_below_titles_and_no_contact_is_passed_over(
+    rows: list[list[str]], place: int | None
+) -> None:
+    assert find_header(rows, "BR") == place
+
+
+def test_a_title_above_contacts_without_headers_does_not_hide_their_columns() -> None:
+    header = read_header([["Clientes"], ["Sol", "11 90000-1234", "x"]], "BR")
+
+    assert (header.names, header.skipped, header.present) == (["name", "number", "column_3"], 0, False)
+
+
+def test_kept_names_tell_columns_of_one_name_apart() -> None:
+    assert header_keys(["Fone", "fone!", "", "Cidade"]) == ["fone", "fone#2", "column3", "cidade"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Número de telefone", "TELEFONO", "Phone 1 - Value", "Mobile Phone", "Telemóvel", "nº do celular", "whats-app"],
+)
+def test_more_names_of_the_column_of_numbers(header: str) -> None:
+    assert _fields("nome", header) == ["name", "number"]

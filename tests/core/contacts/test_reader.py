@@ -2,8 +2,12 @@ import csv
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from core.contacts.reader import FileForm, Record, UnreadableFileError, detect_form, plain_cell, read_records
+from core.contacts import reader
+from core.contacts.file_kinds import UnreadableFileError
+from core.contacts.reader import FileForm, Record, detect_form, plain_cell, read_batches, read_records
 from core.spreadsheets import write_row
 
 
@@ -38,13 +42,20 @@ def test_a_separator_line_names_the_delimiter(tmp_path: Path) -> None:
     assert rows == [Record(2, ["nome", "telefone"]), Record(3, ["Sol; e mar", "1"])]
 
 
+@pytest.mark.parametrize("line", ['sep="', "sep='", "sep=a", "sep=\x1f", "sep= "])
+def test_what_can_separate_nothing_is_no_separator_line(tmp_path: Path, line: str) -> None:
+    form = detect_form(_write(tmp_path, f"{line}\nnome;fone\na;1\nb;2\n".encode()))
+
+    assert (form.separator_line, form.delimiter) == (False, ";")
+
+
 @pytest.mark.parametrize(
     ("encoded", "encoding"),
     [
         ("nome;tel\nJosé;1\n".encode(), "utf-8-sig"),
         ("\ufeffnome;tel\nJosé;1\n".encode(), "utf-8-sig"),
         ("nome;tel\nJosé;1\n".encode("cp1252"), "cp1252"),
-        ("nome;tel\nJosé;1\n".encode("utf-16"), "utf-16"),
+        ("nome;tel\nJosé;1\n".encode("utf-16"), "utf-16-le"),
     ],
 )
 def test_the_encoding_is_found_and_accents_stay(tmp_path: Path, encoded: bytes, encoding: str) -> None:
@@ -104,10 +115,11 @@ def test_a_cell_of_any_length_is_no_failure(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (b"", "The file is empty."),
-        (b"PK\x03\x04rest", "This is an Excel workbook: save it as CSV and send that."),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "This is no text file: send a CSV file."),
-        (b"nome;tel\n" + b"x;1\n" * 100_000 + b"\x00", "This is no text file: send a CSV file."),
-        (b"nome;tel\n\x81;1", "The text is neither UTF-8 nor Windows-1252: save the file as CSV UTF-8."),
+        (
+            b"nome;tel\n" + b"x;1\n" * 100_000 + b"\x00",
+            "This is no text file: send a CSV file or an Excel workbook (.xlsx).",
+        ),
+        (b"nome;tel\n\x9d;1", "The text is in none of the encodings that are known: save the file as CSV UTF-8."),
     ],
 )
 def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -115,6 +127,46 @@ def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, reason: str)
         detect_form(_write(tmp_path, content))
 
     assert str(caught.value) == reason
+
+
+_PIECES = st.sampled_from(['"', '""', ";", "\n", "\r\n", "\r", "a", "b c", " ", "é", ",", "sep=", "\u2028", "\x0b"])
+
+
+@given(st.lists(_PIECES, min_size=1, max_size=60).map("".join), st.integers(1, 40))
+def test_blocks_of_any_size_give_the_same_rows(tmp_path_factory: pytest.TempPathFactory, text: str, size: int) -> None:
+    path = tmp_path_factory.mktemp("blocks") / "file.csv"
+    path.write_bytes(text.encode())
+    form = FileForm("utf-8-sig", ";")
+    whole = list(read_records(path, form))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "_BLOCK_CHARACTERS", size)
+        cut = list(read_records(path, form))
+
+    assert cut == whole
+
+
+def test_batches_tell_lines_and_broken_rows(tmp_path: Path) -> None:
+    path = _write(tmp_path, b'a;b\n\n1;"2\n3;4\n')
+    batches = list(read_batches(path, FileForm("utf-8", ";")))
+
+    assert [(list(batch.lines), batch.rows, batch.broken) for batch in batches] == [
+        ([1, 3, 4], [["a", "b"], ['1;"2'], ["3", "4"]], frozenset({1}))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "plain"),
+    [
+        ('="0110"', "0110"),
+        ("'=1", "=1"),
+        ("'a", "'a"),
+        ("\u202a+55\u202c", "+55"),
+        ("\u2066 x \u2069", "x"),
+        ("\u00a0x\u00a0", "x"),
+    ],
+)
+def test_what_is_added_around_a_cell_is_taken_off(cell: str, plain: str) -> None:
+    assert plain_cell(cell) == plain
 
 
 def test_written_rows_run_no_formula_and_read_back_the_same(tmp_path: Path) -> None:

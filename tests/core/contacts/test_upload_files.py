@@ -98,11 +98,12 @@ async def test_a_file_without_a_row_is_removed_after_a_day(config: PlatformConfi
     folder = config.data_folder / FOLDER
     now = moment(found, "created_at")
     stray, young, foreign = folder / f"{'a' * 32}.csv", folder / f"{'b' * 32}.csv", folder / "notes.txt"
-    for path, age in ((stray, KEPT + SECOND), (young, KEPT - SECOND), (foreign, 3 * KEPT)):
+    cut = folder / f"{'c' * 32}.upload"
+    for path, age in ((stray, KEPT + SECOND), (young, KEPT - SECOND), (foreign, 3 * KEPT), (cut, KEPT + SECOND)):
         path.write_text("x")
         os.utime(path, ((now - age).timestamp(),) * 2)
     await clean_up(now)
-    assert [path.exists() for path in (stray, young, foreign)] == [False, True, True]
+    assert [path.exists() for path in (stray, young, foreign, cut)] == [False, True, True, False]
     young.unlink()
     foreign.unlink()
 
