@@ -20,8 +20,15 @@ BLOCKED = (
     "(c.blocked_at IS NOT NULL OR EXISTS"
     " (SELECT FROM block_contacts b WHERE b.user_id = c.user_id AND b.number = c.number))"
 )
-SEARCHED = "(coalesce(c.number, '') || ' ' || c.name)"
-"""The expression of the index ``contacts_search``."""
+ALL_BLOCKED = (
+    "c.id IN (SELECT k.id FROM contacts k"
+    " WHERE k.user_id = {user} AND k.deleted_at IS NULL AND k.blocked_at IS NOT NULL"
+    " UNION ALL SELECT k.id FROM block_contacts b JOIN contacts k ON k.user_id = b.user_id AND k.number = b.number"
+    " WHERE b.user_id = {user} AND k.deleted_at IS NULL)"
+)
+"""The same where few are blocked: it begins with those, by their indexes."""
+SEARCHED = "(coalesce(c.number, '') || ' ' || c.name_folded)"
+"""The expression of the index ``contacts_search``; ``name_folded`` is the name in small letters without accents."""
 
 
 class LabelFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +76,12 @@ class Parameters:
         self.values.append(value)
         return f"${self._first + len(self.values) - 1}"
 
+    def copy(self) -> "Parameters":
+        """Return these parameters for a statement that needs more of its own."""
+        copied = Parameters(self._first)
+        copied.values = [*self.values]
+        return copied
+
     @property
     def next(self) -> int:
         """The number that the next placeholder will have."""
@@ -80,7 +93,7 @@ def contact_conditions(wanted: ContactFilter, user_id: int, parameters: Paramete
     user = parameters.bind(user_id)
     found = [LIVE.format(user=user), *label_conditions(wanted.labels, parameters)]
     if wanted.search and wanted.search.strip():
-        found.append(_search_condition(search_pattern(wanted.search), user, parameters))
+        found.append(_search_condition(wanted.search, user, parameters))
     if wanted.status is not None:
         found.append(f"c.status = {parameters.bind(wanted.status)}")
     if wanted.type is not None:
@@ -108,23 +121,27 @@ def label_conditions(labels: LabelFilter, parameters: Parameters) -> list[str]:
 
 def search_pattern(search: str) -> str:
     """Return the ``LIKE`` pattern for a search; a number is found however it is written."""
-    text = search.strip()
-    if re.fullmatch(r"\+?[\d\s().\-/]*\d[\d\s().\-/]*", text):
-        text = re.sub(r"\D", "", text)
-    escaped = re.sub(r"([\\%_])", r"\\\1", text)
+    escaped = re.sub(r"([\\%_])", r"\\\1", _searched(search))
     return f"%{escaped}%"
 
 
-def _search_condition(pattern: str, user: str, parameters: Parameters) -> str:
-    """Return the condition for a pattern in number, name or address; addresses have no parts of less than three."""
-    place = parameters.bind(pattern)
-    own = f"{SEARCHED} ILIKE {place}"
-    if len(pattern) < len("%abc%"):
+def _searched(search: str) -> str:
+    text = search.strip()
+    return re.sub(r"\D", "", text) if re.fullmatch(r"\+?[\d\s().\-/]*\d[\d\s().\-/]*", text) else text
+
+
+def _search_condition(search: str, user: str, parameters: Parameters) -> str:
+    """Return the condition for a text in number, name or address; addresses have no parts of less than three."""
+    written = parameters.bind(_searched(search))
+    # Escaped after it is folded: letters such as the wide percent become signs of a pattern.
+    own = f"{SEARCHED} LIKE '%' || regexp_replace(recado_fold({written}), '([\\\\%_])', '\\\\\\1', 'g') || '%'"
+    if len(_searched(search)) < len("abc"):
         return own
+    pattern = parameters.bind(search_pattern(search))
     # An array of ids is looked up by the key, which goes together with the index on number and name.
     return (
         f"({own} OR c.id = ANY(ARRAY(SELECT c.id FROM contact_addresses a JOIN contacts c ON c.id = a.contact_id"
-        f" WHERE a.address ILIKE {place} AND {CURRENT} AND c.user_id = {user})))"
+        f" WHERE a.address ILIKE {pattern} AND {CURRENT} AND c.user_id = {user})))"
     )
 
 

@@ -10,7 +10,7 @@ from litestar.status_codes import HTTP_200_OK
 from core.contacts import publics, queries
 from core.contacts.filters import ContactFilter
 from core.contacts.schemas import Affected, ContactRead, PublicCreate, PublicRead, PublicUpdate, Selection
-from core.pagination import Page, PageQuery, Resource, build_page
+from core.pagination import Cursor, Page, PageQuery, Resource, Scroll, build_page, build_scroll
 from core.problems import problem_responses
 from core.request import AnyRequest
 from core.security import current_user, requires_user
@@ -84,12 +84,20 @@ class PublicController(Controller):
         responses=problem_responses(401, 403, 404, 422),
     )
     async def list_public_contacts(
-        self, request: AnyRequest, public_id: FromPath[int], page_query: NamedDependency[PageQuery]
-    ) -> Page[ContactRead]:
-        """List the contacts an audience has now; searches and sorts as the list of all contacts does."""
+        self,
+        request: AnyRequest,
+        public_id: FromPath[int],
+        page_query: NamedDependency[PageQuery],
+        cursor: Cursor = None,
+    ) -> Page[ContactRead] | Scroll[ContactRead]:
+        """List the contacts an audience has now, by page or by cursor; searches and sorts as the list of all does."""
         wanted = ContactFilter(search=page_query.search)
-        contacts, total = await queries.list_contacts(current_user(request).id, page_query, wanted, public_id)
-        return build_page(contacts, total, page_query, request)
+        user = current_user(request)
+        if cursor is None:
+            contacts, total = await queries.list_contacts(user.id, page_query, wanted, public_id)
+            return build_page(contacts, total, page_query, request)
+        contacts, following = await queries.scroll_contacts(user.id, page_query, wanted, public_id, cursor)
+        return build_scroll(contacts, page_query.per_page, following, request)
 
     @post(
         "/{public_id:int}/contacts",

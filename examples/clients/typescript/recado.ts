@@ -2227,9 +2227,9 @@ export interface Operations {
   /** List the contacts of an audience */
   ListPublicContacts: {
     path: { public_id: number; };
-    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    query: { page?: number; per_page?: number; sort?: string; search?: string; cursor?: string; };
     body: undefined;
-    answer: ContactReadPage;
+    answer: ContactReadPage | ContactReadScroll;
   };
   /** List the audiences */
   ListPublics: {
