@@ -10,7 +10,7 @@ export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser ||
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: run test check bench chaos migrate new-plugin docs lock help
+.PHONY: run test check bench chaos migrate new-plugin docs texts lock help
 
 run: .venv/.synced ## Start everything with a demo campaign; Ctrl-C stops it
 	@exec $(BIN)/recado up --demo
@@ -62,6 +62,10 @@ docs: .venv/.synced ## Write again what is made from the code
 	mv plugin-api.md.new docs/reference/plugin-api.md
 	$(BIN)/python -m core.typescript > recado.ts.new
 	mv recado.ts.new examples/clients/typescript/recado.ts
+	@$(MAKE) --no-print-directory texts
+
+texts: .venv/.synced ## Bring recado.pot and every language in step with the English texts: make texts new=fr begins one
+	$(BIN)/python -m core.translation_files $(new)
 
 lock: $(UV) ## Resolve the dependencies again
 	$(UV) $(LOCK) -o requirements.lock

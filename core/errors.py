@@ -12,11 +12,14 @@ PlatformError
 
 from collections.abc import Mapping, Sequence
 
+from core.texts import ENGLISH, Text, error_text, text
+
 
 class PlatformError(Exception):
     """Base: ``code`` names the case for programs, ``str(error)`` explains it to people in English.
 
-    ``code`` and ``params`` select the translated text; see ``core.texts``.
+    ``code`` and ``params`` select the text in every language, English too; see ``core.texts``. ``message`` is that text
+    as it reads at the place where the error is raised, or one made with ``text`` that is more precise.
     """
 
     status_code = 500
@@ -26,10 +29,10 @@ class PlatformError(Exception):
     """Seconds after which the same request may succeed."""
 
     def __init__(self, message: str, *, code: str | None = None, **params: object) -> None:
-        super().__init__(message)
         if code is not None:
             self.code = code
         self.params = params
+        super().__init__(message if isinstance(message, Text) else error_text(self.code, message, params, ENGLISH))
 
 
 class MalformedError(PlatformError):
@@ -81,7 +84,8 @@ class NotFoundError(PlatformError):
     code = "not_found"
 
     def __init__(self, what: str, identifier: object = "") -> None:
-        super().__init__(f"No {what} {identifier}".rstrip() + " was found.", what=what, identifier=identifier)
+        told = text("none_found", what=what) if identifier == "" else f"No {what} {identifier} was found."
+        super().__init__(told, what=what, identifier=identifier)
 
 
 class MethodError(PlatformError):
@@ -142,6 +146,8 @@ class InvalidInputError(PlatformError):
         self.errors = {field: list(messages) for field, messages in errors.items()}
         first = next((messages[0] for messages in self.errors.values() if messages), "The input is not valid.")
         super().__init__(message or first)
+        # The first of them says more than that something is wrong.
+        self.args = (message or first,)
 
 
 class IdempotencyKeyReusedError(PlatformError):

@@ -111,16 +111,19 @@ def _http_error(error: HTTPException, request_id: str) -> PlatformError:
     return MalformedError("The request cannot be read.")
 
 
-def _unknown_route() -> PlatformError:
-    refusal = NotFoundError("such address")
-    refusal.code = "unknown_route"
-    return refusal
+class UnknownRouteError(NotFoundError):
+    """No route has this address."""
+
+    code = "unknown_route"
+
+    def __init__(self) -> None:
+        PlatformError.__init__(self, "No such address was found.")
 
 
 _KNOWN_STATUS: dict[int, Callable[[], PlatformError]] = {
     401: NotSignedInError,
     403: lambda: ForbiddenError("This is not allowed."),
-    404: _unknown_route,
+    404: UnknownRouteError,
     413: lambda: TooLargeError("The request's body is too large."),
 }
 

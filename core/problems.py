@@ -180,7 +180,7 @@ def detail_of(error: PlatformError, language: str) -> str:
     first = error.args[0]
     if isinstance(first, Text):
         return localize(first, language)
-    return error_text(error.code, str(first), error.params, language)
+    return str(first) if language == ENGLISH else error_text(error.code, str(first), error.params, language)
 
 
 def _offers(error: PlatformError) -> dict[str, Any]:

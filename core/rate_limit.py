@@ -91,7 +91,9 @@ class RateLimitedError(TooManyRequestsError):
     def __init__(self, limit: int, retry_after: float) -> None:
         seconds = max(1, round(retry_after))
         super().__init__(
-            f"These are more than {limit} requests in a minute: go on in {seconds} s.", limit=limit, seconds=seconds
+            f"The limit of requests in a minute ({limit}) is reached: go on in {seconds} seconds.",
+            limit=limit,
+            seconds=seconds,
         )
         self.retry_after = retry_after
         self.headers = _headers(limit, 0, retry_after)

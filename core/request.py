@@ -28,7 +28,7 @@ class PlatformRequest(AnyRequest):
         try:
             return await super().body()
         except InternalServerException:
-            raise MalformedError("The connection ended before the whole body came.") from None
+            raise MalformedError(text("connection_ended")) from None
 
     async def json(self) -> Any:
         """Return the body as the handler's ``data``.

@@ -9,7 +9,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from core import database
+from core import database, texts
 from core.config import PlatformConfig
 from core.logging import configure_logging
 from core.plugin.loader import load_providers
@@ -31,6 +31,7 @@ async def start_process(config: PlatformConfig) -> Runtime:
         OperatorError: Something is missing or wrong in the configuration.
     """
     configure_logging(config.logging)
+    texts.load()
     providers = load_providers(config.plugins)
     secret_key = load_secret_key(config)
     redis = connect_redis(config)

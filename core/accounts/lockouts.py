@@ -34,7 +34,7 @@ class SignInLockedError(TooManyRequestsError):
 
     def __init__(self, seconds: float) -> None:
         shown = max(1, round(seconds))
-        super().__init__(f"Too many sign-ins failed: try again in {shown} s.", seconds=shown)
+        super().__init__(f"Too many sign-ins failed: try again in {shown} seconds.", seconds=shown)
         self.retry_after = seconds
 
 

@@ -1,7 +1,7 @@
 """What the API says about accounts and takes for them."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from core.accounts.passwords import MAXIMUM_LENGTH, MINIMUM_LENGTH
 from core.accounts.tables import Profile, UserStatus
 from core.security import ApiScope
+from core.texts import LANGUAGES
 
 
 def is_timezone(name: str) -> bool:
@@ -33,7 +34,10 @@ Email = Annotated[
 Name = Annotated[str, Meta(pattern=r"\S", max_length=120, examples=["Ana"], extra={"text": "required"})]
 Password = Annotated[str, Meta(min_length=MINIMUM_LENGTH, max_length=MAXIMUM_LENGTH, examples=["a long password"])]
 GivenPassword = Annotated[str, Meta(max_length=MAXIMUM_LENGTH, examples=["a long password"])]
-Locale = Literal["en", "pt-BR", "es"]
+if TYPE_CHECKING:
+    Locale = str
+else:
+    Locale = Literal[LANGUAGES]
 Timezone = Annotated[
     str, Meta(max_length=64, examples=["America/Sao_Paulo"], extra={"text": "timezone", "check": is_timezone})
 ]

@@ -24,6 +24,7 @@ from core.campaigns.services import STARTABLE, begin, current_time, expect, lock
 from core.campaigns.tables import CampaignStatus, CampaignType
 from core.errors import ConflictError
 from core.plans.services import ensure_within
+from core.texts import text
 
 BEGUN = (CampaignStatus.RUNNING, CampaignStatus.PAUSED)
 NAME_LENGTH = 160
@@ -108,7 +109,7 @@ async def delete_campaign(user_id: int, campaign_id: int) -> None:
     async with database.unit_of_work():
         row = await lock(user_id, campaign_id)
         if row["status"] in BEGUN:
-            raise ConflictError("A campaign that has begun is cancelled before it is deleted.", code="campaign_state")
+            raise ConflictError(text("campaign_delete_begun"), code="campaign_state")
         await database.execute("UPDATE campaigns SET deleted_at = now() WHERE id = $1", campaign_id)
         await audit.record("campaign.deleted", user_id=user_id, entity_id=campaign_id, facts={"name": row["name"]})
 

@@ -141,7 +141,9 @@ def expect(row: asyncpg.Record, *allowed: CampaignStatus, verb: str) -> None:
     """See that a campaign is in one of the ``allowed`` states; ``ConflictError`` says that it cannot be ``verb``."""
     if row["status"] not in allowed:
         present = CampaignStatus(row["status"]).name.lower()
-        raise ConflictError(f"A campaign that is {present} cannot be {verb}.", code="campaign_state", state=present)
+        raise ConflictError(
+            f"A campaign that is {present} cannot be {verb}.", code="campaign_state", state=present, verb=verb
+        )
 
 
 async def ensure_rows_left(campaign_id: int) -> None:

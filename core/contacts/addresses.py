@@ -46,7 +46,7 @@ async def refuse_taken_addresses(user_id: int, addresses: Mapping[str, str], *, 
             but,
         )
         if taken is not None:
-            raise ConflictError(f"Contact {taken} has this address already.", code="contact_exists", id=taken)
+            raise ConflictError(text("contact_has_address", id=taken), code="contact_exists", id=taken)
 
 
 async def put_addresses(contact_id: int, addresses: Mapping[str, str]) -> None:

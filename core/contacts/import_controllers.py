@@ -70,7 +70,7 @@ def requires_multipart(connection: Connection, _handler: BaseRouteHandler) -> No
 def unreadable_form(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Handle text in a form that is not in the encoding it claims, which Litestar lets through as it is raised."""
     unreadable = isinstance(error, UnicodeDecodeError) or type(error) is LookupError
-    return handle(request, MalformedError("The text in the form is not UTF-8.") if unreadable else error)
+    return handle(request, MalformedError(text("form_encoding")) if unreadable else error)
 
 
 class ImportController(Controller):

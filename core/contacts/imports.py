@@ -83,7 +83,7 @@ async def start_import(user_id: int, import_id: int) -> ImportRead:
         if row is None:
             raise NotFoundError("import", import_id)
         if row["status"] not in {None, JobStatus.FAILED, JobStatus.CANCELED}:
-            raise ConflictError(f"Import {import_id} is {row['status']} already.", code="import_started", id=import_id)
+            raise ConflictError(f"Import {import_id} has begun already.", code="import_started", id=import_id)
         if row["file_removed_at"] is not None:
             raise ConflictError(
                 f"The file of import {import_id} was removed: upload it again.", code="import_expired", id=import_id
@@ -197,7 +197,7 @@ def _keep(file: IO[bytes], path: Path) -> None:
         path.chmod(0o600)
         shutil.copyfileobj(file, kept, 2**20)
         if kept.tell() > MAXIMUM_BYTES:
-            raise TooLargeError(f"The file has more than {MAXIMUM_BYTES // 2**20} MiB.")
+            raise TooLargeError(text("file_large", value=MAXIMUM_BYTES // 2**20))
 
 
 def _inspect(path: Path, options: ImportOptions) -> tuple[FileRead, int]:

@@ -54,7 +54,9 @@ async def create_label(user_id: int, new: LabelCreate) -> LabelRead:
             "SELECT count(*) FROM labels WHERE user_id = $1 AND deleted_at IS NULL", user_id
         )
         if isinstance(present, int) and present >= MAXIMUM_OF_TENANT:
-            raise ConflictError(f"There are {present} labels already, and no more can be kept.", code="too_many_labels")
+            raise ConflictError(
+                f"There are {present} labels already, and no more can be kept.", code="too_many_labels", allowed=present
+            )
         row = await database.fetch_row(
             "INSERT INTO labels (user_id, name, color, created_at, updated_at) VALUES ($1, $2, $3, now(), now())"
             f" ON CONFLICT (user_id, lower(name)) WHERE deleted_at IS NULL DO NOTHING RETURNING {_COLUMNS}",
@@ -116,9 +118,10 @@ async def delete_label(user_id: int, label_id: int) -> None:
         )
         if public is not None:
             raise ConflictError(
-                f"The audience {public['name']!r} ({public['id']}) asks for this label: change it first.",
+                f"The audience {public['name']} ({public['id']}) asks for this label: change it first.",
                 code="label_in_use",
                 id=public["id"],
+                name=public["name"],
             )
         await database.execute("UPDATE labels SET deleted_at = now(), updated_at = now() WHERE id = $1", label_id)
         await database.execute(

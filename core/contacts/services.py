@@ -203,4 +203,4 @@ async def _refuse_taken_number(user_id: int, number: str | None) -> None:
         "SELECT id FROM contacts WHERE user_id = $1 AND number = $2 AND deleted_at IS NULL", user_id, number
     )
     if taken is not None:
-        raise ConflictError(f"Contact {taken} has this number already.", code="contact_exists", id=taken)
+        raise ConflictError(text("contact_has_number", id=taken), code="contact_exists", id=taken)

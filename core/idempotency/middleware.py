@@ -131,7 +131,7 @@ def parse_key(values: Sequence[str]) -> str:
         key = key[1:-1]
     if len(values) > 1 or not 0 < len(key) <= MAXIMUM_LENGTH or not (key.isascii() and key.isprintable()):
         raise MalformedError(
-            f"The header {HEADER} takes one key of 1 to {MAXIMUM_LENGTH} printable ASCII characters.",
+            f"The header Idempotency-Key takes one key of 1 to {MAXIMUM_LENGTH} printable ASCII characters.",
             code="idempotency_key_malformed",
             maximum=MAXIMUM_LENGTH,
         )

@@ -81,9 +81,9 @@ class _Form:
                     for event in parser.parse(part):
                         self._take(event)
         except (MultipartError, UnicodeError):
-            raise MalformedError("The form cannot be read.") from None
+            raise MalformedError(text("form_unreadable")) from None
         except (ClientException, InternalServerException):
-            raise MalformedError("The connection ended before the whole body came.") from None
+            raise MalformedError(text("connection_ended")) from None
         return self
 
     def _take(self, event: object) -> None:

@@ -26,7 +26,7 @@ class CheckBudgetSpentError(TooManyRequestsError):
     def __init__(self, retry_after: float) -> None:
         seconds = max(1, round(retry_after))
         super().__init__(
-            f"This number has looked up as many phone numbers as it may for now: try again in {seconds} s.",
+            f"This number has looked up as many phone numbers as it may for now: try again in {seconds} seconds.",
             seconds=seconds,
         )
         self.retry_after = retry_after

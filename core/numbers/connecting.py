@@ -16,6 +16,7 @@ from core.numbers.states import write_report
 from core.numbers.tokens import StateTelling
 from core.plugin import Picture, RefusedError, Screenshots, SenderReport, SenderState, SignIn, WebhookTarget
 from core.runtime import config
+from core.texts import text
 
 QR_SCALE = 8
 _PICTURES = frozenset({"image/png", "image/jpeg"})
@@ -122,7 +123,7 @@ async def screenshot(user_id: int, number_id: int) -> Picture:
         try:
             picture = await route.provider.screenshot(route.sender)
         except RefusedError:
-            raise ConflictError("The number is not running: connect it first.", code="not_connected") from None
+            raise ConflictError("The number is not connected: connect it first.", code="not_connected") from None
     if picture.mimetype not in _PICTURES:
         raise ProviderFailedError(route.provider.name)
     return picture
@@ -155,7 +156,7 @@ async def _write_stopped(user_id: int, number: NumberRead, reason: str) -> Numbe
 
 
 def _unsupported() -> ConflictError:
-    return ConflictError("Numbers of this provider are not signed in or out.", code="sign_in_unsupported")
+    return ConflictError(text("no_sign_in"), code="sign_in_unsupported")
 
 
 def _not_waiting(state: SenderState | None) -> ConflictError:

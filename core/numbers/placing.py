@@ -71,7 +71,7 @@ def _ensure_room(row: asyncpg.Record) -> None:
     if not _has_room(row):
         places = _places(row)
         raise ConflictError(
-            f"The server has room for {places} number(s), and all are taken: choose another.",
+            f"The server has room for {places} numbers, and all are taken: choose another.",
             code="server_full",
             places=places,
         )

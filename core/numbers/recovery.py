@@ -17,6 +17,7 @@ from core.numbers.schemas import NumberRead
 from core.numbers.senders import SenderRoute, load_route
 from core.numbers.states import last_event_at, write_report
 from core.plugin import RefusedError, Restarting, SenderReport, SenderState
+from core.texts import text
 
 COOL_DOWN = "6 hours"
 STARTS_WITHIN = timedelta(minutes=3)
@@ -90,8 +91,5 @@ async def _restart(route: SenderRoute, provider: Restarting) -> None:
         try:
             report = await provider.restart(route.sender)
         except RefusedError as error:
-            raise ConflictError(
-                "The server does not know this number: connect it (POST /api/numbers/{id}/connect).",
-                code="not_connecting",
-            ) from error
+            raise ConflictError(text("number_unknown_there"), code="not_connecting") from error
     await write_report(route.sender.number_id, report, known_at)

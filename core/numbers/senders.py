@@ -76,7 +76,11 @@ async def load_route(number_id: int, *, deleted: bool = False) -> SenderRoute:
     except MisconfiguredError as error:
         raise ProviderFailedError(row["provider"], code=error.code) from error
     except DecryptionError as error:
-        raise NotReadyError(str(error), code="secrets_unreadable") from None
+        raise NotReadyError(
+            "A stored secret cannot be read with the present key: restore [server] secret_key, or the file secret_key"
+            " in the data folder, from before, or enter the secret again.",
+            code="secrets_unreadable",
+        ) from error
 
 
 async def mark_stopped(number_id: int, code: str, *, until: datetime | None, scope: Scope) -> None:

@@ -109,7 +109,7 @@ async def delete_server(server_id: int) -> None:
         if row["numbers"]:
             count = row["numbers"]
             raise ConflictError(
-                f"The server still holds {count} number(s): delete those first.", code="server_in_use", numbers=count
+                f"The server still holds {count} numbers: delete those first.", code="server_in_use", numbers=count
             )
         await database.execute(
             "UPDATE servers SET deleted_at = now(), credentials = '', status = false, updated_at = now() WHERE id = $1",

@@ -224,7 +224,7 @@ async def delete_plan(actor_id: int, plan_id: int) -> None:
             raise NotFoundError("plan", plan_id)
         users = await database.fetch_value("SELECT count(*) FROM users WHERE plan_id = $1", plan_id)
         if users:
-            raise ConflictError(f"The plan is still used by {users} user(s).", code="plan_in_use", users=users)
+            raise ConflictError(f"The plan is still used by {users} users.", code="plan_in_use", users=users)
         if await default_plan_id() == plan_id:
             raise ConflictError("This is the plan of new users.", code="default_plan")
         await database.execute("DELETE FROM plans WHERE id = $1", plan_id)

@@ -10,6 +10,7 @@ from core import database
 from core.crypto import DecryptionError, decrypt
 from core.errors import NotReadyError
 from core.plugin import Secret
+from core.texts import text
 
 WEBHOOK_SEAL = "numbers.webhook_secret"
 CACHE_SECONDS = 5.0
@@ -73,5 +74,5 @@ async def _load(token: str) -> Target | None:
         secret = decrypt(row["webhook_secret"], purpose=WEBHOOK_SEAL)
     except DecryptionError as error:
         _log.error("webhook_secret_unreadable", number_id=row["id"], reason=str(error))
-        raise NotReadyError("The webhook cannot be verified at the moment.", code="secrets_unreadable") from None
+        raise NotReadyError(text("webhook_not_verified"), code="secrets_unreadable") from None
     return Target(row["id"], row["provider"], Secret(secret))

@@ -21,9 +21,9 @@ from tests.factories import Member
 
 FAILURES: dict[str, Exception] = {
     "bug": RuntimeError("the password is hunter2"),
-    "plan": PlanLimitError("The plan allows 1 numbers at a time.", allowed=1, limit="numbers"),
-    "conflict": ConflictError("The plan is still used by 2 user(s).", code="plan_in_use", users=2),
-    "precondition": PreconditionError("It was changed meanwhile."),
+    "plan": PlanLimitError("The plan allows 1 number at a time.", allowed=1, limit="numbers"),
+    "conflict": ConflictError("The plan is still used by 2 users.", code="plan_in_use", users=2),
+    "precondition": PreconditionError("It was changed meanwhile: read it again and repeat."),
     "not-ready": NotReadyError("Something the platform stands on does not answer: redis.", missing="redis"),
     "provider": ProviderFailedError("waha"),
     "provider-busy": UnavailableError("503 <html>body</html>", retry_after=7.4),
@@ -131,13 +131,13 @@ async def test_method_not_allowed(client: httpx.AsyncClient) -> None:
 
 async def test_conflict(failing: httpx.AsyncClient) -> None:
     answer = await failing.get("/fail?kind=conflict")
-    expected = problem(409, "Conflict", "The plan is still used by 2 user(s).", "plan_in_use")
+    expected = problem(409, "Conflict", "The plan is still used by 2 users.", "plan_in_use")
     assert (answer.status_code, answer.json()) == (409, expected)
 
 
 async def test_conflict_in_portuguese(failing: httpx.AsyncClient) -> None:
     answer = await failing.get("/fail?kind=conflict", headers={"Accept-Language": "pt-BR"})
-    assert answer.json() == problem(409, "Conflito", "O plano ainda é usado por 2 usuário(s).", "plan_in_use")
+    assert answer.json() == problem(409, "Conflito", "O plano ainda é usado por 2 usuários.", "plan_in_use")
 
 
 REACHED: dict[str, object] = {"limit": "numbers", "allowed": 1, "plans": []}
@@ -145,19 +145,20 @@ REACHED: dict[str, object] = {"limit": "numbers", "allowed": 1, "plans": []}
 
 async def test_plan_limit(failing: httpx.AsyncClient) -> None:
     answer = await failing.get("/fail?kind=plan")
-    expected = problem(402, "Plan limit reached", "The plan allows 1 numbers at a time.", "plan_limit")
+    expected = problem(402, "Plan limit reached", "The plan allows 1 number at a time.", "plan_limit")
     assert (answer.status_code, answer.json()) == (402, {**expected, **REACHED})
 
 
 async def test_plan_limit_in_spanish(failing: httpx.AsyncClient) -> None:
     answer = await failing.get("/fail?kind=plan", headers={"Accept-Language": "es"})
-    expected = problem(402, "Límite del plan alcanzado", "El plan permite 1 números a la vez.", "plan_limit")
+    expected = problem(402, "Límite del plan alcanzado", "El plan permite 1 número a la vez.", "plan_limit")
     assert answer.json() == {**expected, **REACHED}
 
 
 async def test_precondition(failing: httpx.AsyncClient) -> None:
     answer = await failing.get("/fail?kind=precondition")
-    expected = problem(412, "Changed meanwhile", "It was changed meanwhile.", "precondition_failed")
+    detail = "It was changed meanwhile: read it again and repeat."
+    expected = problem(412, "Changed meanwhile", detail, "precondition_failed")
     assert (answer.status_code, answer.json()) == (412, expected)
 
 
@@ -262,7 +263,7 @@ async def test_uncaught_provider_failure_tells_no_body(failing: httpx.AsyncClien
 
 async def test_unknown_provider(failing: httpx.AsyncClient) -> None:
     answer = await failing.get("/unknown-provider")
-    detail = "The service behind telegram did not do what was asked."
+    detail = "No plugin that is enabled offers telegram."
     assert (answer.status_code, answer.json()) == (502, problem(502, "Provider failed", detail, "no_such_provider"))
 
 

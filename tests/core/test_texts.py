@@ -1,16 +1,22 @@
-"""Languages: the one a caller gets, and that every text exists in each."""
+"""Languages: the one a caller gets, and that the code and the catalogue have the same texts."""
 
 import ast
 import re
 from pathlib import Path
+from string import Formatter
 from typing import get_args
 
 import pytest
+from litestar import Litestar
 
 import core
+from core import errors
+from core.campaigns.tables import CampaignStatus
+from core.errors import PlatformError
+from core.media.tables import MediaState
 from core.notifications.alarms import Kind
 from core.plugin.errors import ProviderError
-from core.texts import LANGUAGES, alarm_text, catalog, error_text, localize, negotiate, text, title_text
+from core.texts import COUNTS, LANGUAGES, alarm_text, error_text, localize, negotiate, sources, text, title_text
 
 CORE = Path(str(core.__file__)).parent
 PROVIDER_CODES = {ProviderError.code, *(kind.code for kind in ProviderError.__subclasses__())}
@@ -21,7 +27,11 @@ SOURCES = [
     for path in sorted(CORE.rglob("*.py"))
     if not path.is_relative_to(CORE / "plugin") or path == CORE / "plugin" / "errors.py"
 ]
-TRANSLATED = [language for language in LANGUAGES if language != "en"]
+ERROR_CLASSES = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, PlatformError) and "title" in vars(kind)
+]
 
 
 def error_classes() -> dict[str, str]:
@@ -62,6 +72,17 @@ def literal_arguments(function: str) -> set[str]:
                 first = node.args[0]
                 found |= {first.value} if isinstance(first, ast.Constant) and isinstance(first.value, str) else set()
     return found
+
+
+def keyword_arguments(function: str, name: str) -> set[str]:
+    """What every call of ``function`` in core passes as ``name``, where it is written out."""
+    return {
+        str(value.value)
+        for path in CORE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == function
+        for value in _keyword(node, name)
+    }
 
 
 def untranslated_sentences(path: Path) -> list[str]:
@@ -131,54 +152,149 @@ def test_an_english_sentence_is_noticed(tmp_path: Path, line: str) -> None:
     assert len(untranslated_sentences(path)) == 1
 
 
-@pytest.mark.parametrize("language", TRANSLATED)
-def test_every_error_is_translated(language: str) -> None:
-    assert error_codes() - catalog(language)["errors"].keys() == set()
+def keys(table: str) -> set[str]:
+    return {key for name, key in sources() if name == table}
 
 
-@pytest.mark.parametrize("language", TRANSLATED)
-def test_every_title_is_translated(language: str) -> None:
-    assert error_classes().keys() - PROVIDER_CODES - catalog(language)["titles"].keys() == set()
+def test_every_error_has_a_text() -> None:
+    assert error_codes() == keys("errors")
 
 
-@pytest.mark.parametrize("language", TRANSLATED)
-def test_every_noun_is_translated(language: str) -> None:
-    assert literal_arguments("NotFoundError") - catalog(language)["nouns"].keys() - {"such address"} == set()
+def test_every_class_of_errors_has_a_title() -> None:
+    assert error_classes().keys() - PROVIDER_CODES == keys("titles")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_field_text_exists(language: str) -> None:
-    assert literal_arguments("text") - catalog(language)["fields"].keys() == set()
+@pytest.mark.parametrize("kind", ERROR_CLASSES)
+def test_titles_are_those_of_the_classes(kind: type[PlatformError]) -> None:
+    assert sources()["titles", kind.code] == (kind.title,)
 
 
-@pytest.mark.parametrize("language", TRANSLATED)
-def test_catalogues_have_the_same_keys_and_placeholders(language: str) -> None:
-    english, other = catalog("en"), catalog(language)
-    for table in ("fields", "types"):
-        assert other[table].keys() == english[table].keys()
-        for key, template in english[table].items():
-            assert placeholders(other[table][key]) == placeholders(template), key
+def test_every_noun_exists() -> None:
+    assert literal_arguments("NotFoundError") - keys("nouns") == set()
 
 
-def test_translations_have_the_same_codes_and_placeholders() -> None:
-    first, second = (catalog(language) for language in TRANSLATED)
-    for table in ("titles", "errors", "nouns"):
-        assert first[table].keys() == second[table].keys()
-        for key, template in first[table].items():
-            assert placeholders(second[table][key]) == placeholders(template), key
+def test_every_parameter_of_an_address_is_a_noun(app: Litestar) -> None:
+    """An id that no row can have is told by the parameter's name."""
+    found = {name.removesuffix("_id") for route in app.routes for name in re.findall(r"{(\w+)", route.path_format)}
+    assert {"campaign", "media", "token"} <= found
+    assert found - keys("nouns") == set()
 
 
-@pytest.mark.parametrize("language", TRANSLATED)
-def test_every_reason_not_to_send_is_translated(language: str) -> None:
-    assert catalog(language)["blockers"].keys() == catalog("en")["blockers"].keys()
+def test_every_field_text_exists() -> None:
+    found = literal_arguments("text")
+    assert len(found) > 100
+    assert found - keys("fields") == set()
 
 
-def test_no_code_is_left_over() -> None:
-    assert catalog("es")["errors"].keys() - error_codes() == set()
+def test_every_status_and_verb_of_a_campaign_exists() -> None:
+    assert {status.name.lower() for status in CampaignStatus} == keys("states")
+    assert keyword_arguments("expect", "verb") | keyword_arguments("services.expect", "verb") == keys("verbs")
+
+
+def test_every_alarm_exists() -> None:
+    assert keys("alarms") == set(get_args(Kind))
+
+
+def test_no_text_is_left_over() -> None:
+    written = {
+        node.value
+        for path in CORE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    composed = {f"file_{state.value}" for state in MediaState}
+    assert [f"{table}.{key}" for table, key in sources() if key not in written | composed | WRITTEN_BY_SQL] == []
+
+
+WRITTEN_BY_SQL = {"audience_gone", "database_restored"}
+
+
+def raised() -> list[tuple[str, str, str]]:
+    """Each English sentence that an error is raised with: where, its code, and the sentence with x for each value."""
+    return [
+        (f"{path}:{call.lineno}", code, sentence)
+        for path in SOURCES
+        for call, code in coded_calls(ast.parse(path.read_text(encoding="utf-8")))
+        for sentence in [written_out(call.args[-1 if ast.unparse(call.func) == "PlatformError.__init__" else 0])]
+        if sentence
+    ]
+
+
+def coded_calls(tree: ast.Module) -> list[tuple[ast.Call, str]]:
+    """The calls that give an error its sentence, with the code it has."""
+    calls = [(node, "") for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    calls = [(call, CODES.get(ast.unparse(call.func), "")) for call, _ in calls]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name in OWN_CODES:
+            calls += [
+                (call, OWN_CODES[node.name])
+                for call in ast.walk(node)
+                if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(".__init__") and call.args
+            ]
+    return [(call, next((str(value.value) for value in _keyword(call, "code")), code)) for call, code in calls if code]
+
+
+def written_out(node: ast.expr) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+OWN_CODES = {place.rpartition(":")[2]: code for code, place in error_classes().items()}
+CODES = {
+    name: code
+    for name, code in OWN_CODES.items()
+    if name not in {"NotFoundError", "MethodError", "ContentTypeError", "ProviderFailedError"}
+    if code not in PROVIDER_CODES
+}
+"""Of the classes whose first argument is the sentence that HTTP shows."""
+
+
+def test_errors_are_raised_with_the_sentence_of_the_catalogue() -> None:
+    assert len(raised()) > 80
+    assert [
+        (place, code, sentence)
+        for place, code, sentence in raised()
+        if not any(matches(template, sentence) for template in sources()["errors", code])
+    ] == []
+
+
+def matches(template: str, sentence: str) -> bool:
+    parts = [
+        re.escape(written) + ("" if name is None else "(.*)") for written, name, _, _ in Formatter().parse(template)
+    ]
+    return re.fullmatch("".join(parts), sentence) is not None
+
+
+def test_a_text_that_counts_gets_a_number() -> None:
+    for table, key in sources():
+        forms = sources()[table, key]
+        if len(forms) > 1 and table != "nouns":
+            assert all(placeholders(form) & set(COUNTS) for form in forms), key
+
+
+def test_one_and_many() -> None:
+    params: dict[str, object] = {"allowed": 1, "limit": "contacts"}
+    assert error_text("plan_limit", "", params, "en") == "The plan allows 1 contact at a time."
+    assert error_text("plan_limit", "", params | {"allowed": 2}, "en") == "The plan allows 2 contacts at a time."
+    assert error_text("plan_limit", "", params, "es") == "El plan permite 1 contacto a la vez."
+    assert text("max_items", value=1) == "Must have at most 1 entry."
+    assert text("max_items", value="2") == "Must have at most 2 entries."
+
+
+@pytest.mark.parametrize(("language", "shown"), [("pt-BR", "segundo"), ("es", "segundos"), ("en", "seconds")])
+def test_the_catalogue_says_which_form_a_number_takes(language: str, shown: str) -> None:
+    """Nought is singular in Brazilian Portuguese alone, as its ``Plural-Forms`` says."""
+    assert error_text("sign_in_locked", "", {"seconds": 0}, language).rpartition(" ")[2] == f"{shown}."
+
+
+def test_a_count_that_is_missing_is_noticed() -> None:
+    with pytest.raises(KeyError):
+        text("max_items")
 
 
 def placeholders(template: str) -> set[str]:
-    return set(re.findall(r"{(\w+)}", template))
+    return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
 
 
 @pytest.mark.parametrize(
@@ -237,7 +353,6 @@ def test_title() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_alarm_has_its_text(language: str) -> None:
-    assert set(catalog(language)["alarms"]) == set(get_args(Kind))
+def test_every_alarm_fills_its_placeholders(language: str) -> None:
     for kind in get_args(Kind):
         assert "{" not in alarm_text(kind, {"name": "a", "reason": "b"}, language)

@@ -141,7 +141,7 @@ def test_every_kind_of_limit() -> None:
         "moment": ["Must be a date and time with its zone, such as 2026-01-31T09:00:00Z."],
         "amount": ["Must be a decimal number in quotes."],
         "key": ["Must be a UUID."],
-        "pair": ["Must have at most 1 entries."],
+        "pair": ["Must have at most 1 entry."],
         "flag": ["Must be true or false."],
     }
 

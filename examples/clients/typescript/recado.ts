@@ -264,7 +264,7 @@ export interface ConfigurationsRead {
   entropy: EntropyLimit;
   opt_out: OptOut;
   timezone: string;
-  locale: "en" | "pt-BR" | "es";
+  locale: "en" | "es" | "pt-BR";
   country: string;
   notifications: NotificationChoices;
 }
@@ -278,7 +278,7 @@ export interface ConfigurationsUpdate {
   entropy?: EntropyLimit | null;
   opt_out?: OptOut | null;
   timezone?: string;
-  locale?: "en" | "pt-BR" | "es";
+  locale?: "en" | "es" | "pt-BR";
   country?: string | null;
   notifications?: NotificationChoices | null;
 }
@@ -1085,7 +1085,7 @@ export type Profile = "user" | "administrator";
 
 export interface ProfileUpdate {
   name?: string;
-  locale?: "en" | "pt-BR" | "es";
+  locale?: "en" | "es" | "pt-BR";
   timezone?: string;
 }
 
@@ -1206,7 +1206,7 @@ export interface Registration {
   email: string;
   name: string;
   password: string;
-  locale?: "en" | "pt-BR" | "es";
+  locale?: "en" | "es" | "pt-BR";
   timezone?: string;
   cookie?: boolean;
 }
@@ -1500,7 +1500,7 @@ export interface UserCreate {
   password: string;
   profile?: Profile;
   plan_id?: number | null;
-  locale?: "en" | "pt-BR" | "es";
+  locale?: "en" | "es" | "pt-BR";
   timezone?: string;
 }
 
@@ -1511,7 +1511,7 @@ export interface UserRead {
   profile: Profile;
   status: UserStatus;
   plan_id: number | null;
-  locale: "en" | "pt-BR" | "es";
+  locale: "en" | "es" | "pt-BR";
   timezone: string;
   due_access_at: string | null;
   canceled_at: string | null;
@@ -1541,7 +1541,7 @@ export interface UserUpdate {
   status?: UserStatus;
   plan_id?: number;
   due_access_at?: string | null;
-  locale?: "en" | "pt-BR" | "es";
+  locale?: "en" | "es" | "pt-BR";
   timezone?: string;
 }
 

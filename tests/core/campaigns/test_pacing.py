@@ -32,7 +32,7 @@ from core.campaigns.pacing import (
     warm_up_cap,
 )
 from core.campaigns.windows import Holidays, Window
-from core.texts import catalog
+from core.texts import sources
 
 NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 """A Monday."""
@@ -516,7 +516,7 @@ class TestEveryDecision:
         assert not isinstance(decision, Stop | Skip)
         if isinstance(decision, Wait):
             assert decision.until > now
-            assert decision.reason in catalog("en")["blockers"]
+            assert ("blockers", decision.reason) in sources()
             return
         assert decision.room >= 1
         warm = warm_up_cap(now, first_connected) if pacing.warm_up else None

@@ -331,7 +331,7 @@ class TestBulk:
         [
             ({}, {"body": ["Name the contacts by ids or by filter, one of the two."]}),
             ({"ids": [1], "filter": {}}, {"body": ["Name the contacts by ids or by filter, one of the two."]}),
-            ({"ids": []}, {"ids": ["Must have at least 1 entries."]}),
+            ({"ids": []}, {"ids": ["Must have at least 1 entry."]}),
             ({"filter": {"labels": {"some": [1]}}}, {"filter.labels.some": ["This field is not known."]}),
         ],
     )

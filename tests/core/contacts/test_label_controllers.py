@@ -73,7 +73,7 @@ async def test_a_label_a_dynamic_audience_asks_for_stays(tenant: httpx.AsyncClie
     answer = await tenant.delete(f"/api/labels/{label['id']}")
 
     assert answer.status_code == 409
-    assert answer.json()["detail"] == f"The audience 'Sem vip' ({public['id']}) asks for this label: change it first."
+    assert answer.json()["detail"] == f"The audience Sem vip ({public['id']}) asks for this label: change it first."
     await tenant.delete(f"/api/publics/{public['id']}")
     assert (await tenant.delete(f"/api/labels/{label['id']}")).status_code == 204
 

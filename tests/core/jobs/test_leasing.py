@@ -24,6 +24,7 @@ from core.jobs.services import (
 )
 from core.queue import JOB_TIME_LIMIT_MS, JOBS
 from core.runtime import Runtime
+from core.texts import text
 from tests.factories import Member
 
 _numbers = itertools.count()
@@ -125,14 +126,14 @@ async def test_attempts_with_progress_are_not(user: Member) -> None:
     assert (job.status, runs) == ("done", 12)
 
 
-@pytest.mark.parametrize("refusal", [JobFailedError("The file is gone."), ConflictError("The file is gone.")])
+@pytest.mark.parametrize("refusal", [JobFailedError("Is already taken."), ConflictError(text("taken"))])
 async def test_what_cannot_succeed_is_not_tried_again(user: Member, refusal: Exception) -> None:
     async def work(_context: JobContext) -> None:
         raise refusal
 
     job, runs = await _run_until_ended(user, await _make(user, work), 2)
 
-    assert (job.status, runs, job.error) == ("failed", 1, "The file is gone.")
+    assert (job.status, runs, job.error) == ("failed", 1, "Is already taken.")
 
 
 async def test_a_kind_nobody_knows_fails_in_the_end(user: Member) -> None:

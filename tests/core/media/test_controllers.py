@@ -113,7 +113,7 @@ class TestUpload:
 
     async def test_a_form_with_two_files(self, tenant: httpx.AsyncClient) -> None:
         answer = await tenant.post("/api/media", files=[("file", ("a.jpg", JPEG)), ("file", ("b.jpg", JPEG))])
-        assert answer.json()["errors"] == {"file": ["Must have at most 1 entries."]}
+        assert answer.json()["errors"] == {"file": ["Must have at most 1 entry."]}
 
     @pytest.mark.parametrize(
         ("content_type", "body", "status"),

@@ -70,7 +70,7 @@ async def test_plan_in_use_stays(api: ClientOf, administrator: Member) -> None:
     plan = await make_plan(client)
     user = await make_user(plan_id=int(str(plan["id"])))
     answer = await client.delete(f"/api/admin/plans/{plan['id']}")
-    assert (answer.status_code, answer.json()["detail"]) == (409, "The plan is still used by 1 user(s).")
+    assert (answer.status_code, answer.json()["detail"]) == (409, "The plan is still used by 1 user.")
     assert await database.fetch_row("SELECT 1 FROM users WHERE id = $1", user.id) is not None
 
 

@@ -75,7 +75,7 @@ async def test_limit_is_named(user: Member) -> None:
     await add_contact(user, "5511900000001")
     with pytest.raises(PlanLimitError) as caught:
         await add_contact(user, "5511900000002")
-    assert str(caught.value) == "The plan allows 1 contacts at a time."
+    assert str(caught.value) == "The plan allows 1 contact at a time."
     assert (caught.value.code, caught.value.params) == ("plan_limit", {"allowed": 1, "limit": "contacts"})
 
 
@@ -122,7 +122,7 @@ async def test_feature(user: Member) -> None:
     await services.ensure_feature(user.id, "reports")
     with pytest.raises(PlanLimitError) as caught:
         await services.ensure_feature(user.id, "medias")
-    assert (caught.value.code, str(caught.value)) == ("plan_feature", "The plan does not include medias.")
+    assert (caught.value.code, str(caught.value)) == ("plan_feature", "The plan does not include media files.")
 
 
 async def test_access_that_has_ended(user: Member) -> None:
