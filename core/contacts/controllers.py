@@ -1,6 +1,6 @@
 """Routes of contacts; those of labels, audiences, the block list and imports stand beside this module."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post
@@ -31,10 +31,12 @@ from core.problems import problem_responses
 from core.request import AnyRequest
 from core.security import current_user, requires_user
 from core.texts import text
+from core.validation import validate
 from core.versions import TAGGED, IfMatch, versioned
 
 
-def contact_filter(
+def contact_filter(  # noqa: PLR0913 - one for each parameter of the address
+    *,
     label_id: Annotated[
         list[Id] | None, QueryParameter(description="Contacts with one of these labels; repeatable.")
     ] = None,
@@ -47,6 +49,10 @@ def contact_filter(
     created_to: Annotated[
         str | None, QueryParameter(max_length=40, format="date-time", description="Created before then.")
     ] = None,
+    filters: Annotated[
+        str | None,
+        QueryParameter(max_length=10_000, description="All filters as JSON, as an audience has them, for the others."),
+    ] = None,
 ) -> ContactFilter:
     """Provide ``contact_filter: ContactFilter`` to the list; raises ``InvalidInputError`` with what does not fit."""
     errors: dict[str, list[str]] = {}
@@ -57,14 +63,22 @@ def contact_filter(
     errors |= {name: [text("datetime")] for name in read if moments[name] is not None and read[name] is None}
     if errors:
         raise InvalidInputError(errors)
-    return ContactFilter(
-        labels=LabelFilter(any=label_id or []),
-        status=status,
-        type=type,
-        blocked=blocked,
-        created_from=read["created_from"],
-        created_to=read["created_to"],
-    )
+    named: dict[str, Any] = {"status": status, "type": type, "blocked": blocked, **read}
+    if label_id:
+        named["labels"] = LabelFilter(any=label_id)
+    given = {name: value for name, value in named.items() if value is not None}
+    return msgspec.structs.replace(_read_filters(filters) if filters else ContactFilter(), **given)
+
+
+def _read_filters(written: str) -> ContactFilter:
+    try:
+        found = validate(ContactFilter, msgspec.json.decode(written))
+    except msgspec.DecodeError:
+        raise InvalidInputError({"filters": [text("json")]}) from None
+    except InvalidInputError as error:
+        raise InvalidInputError({f"filters.{name}": told for name, told in error.errors.items()}) from None
+    assert isinstance(found, ContactFilter)  # noqa: S101 - what validate was asked for
+    return found
 
 
 class ContactController(Controller):
@@ -94,7 +108,9 @@ class ContactController(Controller):
         created_at, updated_at and last_inbound_at. With `cursor` the list is not counted, and as fast for a million
         contacts as for some: follow `meta.next_cursor` until it is null.
         """
-        wanted = msgspec.structs.replace(contact_filter, search=page_query.search)
+        wanted = contact_filter
+        if page_query.search:
+            wanted = msgspec.structs.replace(wanted, search=page_query.search)
         user = current_user(request)
         if cursor is None:
             contacts, total = await queries.list_contacts(user.id, page_query, wanted, public_id)

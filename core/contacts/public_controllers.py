@@ -7,9 +7,18 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
-from core.contacts import publics, queries
+from core.contacts import counting, publics, queries
 from core.contacts.filters import ContactFilter
-from core.contacts.schemas import Affected, ContactRead, PublicCreate, PublicRead, PublicUpdate, Selection
+from core.contacts.schemas import (
+    Affected,
+    AudienceCount,
+    AudienceCountCreate,
+    ContactRead,
+    PublicCreate,
+    PublicRead,
+    PublicUpdate,
+    Selection,
+)
 from core.pagination import Cursor, Page, PageQuery, Resource, Scroll, build_page, build_scroll
 from core.problems import problem_responses
 from core.request import AnyRequest
@@ -76,6 +85,17 @@ class PublicController(Controller):
     async def delete_public(self, request: AnyRequest, public_id: FromPath[int]) -> None:
         """Delete an audience; its contacts stay."""
         await publics.delete_public(current_user(request).id, public_id)
+
+    @post(
+        "/count",
+        operation_id="CountAudience",
+        summary="Count whom filters describe",
+        status_code=HTTP_200_OK,
+        responses=problem_responses(400, 401, 403, 404, 413, 415, 422),
+    )
+    async def count_audience(self, request: AnyRequest, data: JSONBody[AudienceCountCreate]) -> Resource[AudienceCount]:
+        """Say how many contacts filters describe, while they are chosen: exact up to 100,000, estimated beyond."""
+        return Resource(await counting.count_filters(current_user(request).id, data.filters))
 
     @get(
         "/{public_id:int}/contacts",

@@ -8,8 +8,8 @@ import msgspec
 
 from core import database
 from core.contacts.addresses import CURRENT
-from core.contacts.audience import public_conditions
-from core.contacts.filters import ALL_BLOCKED, BLOCKED, LIVE, ContactFilter, Parameters, contact_conditions
+from core.contacts.audience import filter_conditions, public_conditions
+from core.contacts.filters import ALL_BLOCKED, BLOCKED, LIVE, ContactFilter, Parameters
 from core.contacts.schemas import ContactRead, Selection
 from core.contacts.scrolling import ContactList, Line
 from core.errors import NotFoundError
@@ -97,7 +97,7 @@ async def selected_contacts(user_id: int, selection: Selection, first_parameter:
 
 
 async def _conditions(user_id: int, wanted: ContactFilter, public_id: int | None, parameters: Parameters) -> str:
-    where = contact_conditions(wanted, user_id, parameters)
+    where = await filter_conditions(user_id, wanted, parameters)
     if public_id is not None:
         where += f" AND {await public_conditions(user_id, public_id, parameters)}"
     return where
