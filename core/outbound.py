@@ -67,7 +67,7 @@ _REFUSED = re.compile(r"[\x00-\x20\x7f-\xa0\\\u2028\u2029]|^[a-z]+://[^/?#]*@", 
 class OutboundError(Exception):
     """A request to a tenant's address brought nothing; ``code`` says why, ``temporary`` whether it may pass."""
 
-    def __init__(self, code: str, message: str, *, temporary: bool = False) -> None:
+    def __init__(self, code: str, message: Text, *, temporary: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.temporary = temporary
@@ -178,18 +178,18 @@ async def get(given: str, *, seconds: float) -> AsyncIterator[Response]:
                         yield Response(found, url)
                         return
                     url = target
-            raise OutboundError("too_many_redirects", f"more than {MAXIMUM_REDIRECTS} redirects")
+            raise OutboundError("too_many_redirects", text("outbound_redirects", value=MAXIMUM_REDIRECTS))
     except TimeoutError:
-        raise OutboundError("timeout", f"no complete answer within {seconds:g} s", temporary=True) from None
+        raise OutboundError("timeout", text("outbound_timeout", limit_seconds=f"{seconds:g}"), temporary=True) from None
     except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-        raise OutboundError("unreachable", "the connection was lost", temporary=True) from None
+        raise OutboundError("unreachable", text("outbound_lost"), temporary=True) from None
 
 
 def _parse_or_refuse(given: str, rules: OutboundConfig) -> URL:
     try:
         return parse_url(given, rules)
     except InvalidInputError as error:
-        raise OutboundError("forbidden_address", str(error)) from None
+        raise OutboundError("forbidden_address", error.args[0]) from None
 
 
 @asynccontextmanager
@@ -215,7 +215,7 @@ async def _request(url: URL, rules: OutboundConfig) -> AsyncIterator[aiohttp.Cli
             raise guard.explain(error) from None
         async with response:
             if response.headers.get("Content-Encoding", "identity").lower() not in {"", "identity"}:
-                raise OutboundError("compressed", "the answer is compressed although that was not asked for")
+                raise OutboundError("compressed", text("outbound_compressed"))
             yield response
 
 
@@ -226,7 +226,7 @@ def _redirect(found: aiohttp.ClientResponse, url: URL, rules: OutboundConfig) ->
     try:
         target = url.join(URL(location))
     except ValueError:
-        raise OutboundError("forbidden_address", "the redirect leads nowhere") from None
+        raise OutboundError("forbidden_address", text("outbound_nowhere")) from None
     return _parse_or_refuse(str(target), rules)
 
 
@@ -249,12 +249,12 @@ class _Guard:
     def explain(self, error: Exception) -> OutboundError:
         """Say why no answer came, without the text of what failed."""
         if self._refused:
-            return OutboundError("forbidden_address", "the host is in a network that may not be called")
+            return OutboundError("forbidden_address", text("outbound_network"))
         if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-            return OutboundError("certificate", "the host's certificate is not valid")
+            return OutboundError("certificate", text("outbound_certificate"))
         if isinstance(error, aiohttp.ClientResponseError | ValueError):
-            return OutboundError("unreadable", "the answer is no proper HTTP")
-        return OutboundError("unreachable", "the host cannot be reached", temporary=True)
+            return OutboundError("unreadable", text("outbound_unreadable"))
+        return OutboundError("unreachable", text("outbound_unreachable"), temporary=True)
 
 
 def _is_allowed(address: Address, host: str, rules: OutboundConfig) -> bool:

@@ -156,7 +156,9 @@ def _template(table: str, key: str, params: Mapping[str, object], language: str)
 
 
 def _shown(name: str, value: object, params: Mapping[str, object], language: str) -> object:
-    """Translate the parameters that are words themselves: what was not found, which type was expected."""
+    """Translate the parameters that are words or texts themselves: what was not found, which type was expected."""
+    if isinstance(value, Text):
+        return localize(value, language)
     table = _WORDS.get(name)
     if table is None or not isinstance(value, str):
         return value

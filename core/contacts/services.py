@@ -190,8 +190,7 @@ def _changed_identity(present: ContactRead, changes: ContactUpdate) -> tuple[str
 
 
 def _variable_errors(variables: Mapping[str, str]) -> dict[str, list[str]]:
-    reason = "This name stands for the contact's own name or number."
-    return {f"variables.{name}": [reason] for name in variables if name.lower() in OWN_FIELDS}
+    return {f"variables.{name}": [text("own_field")] for name in variables if name.lower() in OWN_FIELDS}
 
 
 def _one_line(name: str) -> str:

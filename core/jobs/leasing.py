@@ -27,7 +27,7 @@ from core.jobs.tables import JobStatus
 from core.problems import detail_of
 from core.queue import JOBS, send
 from core.runtime import runtime
-from core.texts import localize, negotiate
+from core.texts import localize, negotiate, text
 
 MAX_ATTEMPTS = 5
 """Tries without a checkpoint in between before a job is given up."""
@@ -126,18 +126,22 @@ async def _work(row: Mapping[str, Any]) -> None:
         await _end(job_id, holder, JobStatus.FAILED, error=await _told(refusal, row["user_id"]))
     except Exception as error:
         log.exception("job_failed")
-        await _retry(job_id, holder, error)
+        await _retry(row, error)
     else:
         await _end(job_id, holder, JobStatus.DONE, result=result or {})
 
 
 async def _told(refusal: JobFailedError | PlatformError, user_id: int | None) -> str:
     """Return why a job cannot succeed, in the language of its tenant."""
-    locale = await database.fetch_value("SELECT locale FROM users WHERE id = $1", user_id)
-    language = negotiate(locale if isinstance(locale, str) else "")
+    language = await _language(user_id)
     if isinstance(refusal, PlatformError):
         return detail_of(refusal, language)
     return localize(refusal.args[0], language)
+
+
+async def _language(user_id: int | None) -> str:
+    locale = await database.fetch_value("SELECT locale FROM users WHERE id = $1", user_id)
+    return negotiate(locale if isinstance(locale, str) else "")
 
 
 @contextlib.asynccontextmanager
@@ -183,10 +187,11 @@ async def _end(
     )
 
 
-async def _retry(job_id: int, holder: str, error: Exception) -> None:
+async def _retry(row: Mapping[str, Any], error: Exception) -> None:
     """Put a job back for another try; its error names the kind of trouble, never its text, which may hold secrets."""
+    job_id, holder = row["id"], row["holder"]
     attempts = await database.fetch_value("SELECT attempts FROM jobs WHERE id = $1 AND holder = $2", job_id, holder)
-    message = f"It stopped on an unexpected {type(error).__name__}; the log has the details."
+    message = localize(text("job_stopped", kind=type(error).__name__), await _language(row["user_id"]))
     if isinstance(attempts, int) and attempts < MAX_ATTEMPTS:
         await _release(job_id, holder, delay_seconds=RETRY_SECONDS * 2 ** (attempts - 1), error=message)
     else:

@@ -11,6 +11,7 @@ from core.media import kinds, services, store
 from core.media.receiving import Received, incoming, largest, too_large
 from core.outbound import OutboundError
 from core.runtime import config, runtime
+from core.texts import text
 
 AT_ONCE = 2
 """Downloads of one process: slow hosts must not take the places of all other jobs."""
@@ -44,6 +45,7 @@ async def _fetch(media_id: int) -> Mapping[str, Any]:
     )
     if not isinstance(url, str):
         return {}
+    refusal: Exception
     for pause in (*PAUSES, None):
         try:
             await _download(media_id, url)
@@ -51,20 +53,20 @@ async def _fetch(media_id: int) -> Mapping[str, Any]:
             if error.temporary and error.code != TIMEOUT and pause is not None:
                 await asyncio.sleep(pause)
                 continue
-            reason, told = error.code, f"The file could not be fetched: {error}."
+            reason, refusal = error.code, JobFailedError(text("file_not_fetched", reason=error.args[0]))
         except TooLargeError as error:
-            reason, told = "too_large", str(error)
+            reason, refusal = "too_large", error
         except kinds.UnknownFileError:
-            reason, told = "type_not_accepted", f"The file is none of these: {kinds.ACCEPTED}."
+            reason, refusal = "type_not_accepted", JobFailedError(text("file_of_no_kind", accepted=kinds.ACCEPTED))
         except store.StoreDownError as error:
             if pause is not None:
                 await asyncio.sleep(pause)
                 continue
-            reason, told = error.code, str(error)
+            reason, refusal = error.code, error
         else:
             return {"media_id": media_id}
         await services.fail_fetch(media_id, reason)
-        raise JobFailedError(told)
+        raise refusal
     raise AssertionError("the last try ends the loop")
 
 
@@ -82,7 +84,7 @@ async def _download(media_id: int, url: str) -> Received:
         async with outbound.get(url, seconds=present.fetch_seconds) as response:
             if response.status != OK:
                 temporary = response.status >= SERVER_ERRORS
-                raise OutboundError("refused", f"the host answered {response.status}", temporary=temporary)
+                raise OutboundError("refused", text("outbound_answered", status=response.status), temporary=temporary)
             announced = response.headers.get("Content-Length", "")
             if announced.isdecimal() and int(announced) > largest(present):
                 raise too_large(largest(present))

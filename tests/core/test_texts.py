@@ -16,7 +16,19 @@ from core.errors import PlatformError
 from core.media.tables import MediaState
 from core.notifications.alarms import Kind
 from core.plugin.errors import ProviderError
-from core.texts import COUNTS, LANGUAGES, alarm_text, error_text, localize, negotiate, sources, text, title_text
+from core.texts import (
+    COUNTS,
+    LANGUAGES,
+    _translations,
+    alarm_text,
+    error_text,
+    load,
+    localize,
+    negotiate,
+    sources,
+    text,
+    title_text,
+)
 
 CORE = Path(str(core.__file__)).parent
 PROVIDER_CODES = {ProviderError.code, *(kind.code for kind in ProviderError.__subclasses__())}
@@ -102,6 +114,9 @@ def told(node: ast.AST) -> list[ast.expr]:
             return args
         case ast.Assign([target], value) if ast.unparse(target).startswith("errors["):
             return [value]
+        case ast.Assign([ast.Name() | ast.Tuple() as target], value) if not ast.unparse(target).isupper():
+            parts = value.elts if isinstance(value, ast.Tuple) else [value]
+            return [part for part in parts if isinstance(part, ast.Constant | ast.JoinedStr)]
         case ast.Yield(ast.Tuple(parts)):
             return parts
     return []
@@ -120,7 +135,7 @@ def is_sentence(node: ast.AST) -> bool:
 
 FIELD_ERRORS = {
     *("InvalidInputError", "ValueError", "UnusableNumberError", "UnreadableFileError", "UnknownMappingError"),
-    *("Refusal", "TemplateError", "Failure", "JobFailedError"),
+    *("Refusal", "TemplateError", "Failure", "JobFailedError", "OutboundError"),
 }
 """Errors whose texts stand under a field, and have no code that a translation could be found by."""
 
@@ -143,6 +158,7 @@ def test_no_field_is_refused_in_english_alone() -> None:
         'errors["number"] = ["Name a number."]',
         'errors.setdefault("a", []).append(f"There is no number {number}.")',
         'raise ValueError(f"Name {what} first.")',
+        'reason, told = code, f"The file {name} is gone."',
         'def f():\n    yield "messages", "One message."',
     ],
 )
@@ -328,6 +344,21 @@ def test_field_text_is_english_and_translates() -> None:
 
 def test_words_inside_a_text_translate() -> None:
     assert localize(text("type", expected="int"), "pt-BR") == "Deve ser um número inteiro."
+
+
+def test_a_text_inside_a_text_translates() -> None:
+    message = text("file_not_fetched", reason=text("outbound_lost"))
+    assert message == "The file could not be fetched: the connection was lost."
+    assert localize(message, "es") == "No se pudo descargar el archivo: se perdió la conexión."
+
+
+def test_a_catalogue_is_read_once() -> None:
+    load()
+    read = (sources.cache_info().misses, _translations.cache_info().misses)
+    for language in LANGUAGES:
+        localize(text("required"), language)
+    assert (sources.cache_info().misses, _translations.cache_info().misses) == read
+    assert read[1] <= len(LANGUAGES)
 
 
 def test_plain_message_stays() -> None:

@@ -124,6 +124,23 @@ async def test_a_refusal_is_final(tenant: httpx.AsyncClient, web: str) -> None:
     assert (found["state"], found["reason"], refusals) == ("failed", "refused", 1)
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("gone.jpg", "O arquivo não pôde ser baixado: o servidor respondeu 404."),
+        ("large/photo.jpg", "O arquivo é grande demais: um deste tipo pode ter no máximo 1 MiB."),
+    ],
+)
+async def test_the_job_says_why_in_the_language_of_the_account(
+    tenant: httpx.AsyncClient, user: Member, web: str, configure: Configure, path: str, told: str
+) -> None:
+    configure("media", image_megabytes=1)
+    await database.execute("UPDATE users SET locale = 'pt-BR' WHERE id = $1", user.id)
+    await fetch(tenant, f"{web}/{path}")
+    job = (await tenant.get("/api/jobs?kind=media.fetch")).json()["data"][0]
+    assert (job["status"], job["error"]) == ("failed", told)
+
+
 @pytest.mark.parametrize("to", ["http://[::1]:1/", "http://10.0.0.1/", "http://169.254.169.254/", "http://0x7f000001/"])
 async def test_a_redirect_into_a_closed_network_is_not_followed(tenant: httpx.AsyncClient, web: str, to: str) -> None:
     """Only 127.0.0.0/8 is allowed here; the second spelling of it is refused with the rest."""
