@@ -81,7 +81,7 @@ class CampaignSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True,
     schedule: Schedule = Schedule()
     labels: LabelFilter | None = None
     audiences: AudienceFilter | None = None
-    """Audiences besides or instead of ``public_id``: whoever is in one of ``any``, every one of ``all``, none of ``none``.
+    """Audiences besides or instead of ``public_id``: one of ``any``, every one of ``all``, none of ``none``.
 
     A contact in several gets each message once.
     """

@@ -120,7 +120,7 @@ def named_by(audience: Audience) -> set[int]:
 
 def made_of_itself(public_id: int) -> ConflictError:
     """Return the error of an audience that names itself, be it through others."""
-    return ConflictError(f"Audience {public_id} is made of itself.", code="audience_of_itself", id=public_id)
+    return ConflictError(f"Audience {public_id} would be made of itself.", code="audience_of_itself", id=public_id)
 
 
 def _parts(audiences: Audiences, ids: Iterable[int], path: tuple[int, ...] = ()) -> int:

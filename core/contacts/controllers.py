@@ -31,7 +31,7 @@ from core.problems import problem_responses
 from core.request import AnyRequest
 from core.security import current_user, requires_user
 from core.texts import text
-from core.validation import validate
+from core.validation import WHOLE, validate
 from core.versions import TAGGED, IfMatch, versioned
 
 
@@ -72,11 +72,15 @@ def contact_filter(  # noqa: PLR0913 - one for each parameter of the address
 
 def _read_filters(written: str) -> ContactFilter:
     try:
-        found = validate(ContactFilter, msgspec.json.decode(written))
-    except msgspec.DecodeError:
-        raise InvalidInputError({"filters": [text("json")]}) from None
+        decoded: Any = msgspec.json.decode(written)
+    except (msgspec.DecodeError, RecursionError):
+        # A text, which filters are not.
+        decoded = written
+    try:
+        found = validate(ContactFilter, decoded)
     except InvalidInputError as error:
-        raise InvalidInputError({f"filters.{name}": told for name, told in error.errors.items()}) from None
+        named = {"filters" if name == WHOLE else f"filters.{name}": told for name, told in error.errors.items()}
+        raise InvalidInputError(named) from None
     assert isinstance(found, ContactFilter)  # noqa: S101 - what validate was asked for
     return found
 

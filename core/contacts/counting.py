@@ -85,7 +85,7 @@ async def _request(user_id: int, public_id: int) -> None:
 async def _count(where: str, parameters: Parameters) -> tuple[int, bool]:
     """Return how many contacts a condition holds for, and whether that is exact."""
     counted = await database.fetch_value(
-        f"SELECT count(*) FROM (SELECT FROM contacts c WHERE {where} LIMIT {COUNTED_AT_ONCE + 1}) AS some",
+        f"SELECT count(*) FROM (SELECT FROM contacts c WHERE {where} LIMIT {COUNTED_AT_ONCE + 1}) AS found",
         *parameters.values,
     )
     count = int(str(counted))
