@@ -1,6 +1,7 @@
 """``make bench``: measures every side in one run on servers of its own, and prints ratios as ``name=value``.
 
-``python -m bench.run NAME ...`` (``make bench only=NAME``) runs some: dispatch, workers, lanes, webhooks, api, scale.
+``python -m bench.run NAME ...`` (``make bench only=NAME``) runs some: dispatch, workers, lanes, webhooks, api, scale,
+lists.
 """
 
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import api, dispatch, lanes, scale, webhooks, workers
+from bench import api, dispatch, lanes, lists, scale, webhooks, workers
 from core.config import PlatformConfig, load_config
 from core.embedded import embedded_servers
 from core.migrate import migrate
@@ -32,6 +33,7 @@ GOALS = {
     "start_1m_vs_1k": ("<=", 1.5),
     "pause_1m_vs_1k": ("<=", 1.5),
     "progress_1m_vs_1k": ("<=", 1.5),
+    "lists_1m_vs_10k": ("<=", 3.0),
 }
 
 Ratios = dict[str, float]
@@ -131,6 +133,15 @@ async def measure_scale(_: PlatformConfig) -> Ratios:
     }
 
 
+async def measure_lists(_: PlatformConfig) -> Ratios:
+    """Print how long a part of the list of contacts takes; what counts is the slowest way beside its fellow."""
+    print(f"{'list of contacts':>22} {'million':>9} {'10,000':>9} {'ratio':>6}   milliseconds, 95th percentile")
+    found = await lists.measure()
+    for read in found:
+        print(f"{read.name:>22} {read.many:9.2f} {read.few:9.2f} {read.ratio:6.2f}")
+    return {"lists_1m_vs_10k": max(read.ratio for read in found)}
+
+
 BENCHES: dict[str, Callable[[PlatformConfig], Awaitable[Ratios]]] = {
     "dispatch": measure_dispatch,
     "workers": measure_workers,
@@ -138,6 +149,7 @@ BENCHES: dict[str, Callable[[PlatformConfig], Awaitable[Ratios]]] = {
     "webhooks": measure_webhooks,
     "api": measure_api,
     "scale": measure_scale,
+    "lists": measure_lists,
 }
 
 

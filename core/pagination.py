@@ -126,7 +126,7 @@ def page_query(
 
 
 Cursor = Annotated[
-    str | None, QueryParameter(max_length=200, description="Read the list by cursor instead of page; empty to begin.")
+    str | None, QueryParameter(max_length=2000, description="Read the list by cursor instead of page; empty to begin.")
 ]
 P = TypeVar("P", bound=msgspec.Struct)
 
@@ -137,7 +137,7 @@ class RowPlace(msgspec.Struct, frozen=True, array_like=True):
     id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-def write_cursor(place: msgspec.Struct) -> str:
+def write_cursor(place: object) -> str:
     """Write the place of a row in its list down as an opaque text."""
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 

@@ -15,8 +15,10 @@ from core.campaigns.rendering import TemplateError, compile_template, unknown_va
 from core.campaigns.schemas import CampaignCreate, CampaignUpdate, LabelFilter, MessageCreate
 from core.campaigns.tables import CampaignType, MessageType
 from core.campaigns.windows import Holidays, public_holidays
+from core.contacts.audience import load_audiences
+from core.contacts.filters import AudienceFilter
 from core.contacts.variables import usable_names
-from core.errors import InvalidInputError
+from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.texts import text
 
 Errors = dict[str, list[str]]
@@ -118,6 +120,7 @@ async def _check_rows(user_id: int, draft: CampaignCreate, errors: Errors) -> No
         )
         if found is None:
             errors.setdefault("public_id", []).append(text("no_such_audience", id=draft.public_id))
+    await _check_audiences(user_id, draft.settings.audiences, errors)
     labels = draft.settings.labels or LabelFilter()
     wanted = {*labels.any, *labels.all, *labels.none}
     known = await database.fetch(
@@ -129,6 +132,16 @@ async def _check_rows(user_id: int, draft: CampaignCreate, errors: Errors) -> No
         errors.setdefault("settings.labels", []).append(text("no_such_label", id=label_id))
 
 
+async def _check_audiences(user_id: int, audiences: AudienceFilter | None, errors: Errors) -> None:
+    try:
+        await load_audiences(user_id, audiences.ids if audiences is not None else ())
+    except NotFoundError as error:
+        missing = text("no_such_audience", id=error.params["identifier"])
+        errors.setdefault("settings.audiences", []).append(missing)
+    except ConflictError as error:
+        errors.setdefault("settings.audiences", []).append(error.args[0])
+
+
 def _check_complete(draft: CampaignCreate, errors: Errors) -> None:
     if not draft.number_ids:
         errors.setdefault("number_ids", []).append(text("choose_number"))
@@ -138,8 +151,13 @@ def _check_complete(draft: CampaignCreate, errors: Errors) -> None:
         labels = draft.settings.labels
         if labels is None or not (labels.any or labels.all or labels.none):
             errors.setdefault("settings.labels", []).append(text("choose_label"))
-    elif draft.public_id is None:
+    elif draft.public_id is None and not _names_audiences(draft.settings.audiences):
         errors.setdefault("public_id", []).append(text("choose_audience"))
+
+
+def _names_audiences(audiences: AudienceFilter | None) -> bool:
+    """Whether somebody is meant, not only somebody left out."""
+    return audiences is not None and bool(audiences.any or audiences.all)
 
 
 def check_running_change(before: CampaignCreate, after: CampaignCreate) -> None:
@@ -153,6 +171,7 @@ def check_running_change(before: CampaignCreate, after: CampaignCreate) -> None:
         ("public_id", before.public_id == after.public_id),
         ("schedule_date", before.schedule_date == after.schedule_date),
         ("settings.labels", before.settings.labels == after.settings.labels),
+        ("settings.audiences", before.settings.audiences == after.settings.audiences),
         ("settings.pacing.window_zone", _window_zone(before) == _window_zone(after)),
         ("messages", len(before.messages) == len(after.messages)),
     ):

@@ -132,7 +132,7 @@ async def read_plan(campaign_id: int, now: datetime, statuses: Sequence[int], *,
     ``own`` counts the arguments of the caller's query between those of ``JUDGED`` and those of the audience.
 
     Raises:
-        InvalidInputError: It names neither audience nor labels.
+        InvalidInputError: It names neither audiences nor labels.
         NotFoundError: Its audience is gone.
     """
     row = await database.fetch_row(
@@ -167,6 +167,7 @@ async def read_plan(campaign_id: int, now: datetime, statuses: Sequence[int], *,
         "user_id": row["user_id"],
         "public_id": row["public_id"],
         "labels": msgspec.to_builtins(settings.labels) if settings.labels is not None else None,
+        "audiences": settings.audiences,
     }
     audience, args = await audience_conditions(**wanted, first_parameter=JUDGED_PARAMETERS + own + 1, after="$3")
     by_zone = settings.pacing is not None and settings.pacing.window_zone == "recipient"
@@ -241,7 +242,7 @@ async def judge(campaign_id: int, now: datetime, tail: str, args: Sequence[objec
     own ``args`` begin at ``$14``.
 
     Raises:
-        InvalidInputError: It names neither audience nor labels.
+        InvalidInputError: It names neither audiences nor labels.
         NotFoundError: Its audience is gone.
     """
     plan = await read_plan(campaign_id, now, (CampaignStatus.DRAFT, *STARTED), own=len(args))

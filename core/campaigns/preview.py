@@ -65,12 +65,13 @@ async def _first(campaign: asyncpg.Record, steps: Sequence[Step]) -> list[int]:
             SAMPLE,
         )
         return [row["id"] for row in rows]
-    labels = msgspec.json.decode(campaign["settings"], type=CampaignSettings).labels
+    settings = msgspec.json.decode(campaign["settings"], type=CampaignSettings)
     try:
         audience, args = await audience_conditions(
             user_id=campaign["user_id"],
             public_id=campaign["public_id"],
-            labels=msgspec.to_builtins(labels) if labels is not None else None,
+            labels=msgspec.to_builtins(settings.labels) if settings.labels is not None else None,
+            audiences=settings.audiences,
             first_parameter=2,
         )
     except (InvalidInputError, NotFoundError):

@@ -10,6 +10,7 @@ from core.campaigns.entropy_schemas import EntropyLimit
 from core.campaigns.pacing import Pacing
 from core.campaigns.rendering import MAX_TEMPLATE_LENGTH
 from core.campaigns.tables import CampaignStatus, CampaignType, MessageType, RecipientState
+from core.contacts.filters import AudienceFilter
 from core.media.schemas import MediaRead
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=160, examples=["Christmas offer"])]
@@ -79,6 +80,11 @@ class CampaignSettings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True,
     """After so long without its number, what was never tried goes to the campaign's other numbers; null: never."""
     schedule: Schedule = Schedule()
     labels: LabelFilter | None = None
+    audiences: AudienceFilter | None = None
+    """Audiences besides or instead of ``public_id``: one of ``any``, every one of ``all``, none of ``none``.
+
+    A contact in several gets each message once.
+    """
     entropy: EntropyLimit | None = None
     """How uniform its texts may be for it to start; null: as the account says."""
 

@@ -7,10 +7,19 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
-from core.contacts import publics, queries
+from core.contacts import counting, publics, queries
 from core.contacts.filters import ContactFilter
-from core.contacts.schemas import Affected, ContactRead, PublicCreate, PublicRead, PublicUpdate, Selection
-from core.pagination import Page, PageQuery, Resource, build_page
+from core.contacts.schemas import (
+    Affected,
+    AudienceCount,
+    AudienceCountCreate,
+    ContactRead,
+    PublicCreate,
+    PublicRead,
+    PublicUpdate,
+    Selection,
+)
+from core.pagination import Cursor, Page, PageQuery, Resource, Scroll, build_page, build_scroll
 from core.problems import problem_responses
 from core.request import AnyRequest
 from core.security import current_user, requires_user
@@ -77,6 +86,17 @@ class PublicController(Controller):
         """Delete an audience; its contacts stay."""
         await publics.delete_public(current_user(request).id, public_id)
 
+    @post(
+        "/count",
+        operation_id="CountAudience",
+        summary="Count whom filters describe",
+        status_code=HTTP_200_OK,
+        responses=problem_responses(400, 401, 403, 404, 413, 415, 422),
+    )
+    async def count_audience(self, request: AnyRequest, data: JSONBody[AudienceCountCreate]) -> Resource[AudienceCount]:
+        """Say how many contacts filters describe, while they are chosen: exact up to 100,000, estimated beyond."""
+        return Resource(await counting.count_filters(current_user(request).id, data.filters))
+
     @get(
         "/{public_id:int}/contacts",
         operation_id="ListPublicContacts",
@@ -84,12 +104,20 @@ class PublicController(Controller):
         responses=problem_responses(401, 403, 404, 422),
     )
     async def list_public_contacts(
-        self, request: AnyRequest, public_id: FromPath[int], page_query: NamedDependency[PageQuery]
-    ) -> Page[ContactRead]:
-        """List the contacts an audience has now; searches and sorts as the list of all contacts does."""
+        self,
+        request: AnyRequest,
+        public_id: FromPath[int],
+        page_query: NamedDependency[PageQuery],
+        cursor: Cursor = None,
+    ) -> Page[ContactRead] | Scroll[ContactRead]:
+        """List the contacts an audience has now, by page or by cursor; searches and sorts as the list of all does."""
         wanted = ContactFilter(search=page_query.search)
-        contacts, total = await queries.list_contacts(current_user(request).id, page_query, wanted, public_id)
-        return build_page(contacts, total, page_query, request)
+        user = current_user(request)
+        if cursor is None:
+            contacts, total = await queries.list_contacts(user.id, page_query, wanted, public_id)
+            return build_page(contacts, total, page_query, request)
+        contacts, following = await queries.scroll_contacts(user.id, page_query, wanted, public_id, cursor)
+        return build_scroll(contacts, page_query.per_page, following, request)
 
     @post(
         "/{public_id:int}/contacts",

@@ -8,8 +8,9 @@ from msgspec import UNSET
 
 from core import database
 from core.audit import services as audit
-from core.contacts.audience import membership_conditions
-from core.contacts.filters import ContactFilter, Parameters
+from core.contacts.audience import load_audiences, made_of_itself
+from core.contacts.counting import count_public
+from core.contacts.filters import ContactFilter
 from core.contacts.labels import ensure_labels
 from core.contacts.queries import selected_contacts
 from core.contacts.schemas import PublicCreate, PublicRead, PublicUpdate, Selection
@@ -18,7 +19,7 @@ from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.pagination import PageQuery
 from core.texts import text
 
-_COLUMNS = "id, name, description, type, filters, created_at, updated_at"
+_COLUMNS = "id, name, description, type, filters, counted, counted_at, created_at, updated_at"
 _SORTS = {"name": "lower(name)", "type": "type", "created_at": "id", "updated_at": "updated_at"}
 
 
@@ -59,7 +60,7 @@ async def create_public(user_id: int, new: PublicCreate) -> PublicRead:
     if not dynamic and new.filters is not None:
         raise InvalidInputError({"filters": [text("filters_type")]})
     async with database.unit_of_work():
-        await _ensure_filter_labels(user_id, new.filters)
+        await _ensure_filters(user_id, new.filters)
         public_id = await database.fetch_value(
             "INSERT INTO publics (user_id, name, description, type, filters, created_at, updated_at)"
             " VALUES ($1, $2, $3, $4, $5, now(), now()) RETURNING id",
@@ -85,10 +86,10 @@ async def update_public(user_id: int, public_id: int, changes: PublicUpdate) -> 
             if present.type != PublicType.DYNAMIC:
                 raise InvalidInputError({"filters": [text("filters_type")]})
             filters = changes.filters
-            await _ensure_filter_labels(user_id, filters)
+            await _ensure_filters(user_id, filters, public_id)
         await database.execute(
-            "UPDATE publics SET name = $3, description = $4, filters = $5, updated_at = now()"
-            " WHERE id = $1 AND user_id = $2",
+            "UPDATE publics SET name = $3, description = $4, filters = $5, updated_at = now(),"
+            " counted_at = CASE WHEN filters = $5::jsonb THEN counted_at END WHERE id = $1 AND user_id = $2",
             public_id,
             user_id,
             present.name if changes.name is UNSET else _name(changes.name),
@@ -102,16 +103,35 @@ async def update_public(user_id: int, public_id: int, changes: PublicUpdate) -> 
 
 
 async def delete_public(user_id: int, public_id: int) -> None:
-    """Delete an audience; its contacts stay."""
+    """Delete an audience; its contacts stay.
+
+    Raises:
+        ConflictError: A dynamic audience is made of it: without it that would silently mean other contacts.
+    """
     async with database.unit_of_work():
-        gone = await database.execute(
-            "UPDATE publics SET deleted_at = now(), updated_at = now()"
-            " WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL",
+        # The lock waits for those who make an audience of it.
+        row = await database.fetch_row(
+            "SELECT name FROM publics WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL FOR UPDATE",
             public_id,
             user_id,
         )
-        if not gone:
+        if row is None:
             raise NotFoundError("audience", public_id)
+        user = await database.fetch_row(
+            "SELECT id, name FROM publics WHERE user_id = $1 AND deleted_at IS NULL AND type = 2 AND jsonb_path_exists("
+            "filters, '$.audiences.*[*] ? (@ == $public)', jsonb_build_object('public', $2::bigint))"
+            " ORDER BY id LIMIT 1",
+            user_id,
+            public_id,
+        )
+        if user is not None:
+            raise ConflictError(
+                f"The audience {user['name']} ({user['id']}) is made of this one: change it first.",
+                code="audience_in_use",
+                name=user["name"],
+                id=user["id"],
+            )
+        await database.execute("UPDATE publics SET deleted_at = now(), updated_at = now() WHERE id = $1", public_id)
         await audit.record("public.deleted", user_id=user_id, entity_id=public_id)
 
 
@@ -168,11 +188,26 @@ async def _record_contacts(action: str, user_id: int, public_id: int, count: int
         await audit.record(action, user_id=user_id, entity_id=public_id, facts={"count": count})
 
 
-async def _ensure_filter_labels(user_id: int, filters: ContactFilter | None) -> None:
+async def _ensure_filters(user_id: int, filters: ContactFilter | None, public_id: int | None = None) -> None:
+    """Refuse filters that name what there is not, or the audience that they are for; what they name stays."""
     if filters is None:
         return
     for name in ("any", "all", "none"):
         await ensure_labels(user_id, getattr(filters.labels, name), f"filters.labels.{name}")
+    if not filters.audiences.ids:
+        return
+    # Two changes at once could each be in order, and make a circle together.
+    await database.execute("SELECT FROM users WHERE id = $1 FOR UPDATE", user_id)
+    try:
+        audiences = await load_audiences(user_id, filters.audiences.ids, hold=True)
+    except NotFoundError as error:
+        raise InvalidInputError(
+            {"filters.audiences": [text("no_such_audience", id=error.params["identifier"])]}
+        ) from None
+    except ConflictError as error:
+        raise InvalidInputError({"filters.audiences": [error.args[0]]}) from None
+    if public_id is not None and public_id in audiences:
+        raise InvalidInputError({"filters.audiences": [made_of_itself(public_id).args[0]]})
 
 
 def _name(written: str) -> str:
@@ -183,29 +218,14 @@ def _name(written: str) -> str:
 
 
 async def _read(user_id: int, rows: Sequence[Mapping[str, Any]]) -> list[PublicRead]:
-    counts = await _count(user_id, rows)
     return [
         msgspec.convert(
             {
                 **row,
+                **msgspec.structs.asdict(await count_public(user_id, row)),
                 "filters": msgspec.json.decode(row["filters"]) if row["type"] == PublicType.DYNAMIC else None,
-                "contacts_count": counts[row["id"]],
             },
             PublicRead,
         )
         for row in rows
     ]
-
-
-async def _count(user_id: int, rows: Sequence[Mapping[str, Any]]) -> dict[int, int]:
-    """Count the contacts of several audiences in one statement."""
-    if not rows:
-        return {}
-    parameters = Parameters()
-    parts = [
-        f"SELECT {parameters.bind(row['id'])}::bigint AS id, count(*) AS number FROM contacts c WHERE "
-        + membership_conditions(user_id, row["id"], row["type"], row["filters"], parameters)
-        for row in rows
-    ]
-    counted = await database.fetch(" UNION ALL ".join(parts), *parameters.values)
-    return {row["id"]: row["number"] for row in counted}

@@ -8,13 +8,13 @@ import msgspec
 
 from core import database
 from core.contacts.addresses import CURRENT
-from core.contacts.audience import public_conditions
-from core.contacts.filters import BLOCKED, LIVE, ContactFilter, Parameters, contact_conditions
+from core.contacts.audience import filter_conditions, public_conditions
+from core.contacts.filters import ALL_BLOCKED, BLOCKED, LIVE, ContactFilter, Parameters
 from core.contacts.schemas import ContactRead, Selection
-from core.errors import InvalidInputError, NotFoundError
+from core.contacts.scrolling import ContactList, Line
+from core.errors import NotFoundError
 from core.listing import EXPORTED_AT_ONCE
-from core.pagination import PageQuery, RowPlace, read_cursor, write_cursor
-from core.texts import text
+from core.pagination import PageQuery
 from core.validation import MAXIMUM_BIGINT
 
 Contacts = Sequence[ContactRead]
@@ -22,15 +22,6 @@ Contacts = Sequence[ContactRead]
 DECIDED = ("number", "name", "variables", "labels", "addresses", "status", "blocked")
 """What people decide of a contact."""
 
-SORTS = {
-    "id": "c.id",
-    "name": "c.name",
-    "number": "c.number",
-    "status": "c.status",
-    "created_at": "c.created_at",
-    "updated_at": "c.updated_at",
-    "last_inbound_at": "c.last_inbound_at",
-}
 COLUMNS = (
     "c.id, c.number, c.name, c.variables, c.labels, c.type, c.status, c.last_inbound_at, c.created_at, c.updated_at,"
     f" {BLOCKED} AS blocked,"
@@ -59,13 +50,13 @@ async def list_contacts(
     user_id: int, query: PageQuery, wanted: ContactFilter, public_id: int | None = None
 ) -> tuple[Contacts, int]:
     """Return one page of the contacts that are wanted, and how many there are."""
+    line = Line(query.sort)
     parameters = Parameters()
     where = await _conditions(user_id, wanted, public_id, parameters)
-    order = query.order_by(SORTS, "-id").replace(", id ", ", c.id ")
     total = await database.fetch_value(f"SELECT count(*) FROM contacts c WHERE {where}", *parameters.values)
     limit, offset = parameters.bind(query.limit), parameters.bind(query.offset)
     rows = await database.fetch(
-        f"SELECT {COLUMNS} FROM contacts c WHERE {where} ORDER BY {order} LIMIT {limit} OFFSET {offset}",
+        f"SELECT {COLUMNS} FROM contacts c WHERE {where} ORDER BY {line.terms} LIMIT {limit} OFFSET {offset}",
         *parameters.values,
     )
     return [_read(row) for row in rows], total if isinstance(total, int) else 0
@@ -74,20 +65,17 @@ async def list_contacts(
 async def scroll_contacts(
     user_id: int, query: PageQuery, wanted: ContactFilter, public_id: int | None, cursor: str
 ) -> tuple[Contacts, str | None]:
-    """Return the contacts after ``cursor`` (empty: the first), newest first, and the cursor of those that follow."""
-    if query.sort not in {None, "-id"}:
-        raise InvalidInputError({"sort": [text("cursor_order", order="-id")]})
-    before = read_cursor(cursor, RowPlace)
+    """Return the contacts after ``cursor`` (empty: the first), and the cursor of those that follow.
+
+    Raises:
+        InvalidInputError: There is no such order, or the cursor is none of it.
+    """
+    line = Line(query.sort)
     parameters = Parameters()
     where = await _conditions(user_id, wanted, public_id, parameters)
-    if before is not None:
-        where += f" AND c.id < {parameters.bind(before.id)}"
-    rows = await database.fetch(
-        f"SELECT {COLUMNS} FROM contacts c WHERE {where} ORDER BY c.id DESC LIMIT {parameters.bind(query.limit + 1)}",
-        *parameters.values,
-    )
-    found = [_read(row) for row in rows[: query.limit]]
-    return found, write_cursor(RowPlace(found[-1].id)) if len(rows) > query.limit else None
+    listed = ContactList(user_id, line, COLUMNS, where, parameters, ALL_BLOCKED if wanted.blocked else "")
+    rows, following = await listed.part(line.read(cursor), query.limit)
+    return [_read(row) for row in rows], following
 
 
 async def stream_contacts(user_id: int, wanted: ContactFilter, public_id: int | None = None) -> AsyncIterator[Contacts]:
@@ -134,7 +122,7 @@ async def selected_contacts(user_id: int, selection: Selection, first_parameter:
 
 
 async def _conditions(user_id: int, wanted: ContactFilter, public_id: int | None, parameters: Parameters) -> str:
-    where = contact_conditions(wanted, user_id, parameters)
+    where = await filter_conditions(user_id, wanted, parameters)
     if public_id is not None:
         where += f" AND {await public_conditions(user_id, public_id, parameters)}"
     return where

@@ -212,7 +212,24 @@ class PublicRead(_Shown, frozen=True, kw_only=True):
     type: int
     filters: ContactFilter | None
     contacts_count: int
-    """Contacts it has at this moment, blocked ones included."""
+    """Contacts it has, blocked ones included."""
+    count_is_exact: bool
+    """False where it has more than 100,000 and nobody counted them lately: a job does so now."""
+    counted_at: datetime | None
+    """When a job counted them; null where they were counted for this answer, or are estimated."""
+
+
+class AudienceCountCreate(_Input, frozen=True, kw_only=True):
+    """Filters to count the contacts of."""
+
+    filters: ContactFilter
+
+
+class AudienceCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many contacts filters describe: exact up to 100,000, estimated beyond."""
+
+    contacts_count: int
+    count_is_exact: bool
 
 
 class BlockRemove(_Input, frozen=True, kw_only=True):

@@ -71,7 +71,10 @@ class ContactAddress(Table, tablename="contact_addresses"):
 
 
 class Public(SoftDelete, Table, tablename="publics"):
-    """An audience: chosen by hand (1), dynamic (2, by ``filters``) or from an import (3)."""
+    """An audience: chosen by hand (1), dynamic (2, by ``filters``) or from an import (3).
+
+    ``counted`` is how many contacts a job last found in a large one, at ``counted_at``.
+    """
 
     id = BigSerial(primary_key=True)
     user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
@@ -79,6 +82,8 @@ class Public(SoftDelete, Table, tablename="publics"):
     description = Varchar(length=500, default="")
     type = SmallInt(default=PublicType.BY_HAND)
     filters = JSONB(default="{}")
+    counted = BigInt(default=None, null=True)
+    counted_at = Timestamptz(default=None, null=True)
 
 
 class Label(SoftDelete, Table, tablename="labels"):

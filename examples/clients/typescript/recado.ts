@@ -67,6 +67,25 @@ export interface ApiKeyReadPage {
   meta: Meta;
 }
 
+export interface AudienceCount {
+  contacts_count: number;
+  count_is_exact: boolean;
+}
+
+export interface AudienceCountCreate {
+  filters: ContactFilter;
+}
+
+export interface AudienceCountResource {
+  data: AudienceCount;
+}
+
+export interface AudienceFilter {
+  any?: Array<number>;
+  all?: Array<number>;
+  none?: Array<number>;
+}
+
 export interface AwaitingConfirmation {
   email: string;
   confirmation?: "mailed";
@@ -186,6 +205,7 @@ export interface CampaignSettings {
   failover_minutes?: number | null;
   schedule?: Schedule;
   labels?: CampaignsLabelFilter | null;
+  audiences?: AudienceFilter | null;
   entropy?: EntropyLimit | null;
 }
 
@@ -297,15 +317,29 @@ export interface ContactCreate {
 }
 
 export interface ContactFilter {
-  /** Part of the number or the name. */
+  /** Part of the number or the name, accents do not matter. */
   search?: string | null;
   labels?: ContactsFiltersLabelFilter;
+  audiences?: AudienceFilter;
+  variables?: Array<VariableCondition>;
   status?: 1 | 2 | null;
   type?: 1 | 2 | null;
   blocked?: boolean | null;
   created_from?: string | null;
   /** Created before this moment. */
   created_to?: string | null;
+  /** Ever wrote to one of the numbers, or never. */
+  replied?: boolean | null;
+  /** Last wrote then or later. */
+  replied_from?: string | null;
+  /** Last wrote before, or never. */
+  replied_to?: string | null;
+  /** Ever got a message, or never. */
+  contacted?: boolean | null;
+  /** Last got a message then or later. */
+  contacted_from?: string | null;
+  /** Last got a message before, or never. */
+  contacted_to?: string | null;
 }
 
 export interface ContactRead {
@@ -1244,6 +1278,8 @@ export interface PublicRead {
   type: number;
   filters: ContactFilter | null;
   contacts_count: number;
+  count_is_exact: boolean;
+  counted_at: string | null;
 }
 
 export interface PublicReadPage {
@@ -1693,6 +1729,12 @@ export interface UserUpdate {
   timezone?: string;
 }
 
+export interface VariableCondition {
+  name: string;
+  op?: "is" | "is_not" | "contains" | "filled" | "empty";
+  value?: string;
+}
+
 export interface WebhookLogRead {
   id: number;
   type: string;
@@ -2133,6 +2175,13 @@ export interface Operations {
     body: undefined;
     answer: NumberReadResource;
   };
+  /** Count whom filters describe */
+  CountAudience: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: AudienceCountCreate;
+    answer: AudienceCountResource;
+  };
   /** Make an API key */
   CreateApiKey: {
     path: Record<never, never>;
@@ -2276,7 +2325,7 @@ export interface Operations {
   /** Download the contacts */
   DownloadContacts: {
     path: Record<never, never>;
-    query: { label_id?: Array<number>; status?: 1 | 2 | null; type?: 1 | 2 | null; blocked?: boolean; created_from?: string; created_to?: string; public_id?: number; search?: string; };
+    query: { label_id?: Array<number>; status?: 1 | 2 | null; type?: 1 | 2 | null; blocked?: boolean; created_from?: string; created_to?: string; filters?: string; public_id?: number; search?: string; };
     body: undefined;
     answer: string;
   };
@@ -2395,7 +2444,7 @@ export interface Operations {
   /** List the contacts */
   ListContacts: {
     path: Record<never, never>;
-    query: { page?: number; per_page?: number; sort?: string; search?: string; label_id?: Array<number>; status?: 1 | 2 | null; type?: 1 | 2 | null; blocked?: boolean; created_from?: string; created_to?: string; public_id?: number; cursor?: string; };
+    query: { page?: number; per_page?: number; sort?: string; search?: string; label_id?: Array<number>; status?: 1 | 2 | null; type?: 1 | 2 | null; blocked?: boolean; created_from?: string; created_to?: string; filters?: string; public_id?: number; cursor?: string; };
     body: undefined;
     answer: ContactReadPage | ContactReadScroll;
   };
@@ -2465,9 +2514,9 @@ export interface Operations {
   /** List the contacts of an audience */
   ListPublicContacts: {
     path: { public_id: number; };
-    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    query: { page?: number; per_page?: number; sort?: string; search?: string; cursor?: string; };
     body: undefined;
-    answer: ContactReadPage;
+    answer: ContactReadPage | ContactReadScroll;
   };
   /** List the audiences */
   ListPublics: {
@@ -2993,6 +3042,7 @@ export const ROUTES = {
   ConfirmEmail: { method: "POST", path: "/api/auth/confirm-email" },
   ConfirmTwoFactor: { method: "POST", path: "/api/auth/two-factor/confirm" },
   ConnectNumber: { method: "POST", path: "/api/numbers/{number_id}/connect" },
+  CountAudience: { method: "POST", path: "/api/publics/count" },
   CreateApiKey: { method: "POST", path: "/api/api-keys" },
   CreateCampaign: { method: "POST", path: "/api/campaigns" },
   CreateContact: { method: "POST", path: "/api/contacts" },

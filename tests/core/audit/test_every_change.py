@@ -34,6 +34,7 @@ SILENT = {
     "BeginTwoFactor": "counts for nothing before it is confirmed, which is logged",
     "MailConfirmationAgain": "mails again what the registration asked for, which is logged",
     "MeasureEntropy": "measures texts and changes none",
+    "CountAudience": "counts contacts and changes none",
     "CheckPhone": "asks the service about a number and keeps its answer for a while",
     "AdminProbeServer": "asks a server how it is, which happens by itself every minute",
     "ReceiveWebhook": "brings what a service says; it is kept in webhook_events and webhooks_log",

@@ -236,10 +236,16 @@ class TestCreate:
         theirs = await _draft(other_user)
         label = await insert("labels", user_id=other_user.id, name="VIP")
         await give_plan(user.id)
-        draft = {**theirs, "type": 4, "settings": {"labels": {"none": [label]}}}
+        audiences = {"all": [theirs["public_id"]]}
+        draft = {**theirs, "type": 4, "settings": {"labels": {"none": [label]}, "audiences": audiences}}
         answer = await tenant.post("/api/campaigns", json=draft)
         assert answer.status_code == 422
-        assert answer.json()["errors"].keys() == {"number_ids", "public_id", "settings.labels"}
+        assert answer.json()["errors"].keys() == {
+            "number_ids",
+            "public_id",
+            "settings.labels",
+            "settings.audiences",
+        }
 
     async def test_over_the_plan_is_402(self, user: Member, tenant: httpx.AsyncClient) -> None:
         await give_plan(user.id, campaigns_limit=0)

@@ -11,6 +11,7 @@ from core.campaigns.pacing import Pacing
 from core.campaigns.schemas import LabelFilter
 from core.campaigns.tables import CampaignType
 from core.campaigns.windows import Window
+from core.contacts.filters import AudienceFilter
 from core.contacts.variables import remember_names
 from core.jobs import leasing
 from tests.core.campaigns.making import (
@@ -375,6 +376,36 @@ class TestLabels:
         )
         await start(made)
         assert [row["contact_id"] for row in await recipients(made.id)] == labelled
+
+
+class TestSeveralAudiences:
+    async def test_who_is_in_two_gets_each_message_once_and_who_is_left_out_none(self, user: Member) -> None:
+        await give_plan(user.id)
+        contact_ids = await make_contacts(user.id, [phone() for _ in range(5)])
+        first, second, apart = [
+            await make_public(user.id, contact_ids[start:end]) for start, end in ((0, 3), (1, 5), (4, 5))
+        ]
+        made = await add_campaign(user, [await make_number(user.id)], first)
+        await database.execute(
+            "UPDATE campaigns SET public_id = NULL, settings = settings || $2::jsonb WHERE id = $1",
+            made.id,
+            database.encode_json({"audiences": AudienceFilter(any=[first, second], none=[apart])}),
+        )
+        await start(made)
+        assert [row["contact_id"] for row in await recipients(made.id)] == contact_ids[:4]
+
+    async def test_with_an_audience_of_its_own_they_narrow_it(self, user: Member) -> None:
+        await give_plan(user.id)
+        contact_ids = await make_contacts(user.id, [phone() for _ in range(3)])
+        whole, part = await make_public(user.id, contact_ids), await make_public(user.id, contact_ids[1:])
+        made = await add_campaign(user, [await make_number(user.id)], whole)
+        await database.execute(
+            "UPDATE campaigns SET settings = settings || $2::jsonb WHERE id = $1",
+            made.id,
+            database.encode_json({"audiences": AudienceFilter(all=[part])}),
+        )
+        await start(made)
+        assert [row["contact_id"] for row in await recipients(made.id)] == contact_ids[1:]
 
 
 BY_RECIPIENT = Pacing(window_zone="recipient", windows=(Window("08:00", "20:00"),))

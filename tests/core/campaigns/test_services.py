@@ -7,10 +7,11 @@ import pytest
 from core import database
 from core.campaigns import editing, resolving, scheduling, services
 from core.campaigns.completion import complete_finished
-from core.campaigns.schemas import CampaignCreate, CampaignUpdate, MessageCreate
+from core.campaigns.schemas import CampaignCreate, CampaignSettings, CampaignUpdate, MessageCreate
 from core.campaigns.skipping import skip_strays
 from core.campaigns.tables import CampaignType, RecipientState
 from core.campaigns.transitions import FROM_LEASED
+from core.contacts.filters import AudienceFilter
 from core.errors import ConflictError, InvalidInputError, NotFoundError, PlanLimitError
 from tests.core.campaigns.making import (
     SENT,
@@ -22,8 +23,11 @@ from tests.core.campaigns.making import (
     lane_row,
     leased,
     make_campaign,
+    make_contacts,
     make_number,
+    make_public,
     now,
+    phone,
     run_jobs,
     running,
     settle_rows,
@@ -81,11 +85,36 @@ class TestStart:
             await services.start_campaign(user.id, campaign_id)
         assert set(caught.value.errors) == {"settings.labels"}
 
+    async def test_audiences_of_its_settings_are_enough(self, user: Member) -> None:
+        campaign_id = await _of_audiences(user, "any")
+        await services.start_campaign(user.id, campaign_id)
+        await run_jobs(campaign_id)
+        assert await states(campaign_id) == ["pending"]
+
+    async def test_audiences_that_are_left_out_are_not_enough(self, user: Member) -> None:
+        campaign_id = await _of_audiences(user, "none")
+        with pytest.raises(InvalidInputError) as caught:
+            await services.start_campaign(user.id, campaign_id)
+        assert set(caught.value.errors) == {"public_id"}
+
     async def test_a_cancelled_campaign_does_not_start(self, user: Member) -> None:
         made = await make_campaign(user)
         await services.cancel_campaign(user.id, made.id)
         with pytest.raises(ConflictError):
             await services.start_campaign(user.id, made.id)
+
+
+async def _of_audiences(user: Member, how: str) -> int:
+    """Make a campaign whose settings alone name an audience, of one contact."""
+    await give_plan(user.id)
+    public_id = await make_public(user.id, await make_contacts(user.id, [phone()]))
+    draft = CampaignCreate(
+        name="A",
+        number_ids=(await make_number(user.id),),
+        settings=CampaignSettings(audiences=AudienceFilter(**{how: [public_id]})),
+        messages=(MessageCreate(content="x"),),
+    )
+    return await editing.create_campaign(user.id, draft)
 
 
 class TestSchedule:

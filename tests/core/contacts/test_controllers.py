@@ -265,7 +265,7 @@ class TestList:
             ({"created_from": "2026-01-01T00:00:00"}, 422, "created_from"),
             ({"sort": "variables"}, 422, "sort"),
             ({"cursor": "x"}, 422, "cursor"),
-            ({"cursor": "", "sort": "name"}, 422, "sort"),
+            ({"cursor": "", "sort": "variables"}, 422, "sort"),
             ({"public_id": str(2**40)}, 404, ""),
         ],
     )
