@@ -56,13 +56,13 @@ def simulate(
     if name is None:
         raise OperatorError(f"The plugin {place.name} has no simulator.")
     simulator = import_module(place, name)
-    chosen = simulator.DEFAULT_PORT if port is None else port
-    check_port("127.0.0.1", chosen, "another --port")
     options = {**_options(option), **({"version": version} if version is not None else {})}
     try:
         application = simulator.create(options)
     except (KeyError, ValueError) as error:
         raise OperatorError(f"The simulator of {place.name} refuses its options: {error}") from None
+    chosen = simulator.DEFAULT_PORT if port is None else port
+    check_port("127.0.0.1", chosen, "another --port")
     config = uvicorn.Config(application, host="127.0.0.1", port=chosen, log_level="warning", access_log=False)
     with config.bind_socket() as listening, suppress(KeyboardInterrupt):
         # Before it is said, for whoever reads it may call at once.
