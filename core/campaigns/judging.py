@@ -155,12 +155,6 @@ async def read_plan(campaign_id: int, now: datetime, statuses: Sequence[int], *,
     )
     if row is None:
         return None
-    month = period_key(now, ZoneInfo(row["timezone"]), "month")
-    used = await database.fetch_value(
-        "SELECT used FROM send_counters WHERE scope = 'plan' AND scope_id = $1 AND period = $2", row["user_id"], month
-    )
-    allowed = row["monthly_messages"]
-    room = 2**62 if allowed is None else allowed - (used if isinstance(used, int) else 0)
     names = sorted(set().union(*(compile_template(content).names for content in row["contents"])))
     settings = msgspec.json.decode(row["settings"], type=CampaignSettings)
     wanted: dict[str, Any] = {
@@ -182,11 +176,23 @@ async def read_plan(campaign_id: int, now: datetime, statuses: Sequence[int], *,
         checked=settings.check_numbers and row["can_check"],
         message_ids=row["message_ids"],
         names=names,
-        room=room,
+        room=await _room_of(row, now),
         sticky=number_ids if settings.sticky and len(number_ids) > 1 else [],
         areas=(await audience_conditions(**wanted, first_parameter=5, after="$2"))[0] if by_zone else "",
         timezone=row["timezone"],
     )
+
+
+async def _room_of(row: asyncpg.Record, now: datetime) -> int:
+    """Return how many messages the tenant's plan has left this month."""
+    allowed = row["monthly_messages"]
+    if allowed is None:
+        return 2**62
+    month = period_key(now, ZoneInfo(row["timezone"]), "month")
+    used = await database.fetch_value(
+        "SELECT used FROM send_counters WHERE scope = 'plan' AND scope_id = $1 AND period = $2", row["user_id"], month
+    )
+    return int(str(allowed)) - (used if isinstance(used, int) else 0)
 
 
 def used_room(plan: Plan, place: Place, limit: int) -> str:
