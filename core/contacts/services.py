@@ -8,6 +8,7 @@ from core import database
 from core.audit import services as audit
 from core.contacts.addresses import address_errors, block_listed_groups, put_addresses, refuse_taken_addresses
 from core.contacts.country_settings import DEFAULT_COUNTRY, in_own_country
+from core.contacts.deletions import delete_rows, open_deletion
 from core.contacts.labels import ensure_labels
 from core.contacts.numbers import UnusableNumberError, is_country, normalize_number
 from core.contacts.queries import DECIDED, get_contact, lock_contact
@@ -110,7 +111,7 @@ async def _change_identity(
 
 
 async def delete_contact(user_id: int, contact_id: int, if_match: str | None = None) -> None:
-    """Delete a contact; whoever opted out stays so, should they become a contact again.
+    """Delete a contact, which can be undone; whoever opted out stays so, should they become a contact again.
 
     Raises:
         NotFoundError: No such contact.
@@ -119,13 +120,10 @@ async def delete_contact(user_id: int, contact_id: int, if_match: str | None = N
     async with database.unit_of_work():
         present = await lock_contact(user_id, contact_id)
         ensure_match(if_match, present.version)
-        await remember_blocked(user_id, [contact_id])
-        await database.execute(
-            "UPDATE contacts SET deleted_at = now(), updated_at = now() WHERE id = $1 AND user_id = $2",
-            contact_id,
-            user_id,
-        )
-        await audit.record("contact.deleted", user_id=user_id, entity_id=contact_id)
+        deletion_id = await open_deletion(user_id)
+        await delete_rows(user_id, deletion_id, [contact_id])
+        facts = {"deletion_id": deletion_id}
+        await audit.record("contact.deleted", user_id=user_id, entity_id=contact_id, facts=facts)
 
 
 async def _stay_out(user_id: int, contact_id: int, kind: int, number: str | None, addresses: Mapping[str, str]) -> None:

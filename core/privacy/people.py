@@ -39,13 +39,15 @@ UPDATE message_by_contacts SET address = '', provider_address = NULL, variables 
 _EMPTY_ATTEMPTS = "UPDATE message_attempts SET provider_id = NULL WHERE recipient_id = ANY($1::bigint[])"
 _EMPTY_CONTACTS = """
 UPDATE contacts SET number = NULL, name = '', variables = '{}', labels = '[]', last_inbound_at = NULL,
-    blocked_at = coalesce(blocked_at, now()), deleted_at = coalesce(deleted_at, now()), updated_at = now()
+    blocked_at = coalesce(blocked_at, now()), deleted_at = coalesce(deleted_at, now()), deletion_id = NULL,
+    updated_at = now()
 WHERE id = ANY($1::bigint[])
 """
 _FORGET = (
     "DELETE FROM contact_addresses WHERE contact_id = ANY($1::bigint[])",
     "DELETE FROM public_by_contacts WHERE contact_id = ANY($1::bigint[])",
     "DELETE FROM conversations WHERE contact_id = ANY($1::bigint[])",
+    "DELETE FROM contact_events WHERE contact_id = ANY($1::bigint[])",
     "DELETE FROM contact_activity WHERE contact_id = ANY($1::bigint[])",
     "DELETE FROM send_counters WHERE scope = 'contact' AND scope_id = ANY($1::bigint[])",
     (

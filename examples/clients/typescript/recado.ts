@@ -127,6 +127,14 @@ export interface BlockRemove {
   country?: string | null;
 }
 
+export interface BlockSelection {
+  ids?: Array<number> | null;
+  filter?: ContactFilter | null;
+  /** With `filter`: only contacts of this audience. */
+  public_id?: number | null;
+  reason?: string;
+}
+
 export interface Blocker {
   code: string;
   text: string;
@@ -303,6 +311,10 @@ export interface ConfigurationsUpdate {
   notifications?: NotificationChoices | null;
 }
 
+export interface ContactBlock {
+  reason?: string;
+}
+
 export interface ContactCreate {
   number?: string | null;
   name?: string;
@@ -425,6 +437,31 @@ export interface DeadLetter {
 
 export interface DeadLetterPage {
   data: Array<DeadLetter>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface Deleted {
+  affected: number;
+  deletion_id: number;
+}
+
+export interface DeletedResource {
+  data: Deleted;
+}
+
+export interface DeletionRead {
+  id: number;
+  job_id: number | null;
+  contacts: number;
+  restored: number;
+  undo_until: string;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface DeletionReadPage {
+  data: Array<DeletionRead>;
   links: Links;
   meta: Meta;
 }
@@ -2105,6 +2142,20 @@ export interface Operations {
     body: PasswordProof;
     answer: TwoFactorSecretResource;
   };
+  /** Block a contact */
+  BlockContact: {
+    path: { contact_id: number; };
+    query: Record<never, never>;
+    body: ContactBlock;
+    answer: ContactReadResource;
+  };
+  /** Block many contacts */
+  BlockContacts: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: BlockSelection;
+    answer: AffectedResource | JobReadResource;
+  };
   /** Block a number or an address */
   BlockNumber: {
     path: Record<never, never>;
@@ -2257,7 +2308,7 @@ export interface Operations {
     path: Record<never, never>;
     query: Record<never, never>;
     body: Selection;
-    answer: AffectedResource;
+    answer: DeletedResource | JobReadResource;
   };
   /** Delete a label */
   DeleteLabel: {
@@ -2418,7 +2469,7 @@ export interface Operations {
     path: Record<never, never>;
     query: Record<never, never>;
     body: LabelSelection;
-    answer: AffectedResource;
+    answer: AffectedResource | JobReadResource;
   };
   /** List my API keys */
   ListApiKeys: {
@@ -2440,6 +2491,13 @@ export interface Operations {
     query: { page?: number; per_page?: number; sort?: string; search?: string; status?: CampaignStatus; };
     body: undefined;
     answer: CampaignListedPage;
+  };
+  /** List the deletions of contacts */
+  ListContactDeletions: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    body: undefined;
+    answer: DeletionReadPage;
   };
   /** List the contacts */
   ListContacts: {
@@ -2889,6 +2947,20 @@ export interface Operations {
     body: SyncCreate;
     answer: JobReadResource;
   };
+  /** Unblock a contact */
+  UnblockContact: {
+    path: { contact_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ContactReadResource;
+  };
+  /** Unblock many contacts */
+  UnblockContacts: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: Selection;
+    answer: AffectedResource | JobReadResource;
+  };
   /** Unblock a number */
   UnblockNumber: {
     path: { block_id: number; };
@@ -2902,6 +2974,13 @@ export interface Operations {
     query: Record<never, never>;
     body: BlockRemove;
     answer: undefined;
+  };
+  /** Undo a deletion of contacts */
+  UndoContactDeletion: {
+    path: { deletion_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: JobReadResource;
   };
   /** Change a campaign */
   UpdateCampaign: {
@@ -3032,6 +3111,8 @@ export const ROUTES = {
   AdminUpdateSettings: { method: "PATCH", path: "/api/admin/settings" },
   AdminUpdateUser: { method: "PATCH", path: "/api/admin/users/{user_id}" },
   BeginTwoFactor: { method: "POST", path: "/api/auth/two-factor" },
+  BlockContact: { method: "POST", path: "/api/contacts/{contact_id}/block" },
+  BlockContacts: { method: "POST", path: "/api/contacts/bulk/block" },
   BlockNumber: { method: "POST", path: "/api/block-contacts" },
   CancelCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/cancel" },
   CancelJob: { method: "POST", path: "/api/jobs/{job_id}/cancel" },
@@ -3080,6 +3161,7 @@ export const ROUTES = {
   ListApiKeys: { method: "GET", path: "/api/api-keys" },
   ListBlockedNumbers: { method: "GET", path: "/api/block-contacts" },
   ListCampaigns: { method: "GET", path: "/api/campaigns" },
+  ListContactDeletions: { method: "GET", path: "/api/contacts/deletions" },
   ListContacts: { method: "GET", path: "/api/contacts" },
   ListImports: { method: "GET", path: "/api/imports" },
   ListJobs: { method: "GET", path: "/api/jobs" },
@@ -3144,8 +3226,11 @@ export const ROUTES = {
   StartCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/start" },
   StartImport: { method: "POST", path: "/api/imports/{import_id}/start" },
   SyncContacts: { method: "POST", path: "/api/numbers/{number_id}/sync" },
+  UnblockContact: { method: "POST", path: "/api/contacts/{contact_id}/unblock" },
+  UnblockContacts: { method: "POST", path: "/api/contacts/bulk/unblock" },
   UnblockNumber: { method: "DELETE", path: "/api/block-contacts/{block_id}" },
   UnblockWrittenNumber: { method: "POST", path: "/api/block-contacts/remove" },
+  UndoContactDeletion: { method: "POST", path: "/api/contacts/deletions/{deletion_id}/undo" },
   UpdateCampaign: { method: "PATCH", path: "/api/campaigns/{campaign_id}" },
   UpdateConfigurations: { method: "PATCH", path: "/api/configurations" },
   UpdateContact: { method: "PATCH", path: "/api/contacts/{contact_id}" },
