@@ -13,7 +13,8 @@ MAXIMUM_REASON = 120
 _RECORD = """
 INSERT INTO contact_events (user_id, contact_id, kind, source, reason, number_id, campaign_id, created_at)
 SELECT $1, c.id, $3, $4, $5, $6::bigint, CASE WHEN $6::bigint IS NOT NULL THEN
-    (SELECT a.campaign_id FROM contact_activity a WHERE a.contact_id = c.id) END, clock_timestamp()
+    (SELECT a.campaign_id FROM contact_activity a WHERE a.contact_id = c.id AND a.last_at IS NOT NULL) END,
+    clock_timestamp()
 FROM contacts c WHERE c.user_id = $1 AND c.id = ANY($2::bigint[])
 """
 

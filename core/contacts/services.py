@@ -19,6 +19,7 @@ from core.contacts.variables import remember_names
 from core.errors import ConflictError, InvalidInputError
 from core.plans import services as plans
 from core.texts import text
+from core.trail import present_trail
 from core.versions import ensure_match
 
 
@@ -40,8 +41,8 @@ async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
         await refuse_taken_addresses(user_id, new.addresses)
         await plans.ensure_within(user_id, "contacts")
         contact_id = await database.fetch_value(
-            "INSERT INTO contacts (user_id, number, name, variables, labels, type, status, created_at, updated_at)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, now(), now()) RETURNING id",
+            "INSERT INTO contacts (user_id, number, name, variables, labels, type, status, source,"
+            " created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now(), now()) RETURNING id",
             user_id,
             number,
             _one_line(new.name),
@@ -49,6 +50,7 @@ async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
             database.encode_json(list(dict.fromkeys(new.labels))),
             new.type,
             new.status,
+            "manual" if present_trail().api_key_id is None else "api",
         )
         if not isinstance(contact_id, int):
             raise TypeError("INSERT gave no id")

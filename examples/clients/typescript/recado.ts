@@ -337,6 +337,8 @@ export interface ContactFilter {
   status?: 1 | 2 | null;
   type?: 1 | 2 | null;
   blocked?: boolean | null;
+  /** Where the contact came from. */
+  source?: "manual" | "api" | "import" | "sync" | null;
   created_from?: string | null;
   /** Created before this moment. */
   created_to?: string | null;
@@ -354,6 +356,12 @@ export interface ContactFilter {
   contacted_to?: string | null;
 }
 
+export interface ContactMerge {
+  others: Array<number>;
+  /** Whose name, variables and addresses stay where both have some. */
+  prefer?: "contact" | "others";
+}
+
 export interface ContactRead {
   id: number;
   created_at: string;
@@ -366,6 +374,7 @@ export interface ContactRead {
   status: number;
   addresses: Record<string, string>;
   blocked: boolean;
+  source: string;
   last_inbound_at: string | null;
   version: string;
 }
@@ -484,6 +493,17 @@ export interface DeviceListResource {
 
 export interface Duplicate {
   name?: string | null;
+}
+
+export interface DuplicateRead {
+  address: string;
+  contacts: Array<ContactRead>;
+}
+
+export interface DuplicateReadPage {
+  data: Array<DuplicateRead>;
+  links: Links;
+  meta: Meta;
 }
 
 export interface Durations {
@@ -1628,8 +1648,9 @@ export interface SyncCreate {
 
 export interface TimelineEntry {
   at: string;
-  kind: "created" | "blocked" | "opted_out" | "wrote" | "sent" | "delivered" | "readed" | "replied" | "failed" | "skipped" | "unknown";
+  kind: "created" | "blocked" | "unblocked" | "opted_out" | "merged" | "wrote" | "sent" | "delivered" | "readed" | "replied" | "failed" | "skipped" | "unknown";
   reason: string;
+  source: "" | "manual" | "api" | "import" | "sync" | "hand" | "word";
   number_id: number | null;
   campaign_id: number | null;
   campaign_name: string | null;
@@ -2506,6 +2527,13 @@ export interface Operations {
     body: undefined;
     answer: ContactReadPage | ContactReadScroll;
   };
+  /** List contacts that are one person */
+  ListDuplicates: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    body: undefined;
+    answer: DuplicateReadPage;
+  };
   /** List the imports */
   ListImports: {
     path: Record<never, never>;
@@ -2652,6 +2680,13 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: JobReadResource;
+  };
+  /** Merge contacts into one */
+  MergeContacts: {
+    path: { contact_id: number; };
+    query: Record<never, never>;
+    body: ContactMerge;
+    answer: ContactReadResource;
   };
   /** Pause a campaign */
   PauseCampaign: {
@@ -3163,6 +3198,7 @@ export const ROUTES = {
   ListCampaigns: { method: "GET", path: "/api/campaigns" },
   ListContactDeletions: { method: "GET", path: "/api/contacts/deletions" },
   ListContacts: { method: "GET", path: "/api/contacts" },
+  ListDuplicates: { method: "GET", path: "/api/contacts/duplicates" },
   ListImports: { method: "GET", path: "/api/imports" },
   ListJobs: { method: "GET", path: "/api/jobs" },
   ListLabels: { method: "GET", path: "/api/labels" },
@@ -3184,6 +3220,7 @@ export const ROUTES = {
   LogOutNumber: { method: "POST", path: "/api/numbers/{number_id}/logout" },
   MailConfirmationAgain: { method: "POST", path: "/api/auth/confirm-email/again" },
   MeasureEntropy: { method: "POST", path: "/api/campaigns/{campaign_id}/entropy" },
+  MergeContacts: { method: "POST", path: "/api/contacts/{contact_id}/merge" },
   PauseCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/pause" },
   PlanCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/plan" },
   PreviewCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/preview" },

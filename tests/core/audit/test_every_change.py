@@ -147,6 +147,8 @@ async def _contacts(walk: Walker) -> None:
     await walk("UnblockContact", other["id"])
     await walk("BlockContacts", json={"ids": [other["id"]], "reason": "asked by phone"})
     await walk("UnblockContacts", json={"ids": [other["id"]]})
+    twin = await walk("CreateContact", json={"number": phone()})
+    await walk("MergeContacts", other["id"], json={"others": [twin["id"]]})
     deleted = await walk("DeleteContacts", json={"ids": [other["id"]]})
     await walk("UndoContactDeletion", deleted["deletion_id"])
     await walk("DeleteLabel", label["id"])

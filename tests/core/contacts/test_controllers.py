@@ -32,6 +32,7 @@ class TestCreate:
             "labels": [label["id"]],
             "type": 1,
             "status": 1,
+            "source": "manual",
             "addresses": {},
             "blocked": False,
             "last_inbound_at": None,
@@ -298,6 +299,19 @@ class TestList:
         assert (await tenant.get("/api/contacts")).json()["meta"]["total"] == 0
         assert (await tenant.get(f"/api/contacts/{made['id']}")).status_code == 404
         assert (await tenant.delete(f"/api/contacts/{made['id']}")).status_code == 404
+
+    async def test_contacts_are_filtered_by_where_they_came_from(self, tenant: httpx.AsyncClient) -> None:
+        key = await add(tenant, "api-keys", name="Shop", scopes=["manage"])
+        by_hand = await add_contact(tenant)
+        headers = {"Authorization": f"Bearer {key['key']}"}
+        answer = await tenant.post("/api/contacts", json={"number": phone()}, headers=headers)
+        found = {
+            source: [one["id"] for one in await show(tenant, f'contacts?filters={{"source": "{source}"}}')]
+            for source in ("manual", "api", "sync", "import")
+        }
+
+        assert answer.json()["data"]["source"] == "api"
+        assert found == {"manual": [by_hand["id"]], "api": [answer.json()["data"]["id"]], "sync": [], "import": []}
 
 
 class TestOptOut:
