@@ -58,7 +58,7 @@ class _Place(msgspec.Struct, frozen=True, array_like=True):
 
 
 # By each of the tenant's messages: a row is found by message and contact, and no other index leads to it.
-# What was decided before such things were kept is told by what holds now.
+# A block or opt-out that nobody wrote down, as those from before such things were kept, is told by what holds now.
 TIMELINE = """
 WITH contact AS (
     SELECT id, number, created_at, blocked_at, source FROM contacts
@@ -70,6 +70,9 @@ WITH contact AS (
     WHERE k.user_id = $1
 ), decided AS MATERIALIZED (
     SELECT * FROM contact_events WHERE user_id = $1 AND contact_id = $2
+), told AS (
+    SELECT coalesce((SELECT kind <> 'unblocked' FROM decided WHERE kind IN ('opted_out', 'blocked', 'unblocked')
+        ORDER BY id DESC LIMIT 1), false) AS standing
 ), entry AS (
     SELECT e.at, e.kind, CASE WHEN e.kind IN ('failed', 'skipped', 'unknown') THEN o.reason ELSE '' END AS reason,
         '' AS source, o.number_id, o.campaign_id, o.name AS campaign_name, o.message_id, o.position,
@@ -84,10 +87,10 @@ WITH contact AS (
         'e' || lpad(d.id::text, 19, '0') FROM decided d
         LEFT JOIN campaigns k ON k.id = d.campaign_id AND k.user_id = $1
     UNION ALL SELECT blocked_at, 'opted_out', '', '', NULL, NULL, NULL, NULL, NULL, NULL, 'o' FROM contact
-        WHERE blocked_at IS NOT NULL AND NOT EXISTS (SELECT FROM decided WHERE kind IN ('opted_out', 'blocked'))
+        WHERE blocked_at IS NOT NULL AND NOT (SELECT standing FROM told)
     UNION ALL SELECT b.created_at, 'blocked', b.reason, '', NULL, NULL, NULL, NULL, NULL, NULL, 'b'
         FROM contact JOIN block_contacts b ON b.user_id = $1 AND b.number = contact.number
-        WHERE NOT EXISTS (SELECT FROM decided WHERE kind = 'blocked')
+        WHERE NOT (SELECT standing FROM told)
     UNION ALL SELECT v.last_inbound_at, 'wrote', '', '', v.number_id, NULL, NULL, NULL, NULL, NULL,
         'w' || lpad(v.number_id::text, 19, '0') FROM contact JOIN conversations v ON v.contact_id = contact.id
 )

@@ -1,5 +1,7 @@
 """Merging contacts that are one person: what the one that stays has, and that no message reaches the person twice."""
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -162,6 +164,24 @@ class TestCampaigns:
             await claiming.close()
 
         assert (answer.status_code, answer.json()["code"]) == (409, "contact_busy")
+
+    @pytest.mark.parametrize("attempt", range(5))
+    async def test_a_claim_at_the_same_time_never_sends_to_both(
+        self, tenant: httpx.AsyncClient, user: Member, attempt: int
+    ) -> None:
+        del attempt
+        made = await running(user, contacts=6)
+        kept, *others = made.contact_ids
+        moment = await now()
+        answer, _ = await asyncio.gather(_merge(tenant, kept, *others), claim_all(made, moment))
+        await claim_all(made, moment + timedelta(minutes=2))
+        states = [(row[0] == kept, row[2], row[3]) for row in await _rows(made)]
+
+        # Refused once another was claimed; else the contact alone is, by one of the two claims.
+        if answer.status_code == 200:
+            assert states == [(True, "leased", ""), *[(False, "skipped", "contact_merged")] * 5]
+        else:
+            assert answer.json()["code"] == "contact_busy"
 
     async def test_a_campaign_that_is_being_written_down_is_waited_for(
         self, tenant: httpx.AsyncClient, user: Member

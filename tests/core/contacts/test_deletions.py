@@ -1,11 +1,15 @@
 """Undoing deletions: who comes back with what, who cannot, and until when."""
 
+from typing import Any
+
 import httpx
 import pytest
 
 from core import database
 from core.contacts import deletions
 from core.contacts.suppressions import find_person, suppress
+from core.jobs import leasing
+from core.jobs.services import JobContext, JobInterruptedError
 from core.privacy.people import erase_contact
 from tests.conftest import ClientOf
 from tests.core.contacts.making import add, add_contact, make_limited_member, phone, run_bulk, run_undo, show
@@ -42,6 +46,33 @@ async def test_contacts_come_back_with_labels_memberships_and_addresses(
     assert [{**one, "updated_at": None} for one in back] == [{**one, "updated_at": None} for one in made]
     assert (await show(tenant, f"publics/{public['id']}"))["contacts_count"] == 5
     assert (deletion["contacts"], deletion["restored"]) == (5, 5)
+
+
+async def test_an_undo_that_is_interrupted_at_every_step_counts_everybody_once(
+    tenant: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletions, "BATCH", 2)
+    made = [(await add_contact(tenant))["id"] for _ in range(5)]
+    deletion = await _delete(tenant, *made)
+    asked = (await tenant.post(f"/api/contacts/deletions/{deletion}/undo")).json()["data"]
+    saved = JobContext.checkpoint
+    steps = 0
+
+    async def checkpoint(self: JobContext, *args: Any, **more: Any) -> None:
+        nonlocal steps
+        await saved(self, *args, **more)
+        steps += 1
+        if steps % 2:
+            raise JobInterruptedError
+
+    monkeypatch.setattr(JobContext, "checkpoint", checkpoint)
+    for _ in range(5):
+        await leasing.run_job(asked["id"])
+    job = await show(tenant, f"jobs/{asked['id']}")
+
+    assert (job["status"], job["done"], job["result"]) == ("done", 5, {"restored": 5, "taken": 0, "over_plan": 0})
+    assert [found["id"] for found in await show(tenant, "contacts?sort=id")] == made
+    assert steps == 8
 
 
 async def test_one_that_is_deleted_alone_comes_back_too(tenant: httpx.AsyncClient) -> None:
