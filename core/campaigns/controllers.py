@@ -9,6 +9,7 @@ from litestar.response import Stream
 
 from core.campaigns import editing, queries, resolving, services
 from core.campaigns.entropy_controllers import CampaignEntropyController
+from core.campaigns.merge_controllers import ContactMergeController
 from core.campaigns.result_controllers import CampaignResultController
 from core.campaigns.schemas import (
     CampaignCreate,
@@ -271,4 +272,5 @@ CONTROLLERS = (
     CampaignResultController,
     CampaignEntropyController,
     ContactTimelineController,
+    ContactMergeController,
 )

@@ -1,10 +1,12 @@
 """What a worker has to import for contacts: handlers of jobs and of events register themselves."""
 
-from core.contacts import importer, opt_outs, sync
+from core.contacts import bulk, deletions, importer, opt_outs, sync
 
 HANDLERS = (
     importer.run_import,
     sync.sync_contacts,
+    bulk.change_contacts,
+    deletions.undo_delete,
     opt_outs.apply_opt_outs,
     opt_outs.apply_identities,
     opt_outs.resolve_opt_out,

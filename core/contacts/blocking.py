@@ -8,6 +8,7 @@ import msgspec
 from core import database
 from core.audit import services as audit
 from core.contacts.addresses import block_listed_groups
+from core.contacts.contact_events import record_events
 from core.contacts.country_settings import in_own_country
 from core.contacts.filters import search_pattern
 from core.contacts.identities import phone_in
@@ -55,13 +56,15 @@ async def block(user_id: int, new: BlockCreate) -> BlockRead:
     """
     new = await in_own_country(user_id, new)
     number, address = _read_written(new)
-    if address is None:
-        async with database.unit_of_work():
-            return await _insert(user_id, "number", number or "", new.reason)
     async with database.unit_of_work():
-        made = await _insert(user_id, "address", address, new.reason)
-        await suppress(user_id, await find_person(user_id, (address,)))
-        await block_listed_groups(user_id, await _groups(user_id, address))
+        contacts = await _contacts(user_id, number, address)
+        if address is None:
+            made = await _insert(user_id, "number", number or "", new.reason)
+        else:
+            made = await _insert(user_id, "address", address, new.reason)
+            await suppress(user_id, await find_person(user_id, (address,)))
+            await block_listed_groups(user_id, contacts)
+        await record_events(user_id, contacts, "blocked", reason=made.reason)
     return made
 
 
@@ -104,6 +107,7 @@ async def _insert(user_id: int, column: Literal["number", "address"], value: str
 
 async def _remove(user_id: int, number: str | None, address: str | None) -> int:
     async with database.unit_of_work():
+        contacts = await _contacts(user_id, number, address)
         listed = await database.execute(
             "DELETE FROM block_contacts WHERE user_id = $1 AND (number = $2 OR address = $3)", user_id, number, address
         )
@@ -114,10 +118,22 @@ async def _remove(user_id: int, number: str | None, address: str | None) -> int:
                 user_id,
                 await _groups(user_id, address),
             )
-        listed += await lift(user_id, number or address or "")
+        listed += await lift(user_id, (number or address or "",))
         if listed:
+            await record_events(user_id, contacts, "unblocked")
             await audit.record("block.deleted", user_id=user_id, facts={"number": number, "address": address})
         return listed
+
+
+async def _contacts(user_id: int, number: str | None, address: str | None) -> list[int]:
+    """Return the contacts that an entry of the list is about now."""
+    if address is not None:
+        person = await find_person(user_id, (address,))
+        return [*person.contact_ids, *await _groups(user_id, address)]
+    rows = await database.fetch(
+        "SELECT id FROM contacts WHERE user_id = $1 AND number = $2 AND deleted_at IS NULL", user_id, number
+    )
+    return [row["id"] for row in rows]
 
 
 async def _groups(user_id: int, address: str) -> list[int]:

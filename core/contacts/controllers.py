@@ -7,22 +7,15 @@ from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
-from litestar.status_codes import HTTP_200_OK
 
-from core.contacts import bulk, queries, services, variables
+from core.contacts import queries, services, variables
 from core.contacts.block_controllers import BlockController
+from core.contacts.bulk_controllers import BulkController, ContactBlockController, DeletionController
 from core.contacts.filters import MAXIMUM_LABELS, ContactFilter, Id, LabelFilter
 from core.contacts.import_controllers import ImportController
 from core.contacts.label_controllers import LabelController
 from core.contacts.public_controllers import PublicController
-from core.contacts.schemas import (
-    Affected,
-    ContactCreate,
-    ContactRead,
-    ContactUpdate,
-    LabelSelection,
-    Selection,
-)
+from core.contacts.schemas import ContactCreate, ContactRead, ContactUpdate
 from core.contacts.sync_controllers import SyncController
 from core.contacts.trial_controllers import TrialController
 from core.errors import InvalidInputError
@@ -188,30 +181,8 @@ class ContactController(Controller):
         responses=problem_responses(401, 403, 404),
     )
     async def delete_contact(self, request: AnyRequest, contact_id: FromPath[int], if_match: IfMatch = None) -> None:
-        """Delete a contact; campaigns skip it, and its place on the block list stays."""
+        """Delete a contact, which `/api/contacts/deletions` undoes; its place on the block list stays."""
         await services.delete_contact(current_user(request).id, contact_id, if_match)
-
-    @post(
-        "/bulk/delete",
-        operation_id="DeleteContacts",
-        summary="Delete many contacts",
-        status_code=HTTP_200_OK,
-        responses=problem_responses(400, 401, 403, 404, 413, 415, 422),
-    )
-    async def delete_contacts(self, request: AnyRequest, data: JSONBody[Selection]) -> Resource[Affected]:
-        """Delete the contacts that are named by id, or all that a filter means."""
-        return Resource(Affected(await bulk.delete_contacts(current_user(request).id, data)))
-
-    @post(
-        "/bulk/labels",
-        operation_id="LabelContacts",
-        summary="Label many contacts",
-        status_code=HTTP_200_OK,
-        responses=problem_responses(400, 401, 403, 404, 413, 415, 422),
-    )
-    async def label_contacts(self, request: AnyRequest, data: JSONBody[LabelSelection]) -> Resource[Affected]:
-        """Put labels on many contacts and take others off; tells how many that changed."""
-        return Resource(Affected(await bulk.label_contacts(current_user(request).id, data)))
 
 
 class ContactDownloadController(Controller):
@@ -244,6 +215,9 @@ class ContactDownloadController(Controller):
 CONTROLLERS: tuple[type[Controller], ...] = (
     ContactController,
     ContactDownloadController,
+    BulkController,
+    DeletionController,
+    ContactBlockController,
     LabelController,
     PublicController,
     BlockController,

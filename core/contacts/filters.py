@@ -89,6 +89,9 @@ class ContactFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     status: Literal[1, 2] | None = None
     type: Literal[1, 2] | None = None
     blocked: bool | None = None
+    source: Annotated[
+        Literal["manual", "api", "import", "sync"] | None, msgspec.Meta(description="Where the contact came from.")
+    ] = None
     created_from: Moment | None = None
     created_to: Annotated[Moment, msgspec.Meta(description="Created before this moment.")] | None = None
     replied: Annotated[bool, msgspec.Meta(description="Ever wrote to one of the numbers, or never.")] | None = None
@@ -150,6 +153,8 @@ def contact_conditions(
         found.append(f"c.status = {parameters.bind(wanted.status)}")
     if wanted.type is not None:
         found.append(f"c.type = {parameters.bind(wanted.type)}")
+    if wanted.source is not None:
+        found.append(f"c.source = {parameters.bind(wanted.source)}")
     if wanted.blocked is not None:
         found.append(BLOCKED if wanted.blocked else f"NOT {BLOCKED}")
     found += _moment_conditions(wanted, parameters)

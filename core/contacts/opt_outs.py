@@ -12,6 +12,7 @@ import structlog
 
 from core import database
 from core.audit import services as audit
+from core.contacts.contact_events import record_events
 from core.contacts.identities import is_group_address
 from core.contacts.opt_out_settings import OptOut, opt_out_of
 from core.contacts.opt_out_words import asks_to_opt_out
@@ -52,7 +53,7 @@ async def apply_opt_outs(batch: Sequence[StoredEvent]) -> Collection[int]:
         if asks_to_opt_out(event.text, wishes[user_id].words):
             writer = _Writer(user_id, stored.number_id, event.address, event.phone)
             if not await _is_group(writer):
-                await _opt_out(writer, wishes[user_id])
+                await _opt_out(writer, event.text, wishes[user_id])
     return [stored.id for stored in batch]
 
 
@@ -92,11 +93,14 @@ async def _is_group(writer: _Writer) -> bool:
     )
 
 
-async def _opt_out(writer: _Writer, wishes: OptOut) -> None:
+async def _opt_out(writer: _Writer, written: str, wishes: OptOut) -> None:
     person = await find_person(writer.user_id, (writer.phone, writer.address))
     fresh = await suppress(writer.user_id, person)
     if not fresh:
         return
+    await record_events(
+        writer.user_id, person.contact_ids, "opted_out", source="word", reason=written, number_id=writer.number_id
+    )
     await audit.record(
         "contact.opted_out", user_id=writer.user_id, facts={"contacts": person.contact_ids, "number": writer.number_id}
     )

@@ -6,8 +6,11 @@ from piccolo.conf.apps import AppConfig
 
 from core.contacts.tables import (
     BlockContact,
+    BulkSelection,
     Contact,
     ContactAddress,
+    ContactDeletion,
+    ContactEvent,
     ContactVariable,
     Import,
     ImportFailure,
@@ -35,6 +38,9 @@ APP_CONFIG = AppConfig(
         ImportFailure,
         ImportMapping,
         SyncEntry,
+        ContactDeletion,
+        ContactEvent,
+        BulkSelection,
     ],
     migration_dependencies=["core.accounts.piccolo_app"],
     commands=[],

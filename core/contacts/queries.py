@@ -23,7 +23,8 @@ DECIDED = ("number", "name", "variables", "labels", "addresses", "status", "bloc
 """What people decide of a contact."""
 
 COLUMNS = (
-    "c.id, c.number, c.name, c.variables, c.labels, c.type, c.status, c.last_inbound_at, c.created_at, c.updated_at,"
+    "c.id, c.number, c.name, c.variables, c.labels, c.type, c.status, c.source, c.last_inbound_at, c.created_at,"
+    " c.updated_at,"
     f" {BLOCKED} AS blocked,"
     " (SELECT jsonb_object_agg(a.provider, a.address) FROM contact_addresses a"
     f"  WHERE a.contact_id = c.id AND {CURRENT}) AS addresses"
@@ -37,7 +38,7 @@ async def get_contact(user_id: int, contact_id: int) -> ContactRead:
     )
     if row is None:
         raise NotFoundError("contact", contact_id)
-    return _read(row)
+    return read_contact(row)
 
 
 async def lock_contact(user_id: int, contact_id: int) -> ContactRead:
@@ -59,7 +60,7 @@ async def list_contacts(
         f"SELECT {COLUMNS} FROM contacts c WHERE {where} ORDER BY {line.terms} LIMIT {limit} OFFSET {offset}",
         *parameters.values,
     )
-    return [_read(row) for row in rows], total if isinstance(total, int) else 0
+    return [read_contact(row) for row in rows], total if isinstance(total, int) else 0
 
 
 async def scroll_contacts(
@@ -75,7 +76,7 @@ async def scroll_contacts(
     where = await _conditions(user_id, wanted, public_id, parameters)
     listed = ContactList(user_id, line, COLUMNS, where, parameters, ALL_BLOCKED if wanted.blocked else "")
     rows, following = await listed.part(line.read(cursor), query.limit)
-    return [_read(row) for row in rows], following
+    return [read_contact(row) for row in rows], following
 
 
 async def stream_contacts(user_id: int, wanted: ContactFilter, public_id: int | None = None) -> AsyncIterator[Contacts]:
@@ -96,7 +97,7 @@ async def stream_contacts(user_id: int, wanted: ContactFilter, public_id: int | 
             EXPORTED_AT_ONCE,
         ):
             before = rows[-1]["id"]
-            yield [_read(row) for row in rows]
+            yield [read_contact(row) for row in rows]
 
     return portions()
 
@@ -128,7 +129,8 @@ async def _conditions(user_id: int, wanted: ContactFilter, public_id: int | None
     return where
 
 
-def _read(row: Mapping[str, Any]) -> ContactRead:
+def read_contact(row: Mapping[str, Any]) -> ContactRead:
+    """Return the contact of a row of ``COLUMNS``."""
     fields = dict(row)
     for name in ("variables", "labels", "addresses"):
         fields[name] = msgspec.json.decode(fields[name] or "{}")

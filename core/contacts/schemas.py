@@ -100,6 +100,9 @@ class ContactRead(_Shown, frozen=True, kw_only=True):
     """What each provider calls it, where that is known."""
     blocked: bool
     """It is on the block list or opted out."""
+    source: Annotated[str, msgspec.Meta(examples=["manual"])]
+    """Where it came from, which is what its consent goes back to: ``manual`` (by hand), ``api`` (with an API key),
+    ``import`` or ``sync``; empty where that is not known."""
     last_inbound_at: datetime | None
     version: Annotated[str, msgspec.Meta(examples=["5f0c9a1d2b3e4f60"])]
     """A digest of what people decide of it, which `If-Match` takes in quotes: messages that come in keep it."""

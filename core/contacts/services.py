@@ -8,6 +8,7 @@ from core import database
 from core.audit import services as audit
 from core.contacts.addresses import address_errors, block_listed_groups, put_addresses, refuse_taken_addresses
 from core.contacts.country_settings import DEFAULT_COUNTRY, in_own_country
+from core.contacts.deletions import delete_rows, open_deletion
 from core.contacts.labels import ensure_labels
 from core.contacts.numbers import UnusableNumberError, is_country, normalize_number
 from core.contacts.queries import DECIDED, get_contact, lock_contact
@@ -18,6 +19,7 @@ from core.contacts.variables import remember_names
 from core.errors import ConflictError, InvalidInputError
 from core.plans import services as plans
 from core.texts import text
+from core.trail import present_trail
 from core.versions import ensure_match
 
 
@@ -39,8 +41,8 @@ async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
         await refuse_taken_addresses(user_id, new.addresses)
         await plans.ensure_within(user_id, "contacts")
         contact_id = await database.fetch_value(
-            "INSERT INTO contacts (user_id, number, name, variables, labels, type, status, created_at, updated_at)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, now(), now()) RETURNING id",
+            "INSERT INTO contacts (user_id, number, name, variables, labels, type, status, source,"
+            " created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now(), now()) RETURNING id",
             user_id,
             number,
             _one_line(new.name),
@@ -48,6 +50,7 @@ async def create_contact(user_id: int, new: ContactCreate) -> ContactRead:
             database.encode_json(list(dict.fromkeys(new.labels))),
             new.type,
             new.status,
+            "manual" if present_trail().api_key_id is None else "api",
         )
         if not isinstance(contact_id, int):
             raise TypeError("INSERT gave no id")
@@ -110,7 +113,7 @@ async def _change_identity(
 
 
 async def delete_contact(user_id: int, contact_id: int, if_match: str | None = None) -> None:
-    """Delete a contact; whoever opted out stays so, should they become a contact again.
+    """Delete a contact, which can be undone; whoever opted out stays so, should they become a contact again.
 
     Raises:
         NotFoundError: No such contact.
@@ -119,13 +122,10 @@ async def delete_contact(user_id: int, contact_id: int, if_match: str | None = N
     async with database.unit_of_work():
         present = await lock_contact(user_id, contact_id)
         ensure_match(if_match, present.version)
-        await remember_blocked(user_id, [contact_id])
-        await database.execute(
-            "UPDATE contacts SET deleted_at = now(), updated_at = now() WHERE id = $1 AND user_id = $2",
-            contact_id,
-            user_id,
-        )
-        await audit.record("contact.deleted", user_id=user_id, entity_id=contact_id)
+        deletion_id = await open_deletion(user_id)
+        await delete_rows(user_id, deletion_id, [contact_id])
+        facts = {"deletion_id": deletion_id}
+        await audit.record("contact.deleted", user_id=user_id, entity_id=contact_id, facts=facts)
 
 
 async def _stay_out(user_id: int, contact_id: int, kind: int, number: str | None, addresses: Mapping[str, str]) -> None:

@@ -85,9 +85,9 @@ async def remember(user_id: int, forms: Iterable[str]) -> int:
     )
 
 
-async def lift(user_id: int, form: str) -> int:
-    """Forget that whoever goes by ``form`` opted out, in every form; returns how many rows that were."""
-    person = await find_person(user_id, (form,))
+async def lift(user_id: int, forms: Iterable[str]) -> int:
+    """Forget that whoever goes by one of ``forms`` opted out, in every form; returns how many rows that were."""
+    person = await find_person(user_id, forms)
     async with database.unit_of_work():
         freed = await database.execute(
             "UPDATE contacts SET blocked_at = NULL, updated_at = now()"

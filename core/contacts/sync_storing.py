@@ -42,8 +42,8 @@ WITH found AS (
 SELECT DISTINCT ON (place) place, id FROM found ORDER BY place, rank, id
 """
 _INSERT = """
-INSERT INTO contacts (id, user_id, number, name, variables, labels, type, status, created_at, updated_at)
-SELECT id, $1, number, name, '{}', $2::jsonb, type, 1, now(), now()
+INSERT INTO contacts (id, user_id, number, name, variables, labels, type, status, source, created_at, updated_at)
+SELECT id, $1, number, name, '{}', $2::jsonb, type, 1, 'sync', now(), now()
 FROM unnest($3::bigint[], $4::text[], $5::text[], $6::smallint[]) AS i(id, number, name, type)
 """
 _FILL = """

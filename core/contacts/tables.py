@@ -4,6 +4,7 @@ from enum import IntEnum
 
 from piccolo.columns import (
     JSONB,
+    Array,
     BigInt,
     BigSerial,
     Boolean,
@@ -45,7 +46,11 @@ class PublicType(IntEnum):
 
 
 class Contact(SoftDelete, Table, tablename="contacts"):
-    """A person (type 1) or group (type 2); ``number`` is E.164 digits, ``labels`` a list of label ids."""
+    """A person (type 1) or group (type 2); ``number`` is E.164 digits, ``labels`` a list of label ids.
+
+    ``source`` is how it came to be, empty where nobody knows. A deleted one has the ``deletion_id`` by which it can
+    come back, or is ``merged_into`` the contact that has its history.
+    """
 
     id = BigSerial(primary_key=True)
     user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
@@ -57,6 +62,43 @@ class Contact(SoftDelete, Table, tablename="contacts"):
     status = SmallInt(default=ContactStatus.ACTIVE)
     last_inbound_at = Timestamptz(default=None, null=True)
     blocked_at = Timestamptz(default=None, null=True)
+    source = Varchar(length=10, default="")
+    deletion_id = BigInt(default=None, null=True)
+    merged_into = BigInt(default=None, null=True)
+
+
+class ContactDeletion(Timestamps, Table, tablename="contact_deletions"):
+    """A deletion of contacts that can be undone for some days; of ``contacts`` rows, ``restored`` came back."""
+
+    id = BigSerial(primary_key=True)
+    user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
+    job_id = BigInt(default=None, null=True)
+    contacts = BigInt(default=0)
+    restored = BigInt(default=0)
+
+
+class BulkSelection(Table, tablename="bulk_selections"):
+    """Contacts that a job is going to change together, as its filter found them when it was asked for."""
+
+    id = BigSerial(primary_key=True)
+    job_id = BigInt()
+    contact_ids = Array(base_column=BigInt())
+
+
+class ContactEvent(CreatedAt, Table, tablename="contact_events"):
+    """What somebody decided of a contact: ``blocked``, ``unblocked``, ``opted_out``, ``opted_in`` or ``merged``.
+
+    ``source`` says how: ``hand`` or ``word``, the one in ``reason`` then, written to the number after the campaign.
+    """
+
+    id = BigSerial(primary_key=True)
+    user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
+    contact_id = BigInt()
+    kind = Varchar(length=20)
+    source = Varchar(length=10, default="")
+    reason = Varchar(length=120, default="")
+    number_id = BigInt(default=None, null=True)
+    campaign_id = BigInt(default=None, null=True)
 
 
 class ContactAddress(Table, tablename="contact_addresses"):

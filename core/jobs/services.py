@@ -156,6 +156,11 @@ async def create_job(
     return job_id
 
 
+async def set_total(job_id: int, total: int) -> None:
+    """Say how many parts a job has that was made in this unit of work."""
+    await database.execute("UPDATE jobs SET total = $2 WHERE id = $1", job_id, total)
+
+
 async def get_job(user_id: int, job_id: int) -> JobRead:
     """Return a job of this tenant."""
     row = await database.fetch_row(f"SELECT {COLUMNS} FROM jobs WHERE id = $1 AND user_id = $2", job_id, user_id)

@@ -27,6 +27,7 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
 
 HOLDINGS = (
     Holding(table="contact_sync_entries", own="t.job_id IN (SELECT id FROM jobs WHERE user_id = $1)", exported=False),
+    Holding(table="bulk_selections", own="t.job_id IN (SELECT id FROM jobs WHERE user_id = $1)", exported=False),
     # Jobs go early: whatever is at work on the other rows ends with its next checkpoint.
     Holding(table="jobs", hidden=("params", "checkpoint", "holder", "lease_until")),
     Holding(table="webhook_events", own=f"t.number_id IN ({NUMBERS})", exported=False),
@@ -61,6 +62,8 @@ HOLDINGS = (
     Holding(table="publics"),
     Holding(table="contact_addresses", own=f"t.contact_id IN ({CONTACTS})"),
     Holding(table="contact_activity", exported=False),
+    Holding(table="contact_events"),
+    Holding(table="contact_deletions"),
     Holding(table="conversations"),
     Holding(table="contact_variables"),
     Holding(table="block_contacts"),

@@ -24,7 +24,12 @@ SHARD = 26
 
 _CONTACTS = """
 SELECT id, name FROM contacts
-WHERE user_id = $1 AND (id = $2 OR (number = ANY($3::text[]) AND number <> '')) ORDER BY id FOR UPDATE
+WHERE user_id = $1 AND (id = $2 OR merged_into = $2 OR (number = ANY($3::text[]) AND number <> ''))
+ORDER BY id FOR UPDATE
+"""
+_KNOWN = """
+SELECT c.number, a.address FROM contacts c LEFT JOIN contact_addresses a ON a.contact_id = c.id
+WHERE c.id = $1 OR c.merged_into = $1
 """
 _ROWS = """
 SELECT m.id, m.state, m.address, m.provider_address FROM campaigns k JOIN messages g ON g.campaign_id = k.id
@@ -39,13 +44,15 @@ UPDATE message_by_contacts SET address = '', provider_address = NULL, variables 
 _EMPTY_ATTEMPTS = "UPDATE message_attempts SET provider_id = NULL WHERE recipient_id = ANY($1::bigint[])"
 _EMPTY_CONTACTS = """
 UPDATE contacts SET number = NULL, name = '', variables = '{}', labels = '[]', last_inbound_at = NULL,
-    blocked_at = coalesce(blocked_at, now()), deleted_at = coalesce(deleted_at, now()), updated_at = now()
+    blocked_at = coalesce(blocked_at, now()), deleted_at = coalesce(deleted_at, now()), deletion_id = NULL,
+    updated_at = now()
 WHERE id = ANY($1::bigint[])
 """
 _FORGET = (
     "DELETE FROM contact_addresses WHERE contact_id = ANY($1::bigint[])",
     "DELETE FROM public_by_contacts WHERE contact_id = ANY($1::bigint[])",
     "DELETE FROM conversations WHERE contact_id = ANY($1::bigint[])",
+    "DELETE FROM contact_events WHERE contact_id = ANY($1::bigint[])",
     "DELETE FROM contact_activity WHERE contact_id = ANY($1::bigint[])",
     "DELETE FROM send_counters WHERE scope = 'contact' AND scope_id = ANY($1::bigint[])",
     (
@@ -86,15 +93,13 @@ async def erase_contact(user_id: int, contact_id: int) -> None:
 
 async def _find(user_id: int, contact_id: int) -> tuple[list[int], set[str], set[str]]:
     """Lock the contact; return the ids of all rows of the person, the forms they are known in, and their names."""
-    given = await database.fetch_row(
-        "SELECT number FROM contacts WHERE id = $1 AND user_id = $2 FOR UPDATE", contact_id, user_id
+    given = await database.fetch_value(
+        "SELECT id FROM contacts WHERE id = $1 AND user_id = $2 FOR UPDATE", contact_id, user_id
     )
     if given is None:
         raise NotFoundError("contact", contact_id)
-    addresses = await database.fetch(
-        "SELECT address FROM contact_addresses WHERE contact_id = $1 AND address <> ''", contact_id
-    )
-    forms = {given["number"], *(row["address"] for row in addresses)} - {None, ""}
+    known = await database.fetch(_KNOWN, contact_id)
+    forms = {form for row in known for form in row} - {None, ""}
     if forms:
         person = await find_person(user_id, forms)
         forms |= person.forms

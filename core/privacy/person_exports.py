@@ -14,7 +14,8 @@ SELECT k.id AS campaign_id, k.name AS campaign, m.position, g.content AS templat
     m.address, m.state, m.reason, n.number AS sent_from, m.created_at, m.accepted_at, m.sent_at, m.delivered_at,
     m.read_at, m.replied_at
 FROM campaigns k JOIN messages g ON g.campaign_id = k.id
-JOIN message_by_contacts m ON m.message_id = g.id AND m.contact_id = $2
+JOIN message_by_contacts m ON m.message_id = g.id AND m.contact_id IN
+    (SELECT id FROM contacts WHERE user_id = $1 AND (id = $2 OR merged_into = $2))
 LEFT JOIN numbers n ON n.id = m.number_id
 WHERE k.user_id = $1 ORDER BY m.id
 """
@@ -33,6 +34,8 @@ _PARTS = {
     " ON b.public_id = p.id WHERE p.user_id = $1 AND b.contact_id = $2 ORDER BY p.id",
     "wrote_last": "SELECT n.number AS to_number, v.last_inbound_at FROM conversations v JOIN numbers n"
     " ON n.id = v.number_id WHERE v.user_id = $1 AND v.contact_id = $2 ORDER BY v.id",
+    "events": "SELECT kind, source, reason, created_at FROM contact_events WHERE user_id = $1 AND contact_id = $2"
+    " ORDER BY id",
     "blocks": "SELECT b.reason, b.created_at FROM block_contacts b JOIN contacts c ON c.number = b.number"
     " WHERE b.user_id = $1 AND c.user_id = $1 AND c.id = $2",
 }

@@ -137,10 +137,12 @@ async def make_tenant(app: Litestar, member: Member) -> Tenant:
         file = await client.post("/api/media", files={"file": ("a.png", _PNG, "image/png")})
         key = await add(client, "api-keys", name="Shop", scopes=["read"])
         job = {"user_id": member.id, "kind": "walk", "params": "{}", "checkpoint": "{}", "result": "{}"}
+        gone = await client.post("/api/contacts/bulk/delete", json={"ids": [(await add_contact(client))["id"]]})
         payment = {"transaction_id": f"pi_{secrets.token_hex(8)}", "amount": Decimal("49.90"), "currency": "BRL"}
         ids = {
             "number_id": draft.number_ids[0],
             "contact_id": contact["id"],
+            "deletion_id": gone.json()["data"]["deletion_id"],
             "label_id": (await add(client, "labels", name=secrets.token_hex(4)))["id"],
             "public_id": public["id"],
             "block_id": (await add(client, "block-contacts", number=phone()))["id"],

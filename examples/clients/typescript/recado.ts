@@ -127,6 +127,14 @@ export interface BlockRemove {
   country?: string | null;
 }
 
+export interface BlockSelection {
+  ids?: Array<number> | null;
+  filter?: ContactFilter | null;
+  /** With `filter`: only contacts of this audience. */
+  public_id?: number | null;
+  reason?: string;
+}
+
 export interface Blocker {
   code: string;
   text: string;
@@ -303,6 +311,10 @@ export interface ConfigurationsUpdate {
   notifications?: NotificationChoices | null;
 }
 
+export interface ContactBlock {
+  reason?: string;
+}
+
 export interface ContactCreate {
   number?: string | null;
   name?: string;
@@ -325,6 +337,8 @@ export interface ContactFilter {
   status?: 1 | 2 | null;
   type?: 1 | 2 | null;
   blocked?: boolean | null;
+  /** Where the contact came from. */
+  source?: "manual" | "api" | "import" | "sync" | null;
   created_from?: string | null;
   /** Created before this moment. */
   created_to?: string | null;
@@ -342,6 +356,12 @@ export interface ContactFilter {
   contacted_to?: string | null;
 }
 
+export interface ContactMerge {
+  others: Array<number>;
+  /** Whose name, variables and addresses stay where both have some. */
+  prefer?: "contact" | "others";
+}
+
 export interface ContactRead {
   id: number;
   created_at: string;
@@ -354,6 +374,7 @@ export interface ContactRead {
   status: number;
   addresses: Record<string, string>;
   blocked: boolean;
+  source: string;
   last_inbound_at: string | null;
   version: string;
 }
@@ -429,6 +450,31 @@ export interface DeadLetterPage {
   meta: Meta;
 }
 
+export interface Deleted {
+  affected: number;
+  deletion_id: number;
+}
+
+export interface DeletedResource {
+  data: Deleted;
+}
+
+export interface DeletionRead {
+  id: number;
+  job_id: number | null;
+  contacts: number;
+  restored: number;
+  undo_until: string;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface DeletionReadPage {
+  data: Array<DeletionRead>;
+  links: Links;
+  meta: Meta;
+}
+
 export interface Device {
   id: number;
   kind: SessionKind;
@@ -447,6 +493,17 @@ export interface DeviceListResource {
 
 export interface Duplicate {
   name?: string | null;
+}
+
+export interface DuplicateRead {
+  address: string;
+  contacts: Array<ContactRead>;
+}
+
+export interface DuplicateReadPage {
+  data: Array<DuplicateRead>;
+  links: Links;
+  meta: Meta;
 }
 
 export interface Durations {
@@ -1591,8 +1648,9 @@ export interface SyncCreate {
 
 export interface TimelineEntry {
   at: string;
-  kind: "created" | "blocked" | "opted_out" | "wrote" | "sent" | "delivered" | "readed" | "replied" | "failed" | "skipped" | "unknown";
+  kind: "created" | "blocked" | "unblocked" | "opted_out" | "merged" | "wrote" | "sent" | "delivered" | "readed" | "replied" | "failed" | "skipped" | "unknown";
   reason: string;
+  source: "" | "manual" | "api" | "import" | "sync" | "hand" | "word";
   number_id: number | null;
   campaign_id: number | null;
   campaign_name: string | null;
@@ -2105,6 +2163,20 @@ export interface Operations {
     body: PasswordProof;
     answer: TwoFactorSecretResource;
   };
+  /** Block a contact */
+  BlockContact: {
+    path: { contact_id: number; };
+    query: Record<never, never>;
+    body: ContactBlock;
+    answer: ContactReadResource;
+  };
+  /** Block many contacts */
+  BlockContacts: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: BlockSelection;
+    answer: AffectedResource | JobReadResource;
+  };
   /** Block a number or an address */
   BlockNumber: {
     path: Record<never, never>;
@@ -2257,7 +2329,7 @@ export interface Operations {
     path: Record<never, never>;
     query: Record<never, never>;
     body: Selection;
-    answer: AffectedResource;
+    answer: DeletedResource | JobReadResource;
   };
   /** Delete a label */
   DeleteLabel: {
@@ -2418,7 +2490,7 @@ export interface Operations {
     path: Record<never, never>;
     query: Record<never, never>;
     body: LabelSelection;
-    answer: AffectedResource;
+    answer: AffectedResource | JobReadResource;
   };
   /** List my API keys */
   ListApiKeys: {
@@ -2441,12 +2513,26 @@ export interface Operations {
     body: undefined;
     answer: CampaignListedPage;
   };
+  /** List the deletions of contacts */
+  ListContactDeletions: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    body: undefined;
+    answer: DeletionReadPage;
+  };
   /** List the contacts */
   ListContacts: {
     path: Record<never, never>;
     query: { page?: number; per_page?: number; sort?: string; search?: string; label_id?: Array<number>; status?: 1 | 2 | null; type?: 1 | 2 | null; blocked?: boolean; created_from?: string; created_to?: string; filters?: string; public_id?: number; cursor?: string; };
     body: undefined;
     answer: ContactReadPage | ContactReadScroll;
+  };
+  /** List contacts that are one person */
+  ListDuplicates: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; };
+    body: undefined;
+    answer: DuplicateReadPage;
   };
   /** List the imports */
   ListImports: {
@@ -2594,6 +2680,13 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: JobReadResource;
+  };
+  /** Merge contacts into one */
+  MergeContacts: {
+    path: { contact_id: number; };
+    query: Record<never, never>;
+    body: ContactMerge;
+    answer: ContactReadResource;
   };
   /** Pause a campaign */
   PauseCampaign: {
@@ -2889,6 +2982,20 @@ export interface Operations {
     body: SyncCreate;
     answer: JobReadResource;
   };
+  /** Unblock a contact */
+  UnblockContact: {
+    path: { contact_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ContactReadResource;
+  };
+  /** Unblock many contacts */
+  UnblockContacts: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: Selection;
+    answer: AffectedResource | JobReadResource;
+  };
   /** Unblock a number */
   UnblockNumber: {
     path: { block_id: number; };
@@ -2902,6 +3009,13 @@ export interface Operations {
     query: Record<never, never>;
     body: BlockRemove;
     answer: undefined;
+  };
+  /** Undo a deletion of contacts */
+  UndoContactDeletion: {
+    path: { deletion_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: JobReadResource;
   };
   /** Change a campaign */
   UpdateCampaign: {
@@ -3032,6 +3146,8 @@ export const ROUTES = {
   AdminUpdateSettings: { method: "PATCH", path: "/api/admin/settings" },
   AdminUpdateUser: { method: "PATCH", path: "/api/admin/users/{user_id}" },
   BeginTwoFactor: { method: "POST", path: "/api/auth/two-factor" },
+  BlockContact: { method: "POST", path: "/api/contacts/{contact_id}/block" },
+  BlockContacts: { method: "POST", path: "/api/contacts/bulk/block" },
   BlockNumber: { method: "POST", path: "/api/block-contacts" },
   CancelCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/cancel" },
   CancelJob: { method: "POST", path: "/api/jobs/{job_id}/cancel" },
@@ -3080,7 +3196,9 @@ export const ROUTES = {
   ListApiKeys: { method: "GET", path: "/api/api-keys" },
   ListBlockedNumbers: { method: "GET", path: "/api/block-contacts" },
   ListCampaigns: { method: "GET", path: "/api/campaigns" },
+  ListContactDeletions: { method: "GET", path: "/api/contacts/deletions" },
   ListContacts: { method: "GET", path: "/api/contacts" },
+  ListDuplicates: { method: "GET", path: "/api/contacts/duplicates" },
   ListImports: { method: "GET", path: "/api/imports" },
   ListJobs: { method: "GET", path: "/api/jobs" },
   ListLabels: { method: "GET", path: "/api/labels" },
@@ -3102,6 +3220,7 @@ export const ROUTES = {
   LogOutNumber: { method: "POST", path: "/api/numbers/{number_id}/logout" },
   MailConfirmationAgain: { method: "POST", path: "/api/auth/confirm-email/again" },
   MeasureEntropy: { method: "POST", path: "/api/campaigns/{campaign_id}/entropy" },
+  MergeContacts: { method: "POST", path: "/api/contacts/{contact_id}/merge" },
   PauseCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/pause" },
   PlanCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/plan" },
   PreviewCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/preview" },
@@ -3144,8 +3263,11 @@ export const ROUTES = {
   StartCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/start" },
   StartImport: { method: "POST", path: "/api/imports/{import_id}/start" },
   SyncContacts: { method: "POST", path: "/api/numbers/{number_id}/sync" },
+  UnblockContact: { method: "POST", path: "/api/contacts/{contact_id}/unblock" },
+  UnblockContacts: { method: "POST", path: "/api/contacts/bulk/unblock" },
   UnblockNumber: { method: "DELETE", path: "/api/block-contacts/{block_id}" },
   UnblockWrittenNumber: { method: "POST", path: "/api/block-contacts/remove" },
+  UndoContactDeletion: { method: "POST", path: "/api/contacts/deletions/{deletion_id}/undo" },
   UpdateCampaign: { method: "PATCH", path: "/api/campaigns/{campaign_id}" },
   UpdateConfigurations: { method: "PATCH", path: "/api/configurations" },
   UpdateContact: { method: "PATCH", path: "/api/contacts/{contact_id}" },

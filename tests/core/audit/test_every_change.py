@@ -143,7 +143,14 @@ async def _contacts(walk: Walker) -> None:
     await walk("DeleteContact", contact["id"])
     await walk("EraseContact", contact["id"])
     other = await walk("CreateContact", json={"number": phone()})
-    await walk("DeleteContacts", json={"ids": [other["id"]]})
+    await walk("BlockContact", other["id"], json={"reason": "asked by phone"})
+    await walk("UnblockContact", other["id"])
+    await walk("BlockContacts", json={"ids": [other["id"]], "reason": "asked by phone"})
+    await walk("UnblockContacts", json={"ids": [other["id"]]})
+    twin = await walk("CreateContact", json={"number": phone()})
+    await walk("MergeContacts", other["id"], json={"others": [twin["id"]]})
+    deleted = await walk("DeleteContacts", json={"ids": [other["id"]]})
+    await walk("UndoContactDeletion", deleted["deletion_id"])
     await walk("DeleteLabel", label["id"])
 
 

@@ -7,6 +7,7 @@ import pytest
 from core import database
 from core.pagination import RowPlace, write_cursor
 from tests.core.campaigns.making import Made, insert, make_campaign, recipients, running, start
+from tests.core.contacts.making import add, add_contact
 from tests.factories import Member
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -52,6 +53,7 @@ class TestEntries:
             "at": "2026-03-02T12:01:00Z",
             "kind": "sent",
             "reason": "",
+            "source": "",
             "number_id": made.number_ids[0],
             "campaign_id": made.id,
             "campaign_name": "Test",
@@ -100,6 +102,23 @@ class TestEntries:
             await _write((await recipients(campaign.id))[0]["id"], state="sent", accepted_at=NOON + place * MINUTE)
         await database.execute("UPDATE campaigns SET deleted_at = now() WHERE id = $1", made.id)
         assert [entry["campaign_id"] for entry in await _read(tenant, made.contact_ids[0])] == [other.id, made.id, None]
+
+    async def test_blocks_with_their_reason_and_where_the_contact_came_from(self, tenant: httpx.AsyncClient) -> None:
+        contact = await add_contact(tenant)
+        for reason in ("asked by phone", "moved"):
+            await tenant.post(f"/api/contacts/{contact['id']}/block", json={"reason": reason})
+        await tenant.post(f"/api/contacts/{contact['id']}/unblock")
+        await add(tenant, "block-contacts", number=f"+{contact['number']}", reason="listed")
+        await tenant.post("/api/block-contacts/remove", json={"number": f"+{contact['number']}"})
+        found = [(entry["kind"], entry["reason"], entry["source"]) for entry in await _read(tenant, contact["id"])]
+        assert found == [
+            ("unblocked", "", "hand"),
+            ("blocked", "listed", "hand"),
+            ("unblocked", "", "hand"),
+            ("blocked", "moved", "hand"),
+            ("blocked", "asked by phone", "hand"),
+            ("created", "", "manual"),
+        ]
 
 
 class TestScroll:

@@ -51,6 +51,27 @@ async def run_import(client: httpx.AsyncClient, content: bytes | str, **fields: 
     return done
 
 
+async def run_bulk(client: httpx.AsyncClient, action: str, **body: Any) -> dict[str, Any]:
+    """Change the contacts of a filter, do the job in this process, and return it as it ended."""
+    answer = await client.post(f"/api/contacts/bulk/{action}", json=body)
+    assert answer.status_code == 202, answer.text
+    return await run_job(client, answer.json()["data"]["id"])
+
+
+async def run_undo(client: httpx.AsyncClient, deletion_id: int) -> dict[str, Any]:
+    """Undo a deletion in this process and return the job as it ended."""
+    answer = await client.post(f"/api/contacts/deletions/{deletion_id}/undo")
+    assert answer.status_code == 202, answer.text
+    return await run_job(client, answer.json()["data"]["id"])
+
+
+async def run_job(client: httpx.AsyncClient, job_id: int) -> dict[str, Any]:
+    """Do a job in this process and return it as it ended."""
+    await leasing.run_job(job_id)
+    done: dict[str, Any] = await show(client, f"jobs/{job_id}")
+    return done
+
+
 def counts(done: dict[str, Any]) -> tuple[int, int, int, int]:
     """Created, updated, skipped, failed."""
     return done["rows_created"], done["rows_updated"], done["rows_skipped"], done["rows_failed"]

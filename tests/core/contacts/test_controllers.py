@@ -32,6 +32,7 @@ class TestCreate:
             "labels": [label["id"]],
             "type": 1,
             "status": 1,
+            "source": "manual",
             "addresses": {},
             "blocked": False,
             "last_inbound_at": None,
@@ -299,61 +300,18 @@ class TestList:
         assert (await tenant.get(f"/api/contacts/{made['id']}")).status_code == 404
         assert (await tenant.delete(f"/api/contacts/{made['id']}")).status_code == 404
 
+    async def test_contacts_are_filtered_by_where_they_came_from(self, tenant: httpx.AsyncClient) -> None:
+        key = await add(tenant, "api-keys", name="Shop", scopes=["manage"])
+        by_hand = await add_contact(tenant)
+        headers = {"Authorization": f"Bearer {key['key']}"}
+        answer = await tenant.post("/api/contacts", json={"number": phone()}, headers=headers)
+        found = {
+            source: [one["id"] for one in await show(tenant, f'contacts?filters={{"source": "{source}"}}')]
+            for source in ("manual", "api", "sync", "import")
+        }
 
-class TestBulk:
-    async def test_contacts_are_deleted_by_id(self, tenant: httpx.AsyncClient) -> None:
-        made = [(await add_contact(tenant))["id"] for _ in range(3)]
-        answer = await tenant.post("/api/contacts/bulk/delete", json={"ids": made[:2]})
-
-        assert answer.json() == {"data": {"affected": 2}}
-        assert [contact["id"] for contact in await show(tenant, "contacts")] == made[2:]
-
-    async def test_contacts_are_deleted_by_filter(self, tenant: httpx.AsyncClient) -> None:
-        label = await add(tenant, "labels", name="velho")
-        kept = await add_contact(tenant)
-        await add_contact(tenant, labels=[label["id"]])
-        chosen = {"filter": {"labels": {"any": [label["id"]]}}}
-
-        assert (await tenant.post("/api/contacts/bulk/delete", json=chosen)).json() == {"data": {"affected": 1}}
-        assert [contact["id"] for contact in await show(tenant, "contacts")] == [kept["id"]]
-
-    async def test_labels_are_put_on_and_taken_off(self, tenant: httpx.AsyncClient) -> None:
-        old, new = [(await add(tenant, "labels", name=name))["id"] for name in ("velho", "novo")]
-        one, two = await add_contact(tenant, labels=[old]), await add_contact(tenant, labels=[new])
-        chosen = {"ids": [one["id"], two["id"]], "add": [new], "remove": [old]}
-
-        assert (await tenant.post("/api/contacts/bulk/labels", json=chosen)).json() == {"data": {"affected": 1}}
-        assert (await show(tenant, f"contacts/{one['id']}"))["labels"] == [new]
-        assert (await show(tenant, f"contacts/{two['id']}"))["labels"] == [new]
-        assert (await show(tenant, f"contacts/{two['id']}"))["updated_at"] == two["updated_at"]
-
-    @pytest.mark.parametrize(
-        ("body", "errors"),
-        [
-            ({}, {"body": ["Name the contacts by ids or by filter, one of the two."]}),
-            ({"ids": [1], "filter": {}}, {"body": ["Name the contacts by ids or by filter, one of the two."]}),
-            ({"ids": []}, {"ids": ["Must have at least 1 entry."]}),
-            ({"filter": {"labels": {"some": [1]}}}, {"filter.labels.some": ["This field is not known."]}),
-        ],
-    )
-    async def test_a_selection_must_be_clear(
-        self, tenant: httpx.AsyncClient, body: dict[str, Any], errors: dict[str, list[str]]
-    ) -> None:
-        await add_contact(tenant)
-        answer = await tenant.post("/api/contacts/bulk/delete", json=body)
-
-        assert answer.status_code == 422
-        assert answer.json()["errors"] == errors
-        assert (await tenant.get("/api/contacts")).json()["meta"]["total"] == 1
-
-    async def test_one_foreign_id_changes_nothing(self, tenant: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
-        own, foreign = await add_contact(tenant), await add_contact(stranger)
-        answer = await tenant.post("/api/contacts/bulk/delete", json={"ids": [own["id"], foreign["id"]]})
-
-        assert answer.status_code == 404
-        assert answer.json()["detail"] == f"No contact {foreign['id']} was found."
-        assert (await tenant.get("/api/contacts")).json()["meta"]["total"] == 1
-        assert (await stranger.get("/api/contacts")).json()["meta"]["total"] == 1
+        assert answer.json()["data"]["source"] == "api"
+        assert found == {"manual": [by_hand["id"]], "api": [answer.json()["data"]["id"]], "sync": [], "import": []}
 
 
 class TestOptOut:

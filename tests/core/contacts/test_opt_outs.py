@@ -10,6 +10,7 @@ from core.contacts import opt_outs
 from core.contacts.suppressions import is_suppressed
 from core.jobs import leasing
 from core.webhooks import applying
+from tests.core.campaigns.making import insert
 from tests.core.contacts.making import add_contact, phone, show
 from tests.core.numbers.messaging import (
     Waha,
@@ -83,6 +84,23 @@ async def test_a_word_blocks_its_sender(shop: Shop) -> None:
     contact = await add_contact(shop.tenant)
     await shop.hears(contact["number"], "SAIR!")
     assert await shop.blocked(contact)
+
+
+async def test_the_timeline_names_the_word_the_number_and_the_campaign_that_wrote_last(shop: Shop) -> None:
+    contact = await add_contact(shop.tenant)
+    campaign = await insert("campaigns", user_id=shop.user.id, name="Feira")
+    await database.execute(
+        "INSERT INTO contact_activity (contact_id, user_id, claims, day_start, day_used, unanswered, campaign_id,"
+        " last_at) VALUES ($1, $2, 1, now(), 1, 1, $3, now())",
+        contact["id"],
+        shop.user.id,
+        campaign,
+    )
+    await shop.hears(contact["number"], "SAIR!")
+    entries = await show(shop.tenant, f"contacts/{contact['id']}/timeline")
+    (entry,) = [entry for entry in entries if entry["kind"] == "opted_out"]
+    named = ("source", "reason", "number_id", "campaign_id", "campaign_name")
+    assert [entry[name] for name in named] == ["word", "SAIR!", shop.number["id"], campaign, "Feira"]
 
 
 async def test_a_sentence_blocks_nobody(shop: Shop) -> None:

@@ -121,7 +121,7 @@ async def test_lifting_frees_every_form(tenant: httpx.AsyncClient, user: Member)
     contact = await add_contact(tenant, number="+5511987650002")
     await _opt_out(user, "551187650002")
     assert await _blocked(tenant, contact["id"])
-    assert await lift(user.id, "5511987650002") == 3
+    assert await lift(user.id, ("5511987650002",)) == 3
     assert not await _blocked(tenant, contact["id"])
     assert not await is_suppressed(user.id, ("551187650002",))
 
