@@ -118,16 +118,22 @@ def _late(taken: list[float]) -> float:
     return sorted(taken)[int(len(taken) * 0.95) - 1] * 1000
 
 
-async def _make(size: int) -> Book:
+async def make_contacts(size: int) -> tuple[int, int, int]:
+    """Write a tenant with contacts; return the tenant and the labels of few and of many."""
     user_id = await _id(
         "INSERT INTO users (email, name, password) VALUES ($1, 'Bench', '') RETURNING id",
         f"{secrets.token_hex(8)}@example.com",
     )
-    labels = [
+    rare, common = [
         await _id("INSERT INTO labels (user_id, name) VALUES ($1, $2) RETURNING id", user_id, name)
         for name in ("rare", "common")
     ]
-    await database.execute(NAMES, user_id, *labels, size)
+    await database.execute(NAMES, user_id, rare, common, size)
+    return user_id, rare, common
+
+
+async def _make(size: int) -> Book:
+    user_id, rare, common = await make_contacts(size)
     audience = await _id("INSERT INTO publics (user_id, name, type) VALUES ($1, 'Half', 1) RETURNING id", user_id)
     await database.execute(
         "INSERT INTO public_by_contacts (public_id, contact_id) SELECT $2, id FROM contacts WHERE user_id = $1"
@@ -135,7 +141,7 @@ async def _make(size: int) -> Book:
         user_id,
         audience,
     )
-    return Book(user_id, size, labels[0], labels[1], audience)
+    return Book(user_id, size, rare, common, audience)
 
 
 async def _id(statement: str, *args: object) -> int:

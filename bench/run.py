@@ -1,7 +1,7 @@
 """``make bench``: measures every side in one run on servers of its own, and prints ratios as ``name=value``.
 
 ``python -m bench.run NAME ...`` (``make bench only=NAME``) runs some: dispatch, workers, lanes, webhooks, api, scale,
-lists.
+lists, export.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import api, dispatch, lanes, lists, scale, webhooks, workers
+from bench import api, dispatch, export, lanes, lists, scale, webhooks, workers
 from core.config import PlatformConfig, load_config
 from core.embedded import embedded_servers
 from core.migrate import migrate
@@ -34,6 +34,7 @@ GOALS = {
     "pause_1m_vs_1k": ("<=", 1.5),
     "progress_1m_vs_1k": ("<=", 1.5),
     "lists_1m_vs_10k": ("<=", 3.0),
+    "export_vs_copy": ("<=", 2.0),
 }
 
 Ratios = dict[str, float]
@@ -142,6 +143,19 @@ async def measure_lists(_: PlatformConfig) -> Ratios:
     return {"lists_1m_vs_10k": max(read.ratio for read in found)}
 
 
+async def measure_export(config: PlatformConfig) -> Ratios:
+    """Print a table of contacts per second, and how long a workbook takes."""
+    print(f"{'round':>5} {'platform':>9} {'bare':>9} {'bare CSV':>9}   contacts per second of a file of a million")
+    rounds: list[export.Round] = []
+    async for found in export.measure_rounds(config):
+        rounds.append(found)
+        rates = [lists.MANY / seconds for seconds in (found.platform, found.bare, found.bare_csv)]
+        print(f"{len(rounds):>5} " + " ".join(f"{rate:9.0f}" for rate in rates), flush=True)
+        if found.workbook is not None:
+            print(f"As a workbook: {lists.MANY / found.workbook:.0f} contacts per second.")
+    return {"export_vs_copy": statistics.median(found.platform / found.bare for found in rounds)}
+
+
 BENCHES: dict[str, Callable[[PlatformConfig], Awaitable[Ratios]]] = {
     "dispatch": measure_dispatch,
     "workers": measure_workers,
@@ -150,6 +164,7 @@ BENCHES: dict[str, Callable[[PlatformConfig], Awaitable[Ratios]]] = {
     "api": measure_api,
     "scale": measure_scale,
     "lists": measure_lists,
+    "export": measure_export,
 }
 
 

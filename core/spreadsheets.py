@@ -20,8 +20,29 @@ BYTE_ORDER_MARK = "\ufeff"
 
 # Spaces before a sign are passed over by some; control characters are dropped by others.
 _RUNS = r"[\x00-\x1f\x7f]|[ \u00a0]*[=+\-@\uff1d\uff0b\uff0d\uff20]"
-_RUN = re.compile(_RUNS)
-_GUARDED = re.compile(f"'(?:{_RUNS})")
+# An apostrophe more where there are some already: else nobody could tell a text that had one from one that got it.
+_RUN = re.compile(f"'*(?:{_RUNS})")
+_GUARDED = re.compile(f"'+(?:{_RUNS})")
+
+# The same for PostgreSQL, which writes escapes otherwise and has no NUL in a text.
+_CONTROLS_IN_SQL, _SIGNS_IN_SQL = r"[\u0001-\u001f\u007f]", r"[=+@\uff1d\uff0b\uff0d\uff20\u002d]"
+_RUNS_IN_SQL = rf"({_CONTROLS_IN_SQL}|[ \u00a0]*{_SIGNS_IN_SQL})"
+_CHANGED_IN_SQL = rf"(''+{_RUNS_IN_SQL}|{_CONTROLS_IN_SQL}|[ \u00a0]+{_SIGNS_IN_SQL}|=\"[^\"]*\"$)"
+_FIRST_OF_CHANGED = [*range(1, 0x21), *map(ord, "'=\x7f\xa0")]
+_FIRST_OF_RUN = [*_FIRST_OF_CHANGED, *map(ord, "+-@\uff0b\uff0d\uff1d\uff20")]
+
+
+def guarded_in_sql(expression: str, *, workbook: bool = False) -> str:
+    """Return SQL for a text as ``write_row`` would guard it.
+
+    In the cells of a ``workbook`` texts run nothing. There only those get an apostrophe that an import would read as
+    another text: those that look as if they had got one, or have blanks before a sign, and ``="..."``.
+    """
+    pattern = f"^{_CHANGED_IN_SQL}" if workbook else f"^''*{_RUNS_IN_SQL}"
+    first = ",".join(map(str, _FIRST_OF_CHANGED if workbook else _FIRST_OF_RUN))
+    # The first character of nearly every text says already that there is nothing to look for.
+    suspect = f"ascii({expression}) = ANY('{{{first}}}'::int[]) AND {expression} ~ '{pattern}'"
+    return f"CASE WHEN {suspect} THEN '''' || {expression} ELSE {expression} END"
 
 
 def write_row(cells: Sequence[object], delimiter: str = ",") -> str:
@@ -36,20 +57,21 @@ def unguarded(cell: str) -> str:
     return cell[1:] if _GUARDED.match(cell) else cell
 
 
-async def download(name: str, lines: AsyncIterator[str]) -> Stream:
-    """Answer with a file of CSV (UTF-8 with a byte order mark), sent as its lines come.
+async def download(name: str, pieces: AsyncIterator[str | bytes], media_type: str = MEDIA_TYPE) -> Stream:
+    """Answer with a file that is sent as its pieces come: CSV (UTF-8 with a byte order mark), unless told otherwise.
 
     The first are waited for, so that what cannot be read at all is answered as an error and not as half a file.
     """
-    first = await anext(lines, "")
+    first = await anext(pieces, None)
 
-    async def pieces() -> AsyncIterator[str]:
-        yield first
-        async for piece in lines:
+    async def sent() -> AsyncIterator[str | bytes]:
+        if first is not None:
+            yield first
+        async for piece in pieces:
             yield piece
 
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Stream(pieces(), media_type=MEDIA_TYPE, headers=headers)
+    return Stream(sent(), media_type=media_type, headers=headers)
 
 
 async def write_table(

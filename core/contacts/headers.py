@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from core.contacts.numbers import UnusableNumberError, normalize_number
+from core.contacts.schemas import OWN_FIELDS
 
 NUMBER = "number"
 NAME = "name"
@@ -48,7 +49,12 @@ _NAME_HEADERS = (
 _LABEL_HEADERS = (
     ("etiquetas", "etiqueta", "labels", "label", "tags", "tag", "marcadores", "rotulos", "groupmembership"),
 )
-_IGNORED = re.compile(r"recado(?:reason|ignored\d+)")
+EXPORTED_HEADERS = (
+    "recado_addresses", "recado_status", "recado_blocked", "recado_created_at", "recado_last_inbound_at",
+)  # fmt: skip
+"""Headers of the columns of a download that no import takes."""
+_IGNORED = re.compile(r"recado(?:reason|ignored\d+|addresses|status|blocked|createdat|lastinboundat)")
+_EXACT_VARIABLE = re.compile(r"variables\.([^\W\d]\w{0,59})")
 
 
 def header_key(header: str) -> str:
@@ -74,7 +80,14 @@ def recognize(headers: Sequence[str]) -> dict[int, str]:
         if index is not None:
             found[index] = field
     found.update({index: IGNORE for index, key in enumerate(keys) if _IGNORED.fullmatch(key)})
+    exact = ((index, _EXACT_VARIABLE.fullmatch(header)) for index, header in enumerate(headers))
+    found.update({index: match[0] for index, match in exact if match and match[1].lower() not in OWN_FIELDS})
     return found
+
+
+def variable_header(name: str) -> str:
+    """Return a header that is recognised as the variable ``name``: the name itself, where it can be taken for it."""
+    return name if variable_name(name) == name and not recognize([name]) else f"{VARIABLE}{name}"
 
 
 def name_columns(rows: Sequence[Sequence[str]], country: str) -> tuple[list[str], dict[int, str]]:

@@ -1,7 +1,7 @@
 """Reading contacts: one, pages of many, and which ones a selection means."""
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,9 +13,7 @@ from core.contacts.filters import ALL_BLOCKED, BLOCKED, LIVE, ContactFilter, Par
 from core.contacts.schemas import ContactRead, Selection
 from core.contacts.scrolling import ContactList, Line
 from core.errors import NotFoundError
-from core.listing import EXPORTED_AT_ONCE
 from core.pagination import PageQuery
-from core.validation import MAXIMUM_BIGINT
 
 Contacts = Sequence[ContactRead]
 
@@ -77,29 +75,6 @@ async def scroll_contacts(
     listed = ContactList(user_id, line, COLUMNS, where, parameters, ALL_BLOCKED if wanted.blocked else "")
     rows, following = await listed.part(line.read(cursor), query.limit)
     return [read_contact(row) for row in rows], following
-
-
-async def stream_contacts(user_id: int, wanted: ContactFilter, public_id: int | None = None) -> AsyncIterator[Contacts]:
-    """Return all contacts that are wanted, the newest first, some at a time; raises ``NotFoundError`` for no audience.
-
-    The coroutine checks the audience, so that a refusal comes before the first byte of a file.
-    """
-    parameters = Parameters()
-    where = await _conditions(user_id, wanted, public_id, parameters)
-    last, limit = parameters.next, parameters.next + 1
-
-    async def portions() -> AsyncIterator[Contacts]:
-        before = MAXIMUM_BIGINT
-        while rows := await database.fetch(
-            f"SELECT {COLUMNS} FROM contacts c WHERE {where} AND c.id < ${last} ORDER BY c.id DESC LIMIT ${limit}",
-            *parameters.values,
-            before,
-            EXPORTED_AT_ONCE,
-        ):
-            before = rows[-1]["id"]
-            yield [read_contact(row) for row in rows]
-
-    return portions()
 
 
 async def selected_contacts(user_id: int, selection: Selection, first_parameter: int) -> tuple[str, list[object]]:

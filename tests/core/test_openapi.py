@@ -133,6 +133,8 @@ def test_spreadsheets_are_described_as_such(described: dict[str, Any]) -> None:
     files = [item["get"] for path, item in described["paths"].items() if path.endswith(".csv")]
     kinds = {kind for operation in files for kind in operation["responses"]["200"]["content"]}
     assert kinds == {"text/csv"}
+    book = described["paths"]["/api/contacts.xlsx"]["get"]["responses"]["200"]["content"]
+    assert list(book) == ["application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"]
 
 
 def test_no_choice_of_schemas_holds_one_that_fits_everything(described: dict[str, Any]) -> None:

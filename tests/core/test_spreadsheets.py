@@ -10,7 +10,9 @@ from enum import IntEnum
 import msgspec
 import pytest
 
-from core.spreadsheets import BYTE_ORDER_MARK, unguarded, write_row, write_structs, write_table
+from core import database
+from core.runtime import Runtime
+from core.spreadsheets import BYTE_ORDER_MARK, guarded_in_sql, unguarded, write_row, write_structs, write_table
 
 
 class Size(IntEnum):
@@ -74,6 +76,52 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
     [[cell, _]] = csv.reader(io.StringIO(write_row([text, "end"]), newline=""))
     assert cell == text
     assert unguarded(cell) == text
+
+
+@pytest.mark.parametrize("text", ["'=1", "''=1", "'\t", "' +1", "''\uff201"])
+def test_a_text_that_looks_guarded_gets_an_apostrophe_more(text: str) -> None:
+    [[cell]] = csv.reader(io.StringIO(write_row([text]), newline=""))
+    assert cell == f"'{text}"
+    assert unguarded(cell) == text
+
+
+GUARDED_IN_SQL = [
+    *[f"{before}{chr(code)}{after}" for code in range(1, 256) for before in ("", "'", " ") for after in ("", "1")],
+    *["\uff1d1", "\uff0b1", "\uff0d1", "\uff201", "''=1", "\u00a0 =1", "a\n=1", "", "'", "''", "\u22121", "Ýris", "🎉"],
+]
+
+
+async def test_the_database_guards_texts_in_the_same_way(runtime: Runtime) -> None:
+    del runtime  # needed, since it opens the pool
+    rows = await database.fetch(
+        f"SELECT {guarded_in_sql('t')} AS cell FROM unnest($1::text[]) WITH ORDINALITY AS g(t, n) ORDER BY n",
+        GUARDED_IN_SQL,
+    )
+    written = [next(csv.reader(io.StringIO(write_row([text, "end"]), newline="")))[0] for text in GUARDED_IN_SQL]
+    assert [row["cell"] for row in rows] == written
+
+
+async def test_texts_in_workbooks_are_guarded_where_an_import_would_change_them(runtime: Runtime) -> None:
+    del runtime
+    texts = ["=1", "+1", "'=1", "''=1", "'a", '="007"', '="007"&1', "' =1", " =1", " a", "\t"]
+    rows = await database.fetch(
+        f"SELECT {guarded_in_sql('t', workbook=True)} AS cell FROM unnest($1::text[]) WITH ORDINALITY AS g(t, n)"
+        " ORDER BY n",
+        texts,
+    )
+    assert [row["cell"] for row in rows] == [
+        "=1",
+        "+1",
+        "''=1",
+        "'''=1",
+        "'a",
+        '\'="007"',
+        '="007"&1',
+        "'' =1",
+        "' =1",
+        " a",
+        "'\t",
+    ]
 
 
 def test_numbers_below_zero_are_no_formula() -> None:

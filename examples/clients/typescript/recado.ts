@@ -2401,6 +2401,13 @@ export interface Operations {
     body: undefined;
     answer: string;
   };
+  /** Download the contacts for Excel */
+  DownloadContactsAsWorkbook: {
+    path: Record<never, never>;
+    query: { label_id?: Array<number>; status?: 1 | 2 | null; type?: 1 | 2 | null; blocked?: boolean; created_from?: string; created_to?: string; filters?: string; public_id?: number; search?: string; };
+    body: undefined;
+    answer: Blob;
+  };
   /** Download my last export */
   DownloadExport: {
     path: Record<never, never>;
@@ -3180,6 +3187,7 @@ export const ROUTES = {
   DisconnectNumber: { method: "POST", path: "/api/numbers/{number_id}/disconnect" },
   DownloadCampaigns: { method: "GET", path: "/api/campaigns.csv" },
   DownloadContacts: { method: "GET", path: "/api/contacts.csv" },
+  DownloadContactsAsWorkbook: { method: "GET", path: "/api/contacts.xlsx" },
   DownloadExport: { method: "GET", path: "/api/auth/export.zip" },
   DownloadImportErrors: { method: "GET", path: "/api/imports/{import_id}/errors.csv" },
   DownloadMedia: { method: "GET", path: "/api/media/{media_id}/content" },

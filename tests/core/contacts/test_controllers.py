@@ -9,7 +9,6 @@ import pytest
 from core import database
 from tests.conftest import ClientOf
 from tests.core.contacts.making import add, add_contact, make_limited_member, phone, show
-from tests.core.downloads import rows_of
 
 GROUP = "120363000000000001@g.us"
 
@@ -362,18 +361,3 @@ async def test_a_refused_number_is_explained_in_the_callers_language(
     answer = await tenant.post("/api/contacts", json={"number": "ramal x"}, headers={"Accept-Language": language})
     assert answer.json()["errors"] == {"number": [expected]}
     assert answer.json()["detail"] == expected
-
-
-async def test_the_file_holds_what_the_filter_finds(tenant: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
-    made = [await add_contact(tenant, name=name) for name in ("=Ana", "Bia")]
-    await add_contact(stranger, name="Ana")
-    assert [row["number"] for row in rows_of(await tenant.get("/api/contacts.csv"), "contacts.csv")] == [
-        made[1]["number"],
-        made[0]["number"],
-    ]
-    [row] = rows_of(await tenant.get("/api/contacts.csv", params={"search": "ANA", "status": 1}))
-    assert (row["id"], row["name"], row["blocked"]) == (str(made[0]["id"]), "'=Ana", "false")
-
-
-async def test_the_file_of_no_audience_is_not_found(tenant: httpx.AsyncClient) -> None:
-    assert (await tenant.get("/api/contacts.csv", params={"public_id": 2**40})).status_code == 404
