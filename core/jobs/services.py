@@ -272,7 +272,7 @@ def read_job(row: Mapping[str, Any]) -> JobRead:
     total: int | None = row["total"]
     done: int = row["done"]
     finished = row["status"] == JobStatus.DONE
-    rate = round(row["rate"], 1) if row["rate"] is not None and row["status"] == JobStatus.RUNNING else None
+    rate: float | None = row["rate"] if row["status"] == JobStatus.RUNNING else None
     return JobRead(
         id=row["id"],
         kind=row["kind"],
@@ -281,7 +281,7 @@ def read_job(row: Mapping[str, Any]) -> JobRead:
         done=done,
         total=total,
         progress=100 if finished else min(99, done * 100 // total) if total else 0,
-        rate=rate,
+        rate=None if rate is None else round(rate, 1),
         seconds_left=None if total is None else seconds_left(max(0, total - done), rate),
         result=msgspec.json.decode(row["result"]),
         error=row["error"],
