@@ -48,6 +48,11 @@ SELECT DISTINCT m.contact_id FROM campaigns k JOIN messages g ON g.campaign_id =
 JOIN message_by_contacts m ON m.message_id = g.id AND m.contact_id = ANY($2::bigint[])
 WHERE k.user_id = $1 AND k.frozen_at >= $3
 """
+_REMOVE_CONTACTS = (
+    "DELETE FROM contact_addresses WHERE contact_id = ANY($1::bigint[])",
+    "DELETE FROM contact_events WHERE contact_id = ANY($1::bigint[])",
+    "DELETE FROM contacts WHERE id = ANY($1::bigint[])",
+)
 _RESTORE = """
 WITH taken AS (
     DELETE FROM import_changes WHERE id IN
@@ -269,8 +274,8 @@ async def _undo_step(subject: _Subject, state: Checkpoint) -> bool:
         "UPDATE contacts SET deleted_at = now(), updated_at = now() WHERE id = ANY($1::bigint[])", list(written_to)
     )
     gone = [contact_id for contact_id in unused if contact_id not in written_to]
-    await database.execute("DELETE FROM contact_addresses WHERE contact_id = ANY($1::bigint[])", gone)
-    await database.execute("DELETE FROM contacts WHERE id = ANY($1::bigint[])", gone)
+    for statement in _REMOVE_CONTACTS:
+        await database.execute(statement, gone)
     changes = await database.execute(
         "DELETE FROM import_changes WHERE import_id = $1 AND contact_id = ANY($2::bigint[])",
         subject.import_id,
