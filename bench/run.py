@@ -1,7 +1,7 @@
 """``make bench``: measures every side in one run on servers of its own, and prints ratios as ``name=value``.
 
 ``python -m bench.run NAME ...`` (``make bench only=NAME``) runs some: dispatch, workers, lanes, webhooks, api, scale,
-lists, export.
+lists, export, imports.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import api, dispatch, export, lanes, lists, scale, webhooks, workers
+from bench import api, dispatch, export, imports, lanes, lists, scale, webhooks, workers
 from core.config import PlatformConfig, load_config
 from core.embedded import embedded_servers
 from core.migrate import migrate
@@ -35,6 +35,8 @@ GOALS = {
     "progress_1m_vs_1k": ("<=", 1.5),
     "lists_1m_vs_10k": ("<=", 3.0),
     "export_vs_copy": ("<=", 2.0),
+    "import_vs_copy": ("<=", 2.0),
+    "import_rss_mb": ("<=", 150.0),
 }
 
 Ratios = dict[str, float]
@@ -156,6 +158,19 @@ async def measure_export(config: PlatformConfig) -> Ratios:
     return {"export_vs_copy": statistics.median(found.platform / found.bare for found in rounds)}
 
 
+async def measure_imports(config: PlatformConfig) -> Ratios:
+    """Print how long a file of a million contacts takes."""
+    print(f"{'pair':>5} {'import':>9} {'COPY':>9} {'memory':>9}   seconds for a million rows, megabytes")
+    pairs = []
+    async for found in imports.measure_pairs(config):
+        pairs.append(found)
+        print(f"{len(pairs):>5} {found.platform:9.1f} {found.bare:9.1f} {found.peak_mb:9.0f}", flush=True)
+    return {
+        "import_vs_copy": statistics.median(found.ratio for found in pairs),
+        "import_rss_mb": max(found.peak_mb for found in pairs),
+    }
+
+
 BENCHES: dict[str, Callable[[PlatformConfig], Awaitable[Ratios]]] = {
     "dispatch": measure_dispatch,
     "workers": measure_workers,
@@ -165,6 +180,7 @@ BENCHES: dict[str, Callable[[PlatformConfig], Awaitable[Ratios]]] = {
     "scale": measure_scale,
     "lists": measure_lists,
     "export": measure_export,
+    "imports": measure_imports,
 }
 
 

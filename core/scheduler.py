@@ -19,7 +19,7 @@ from core.campaigns import restored, sweep, watching
 from core.campaigns import scheduling as campaigns
 from core.clock import DatabaseClock
 from core.config import PlatformConfig
-from core.contacts import bulk, sync, upload_files
+from core.contacts import bulk, import_undo, sync, upload_files
 from core.idempotency import services as idempotency
 from core.jobs import leasing
 from core.numbers import polling, seeding
@@ -50,6 +50,7 @@ NOW_AND_THEN: tuple[Task, ...] = (
     lambda _: one_time.clean_up(),
     lambda _: lockouts.clean_up(),
     upload_files.clean_up,
+    import_undo.clean_up,
     lambda _: sync.clean_up(),
     lambda _: bulk.clean_up(),
     exports.clean_up,

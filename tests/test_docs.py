@@ -108,7 +108,9 @@ def documented_tables() -> dict[str, dict[str, str]]:
 async def migrated_tables() -> dict[str, dict[str, str]]:
     """Read the same from the database."""
     rows = await database.fetch(
-        "SELECT table_name, column_name, data_type, character_maximum_length AS length FROM information_schema.columns"
+        "SELECT table_name, column_name, character_maximum_length AS length, CASE data_type WHEN 'ARRAY'"
+        " THEN format_type(ltrim(udt_name, '_')::regtype, NULL) || '[]' ELSE data_type END AS data_type"
+        " FROM information_schema.columns"
         " WHERE table_schema = current_schema() AND table_name <> 'migration'"
     )
     found: dict[str, dict[str, str]] = {}

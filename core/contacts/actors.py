@@ -1,9 +1,10 @@
 """What a worker has to import for contacts: handlers of jobs and of events register themselves."""
 
-from core.contacts import bulk, deletions, importer, opt_outs, sync
+from core.contacts import bulk, deletions, import_undo, importer, opt_outs, sync
 
 HANDLERS = (
     importer.run_import,
+    import_undo.undo_import,
     sync.sync_contacts,
     bulk.change_contacts,
     deletions.undo_delete,

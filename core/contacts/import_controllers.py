@@ -21,6 +21,7 @@ from litestar.status_codes import HTTP_200_OK
 from core.contacts import imports
 from core.contacts.error_files import error_file
 from core.contacts.import_options import ImportRead, ImportUpdate, PreviewRead
+from core.contacts.import_undo import request_undo
 from core.contacts.import_uploads import receive_import
 from core.contacts.previews import MAXIMUM_PREVIEW_ROWS, PREVIEW_ROWS, preview_import
 from core.forms import FILE, MULTIPART
@@ -43,7 +44,10 @@ _FIELDS = {
     "encoding": "`utf-8`, `utf-16le`, `utf-16be`, `windows-1252`, `macintosh` or `ibm850`; found out when absent.",
     "delimiter": "`;`, `,`, `|` or `tab`; found out when absent.",
     "sheet": "The sheet of a workbook to read; absent, the first visible one.",
-    "duplicates": "`fill` (default) fills empty fields of contacts that exist, `skip` leaves them.",
+    "duplicates": "`fill` (default) fills empty fields of contacts that exist, `skip` leaves them, `overwrite` lets the"
+    " file's cells win.",
+    "policies": "A JSON object for fields of contacts that exist: `name`, `variables` or `variables.<name>` to `keep`,"
+    " `fill` or `overwrite`, and `labels` to `keep`, `add` or `replace`.",
     "start": "`true` starts the import at once.",
 }
 
@@ -152,6 +156,24 @@ class ImportController(Controller):
     async def start_import(self, request: AnyRequest, import_id: FromPath[int]) -> Resource[ImportRead]:
         """Start an import, or go on with one that failed or was canceled; 409 when it runs or is done."""
         return Resource(await imports.start_import(current_user(request).id, import_id))
+
+    @post(
+        "/{import_id:int}/undo",
+        operation_id="UndoImport",
+        summary="Take an import back",
+        status_code=HTTP_200_OK,
+        responses=problem_responses(401, 403, 404, 409),
+    )
+    async def undo_import(self, request: AnyRequest, import_id: FromPath[int]) -> Resource[ImportRead]:
+        """Take an import back in the background; `undo` of the import tells how far that is, and what it did.
+
+        The contacts, labels, audience and memberships that it made go, and what it changed has its earlier values
+        again; what was changed since stays. 409 while the import has not ended, 30 days after it has, and the second
+        time.
+        """
+        user_id = current_user(request).id
+        await request_undo(user_id, import_id)
+        return Resource(await imports.get_import(user_id, import_id))
 
     @get(
         "/{import_id:int}/errors.csv",

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from core.contacts.encodings import Encoding
 from core.contacts.filters import Id, LabelIds
+from core.contacts.import_policies import Duplicates, FieldPolicies
 from core.contacts.mapping import FileMap, Source
 from core.contacts.reader import FileForm
 
@@ -21,7 +22,6 @@ ColumnMapping = Annotated[
     ),
 ]
 Delimiter = Literal[";", ",", "\t", "|"]
-Duplicates = Literal["fill", "skip"]
 
 
 class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,12 +43,14 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     sheet: Annotated[str, msgspec.Meta(max_length=120)] | None = None
     """Which sheet of a workbook is read; the first visible one where it is not told."""
     duplicates: Duplicates = "fill"
-    """What happens to contacts that exist: their empty fields are filled, or they stay as they are."""
+    """What happens to contacts that exist: their empty fields are filled, they stay, or the file's cells win."""
+    policies: FieldPolicies = {}
+    """Fields of contacts that exist for which something else happens than ``duplicates`` says."""
     start: bool = False
 
 
 class ImportUpdate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Changes of an import that was not started; what is left out stays, ``mapping`` is replaced whole."""
+    """Changes of an import that was not started; what is left out stays, what is named is replaced whole."""
 
     public_id: Annotated[Id | None, msgspec.Meta(examples=[None])] | UnsetType = UNSET
     public_name: Annotated[PublicName | None, msgspec.Meta(examples=["Feira de março"])] | UnsetType = UNSET
@@ -61,6 +63,7 @@ class ImportUpdate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     encoding: Annotated[Encoding | None, msgspec.Meta(examples=[None])] | UnsetType = UNSET
     delimiter: Annotated[Delimiter | None, msgspec.Meta(examples=[None])] | UnsetType = UNSET
     duplicates: Duplicates | UnsetType = UNSET
+    policies: Annotated[FieldPolicies, msgspec.Meta(examples=[{"name": "keep"}])] | UnsetType = UNSET
 
 
 class FileRead(msgspec.Struct, frozen=True):
@@ -96,6 +99,25 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Its line, or its row in the sheet."""
 
 
+class UndoRead(msgspec.Struct, frozen=True, kw_only=True):
+    """How far taking an import back has come, and what came of it; the counts are there once it is done."""
+
+    job_id: int
+    status: str
+    """Of its job: waiting, running, done or failed."""
+    progress: int
+    """Percent."""
+    error: str
+    contacts_removed: int | None
+    """Contacts that the import made and that are gone."""
+    contacts_kept: int | None
+    """Contacts that the import made and that stay: they wrote back, or were changed since."""
+    contacts_restored: int | None
+    """Contacts that the import changed and that have their earlier values again."""
+    memberships_removed: int | None
+    labels_removed: int | None
+
+
 class ImportRead(msgspec.Struct, frozen=True, kw_only=True):
     """An uploaded file and what became of its rows; the four counts add up to the rows dealt with."""
 
@@ -112,6 +134,7 @@ class ImportRead(msgspec.Struct, frozen=True, kw_only=True):
     """Of the audience that its start makes."""
     default_country: str
     duplicates: str
+    policies: dict[str, str]
     labels: list[int]
     file: FileFacts
     columns: list[ColumnRead]
@@ -125,8 +148,15 @@ class ImportRead(msgspec.Struct, frozen=True, kw_only=True):
     rows_failed: int
     progress: int
     """Percent of the rows that are dealt with."""
+    rows_per_second: float | None
+    """Over the last batches, while it runs."""
+    seconds_left: int | None
+    """At that rate."""
     error: str
     """Why the job stopped; empty when it did not."""
+    undo_until: datetime | None
+    """Until when it can be taken back; ``null`` when it cannot."""
+    undo: UndoRead | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

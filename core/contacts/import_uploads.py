@@ -18,7 +18,7 @@ from core.texts import text
 from core.validation import validate
 
 MEBIBYTE = 2**20
-_JSON_FIELDS = ("labels", "mapping")
+_JSON_FIELDS = ("labels", "mapping", "policies")
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 FIELDS = tuple(name for name in ImportOptions.__struct_fields__)
 
@@ -96,7 +96,7 @@ def _read_options(form: Form) -> ImportOptions:
     if form.filename is None:
         errors[FILE] = [text("required")]
     written: dict[str, Any] = dict(form.fields)
-    for name in ("encoding", "delimiter", "sheet", "labels", "mapping", "header", "start", "public_id"):
+    for name in ("encoding", "delimiter", "sheet", "labels", "mapping", "policies", "header", "start", "public_id"):
         # A form sends what was left empty as an empty text.
         if written.get(name) == "":
             del written[name]

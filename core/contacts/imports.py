@@ -20,6 +20,8 @@ from core.contacts.import_options import (
     columns_of,
     file_facts,
 )
+from core.contacts.import_policies import policy_errors
+from core.contacts.import_undo import UNDO_COLUMNS, read_undo, undone
 from core.contacts.importer import KIND
 from core.contacts.inspecting import Scan, describe, first_records, scan_again, scan_upload
 from core.contacts.labels import ensure_labels
@@ -30,7 +32,7 @@ from core.contacts.saved_mappings import keep_mapping
 from core.contacts.tables import PublicType
 from core.contacts.upload_files import FOLDER
 from core.errors import ConflictError, InvalidInputError, NotFoundError
-from core.jobs.services import create_job
+from core.jobs.services import create_job, seconds_left
 from core.jobs.tables import JobStatus
 from core.pagination import PageQuery
 from core.runtime import config
@@ -40,9 +42,10 @@ _COLUMNS = (
     "i.id, i.filename, i.job_id, i.public_id, i.default_country, i.options, i.mapping, i.rows_total, i.rows_created,"
     " i.rows_updated, i.rows_skipped, i.rows_failed, i.created_at, CASE WHEN i.file_removed_at IS NOT NULL AND"
     " j.status IS DISTINCT FROM 'done' THEN 'expired' ELSE coalesce(j.status, 'uploaded') END AS status,"
-    " coalesce(j.error, '') AS error, j.started_at, j.finished_at"
+    " coalesce(j.error, '') AS error, j.started_at, j.finished_at, CASE WHEN j.status = 'running' THEN j.rate END"
+    f" AS rate, {UNDO_COLUMNS}"
 )
-_FROM = "imports i LEFT JOIN jobs j ON j.id = i.job_id"
+_FROM = "imports i LEFT JOIN jobs j ON j.id = i.job_id LEFT JOIN jobs u ON u.id = i.undo_job_id"
 _SORTS = {"created_at": "i.id", "filename": "i.filename", "rows_total": "i.rows_total"}
 
 
@@ -62,6 +65,7 @@ async def keep_upload(user_id: int, upload: Path, filename: str, options: Import
         scan = await scan_upload(upload, path, options, config().imports.unpacked_megabytes)
         found, total = await describe(user_id, scan, options)
         _ensure_sure(options, found)
+        _check_policies(options, found)
         async with database.unit_of_work():
             import_id = await _insert(user_id, name, filename, options, found, total)
             await audit.record("import.uploaded", user_id=user_id, entity_id=import_id, facts={"rows": total})
@@ -92,6 +96,7 @@ async def update_import(user_id: int, import_id: int, changes: ImportUpdate) -> 
     else:
         scan = await scan_again(path, before.form, options)
     found, total = await describe(user_id, scan, options)
+    _check_policies(options, found)
     async with database.unit_of_work():
         locked = await _find(user_id, import_id, lock=True)
         _ensure_waiting(import_id, locked)
@@ -121,6 +126,8 @@ async def start_import(user_id: int, import_id: int) -> ImportRead:
     """
     async with database.unit_of_work():
         row = await _find(user_id, import_id, lock=True)
+        if row["undo_job_id"] is not None:
+            raise undone(import_id)
         if row["status"] not in {None, JobStatus.FAILED, JobStatus.CANCELED}:
             raise _started(import_id)
         ensure_file(import_id, row)
@@ -174,6 +181,12 @@ def _ensure_sure(options: ImportOptions, found: FileRead) -> None:
         raise InvalidInputError({"file": [no_numbers(column.header for column in found.map.columns)]})
 
 
+def _check_policies(options: ImportOptions, found: FileRead) -> None:
+    errors = policy_errors(options.policies, {column.field for column in found.map.columns})
+    if errors:
+        raise InvalidInputError(errors)
+
+
 def ensure_file(import_id: int, row: Mapping[str, Any]) -> None:
     """Refuse an import whose file was removed; raises ``ConflictError``."""
     if row["file_removed_at"] is not None:
@@ -184,7 +197,8 @@ def ensure_file(import_id: int, row: Mapping[str, Any]) -> None:
 
 async def _find(user_id: int, import_id: int, *, lock: bool = False) -> Mapping[str, Any]:
     row: Mapping[str, Any] | None = await database.fetch_row(
-        "SELECT i.options, i.mapping, i.path, i.rows_total, i.public_id, i.file_removed_at, j.status, j.checkpoint"
+        "SELECT i.options, i.mapping, i.path, i.rows_total, i.public_id, i.file_removed_at, i.undo_job_id,"
+        " j.status, j.checkpoint"
         " FROM imports i LEFT JOIN jobs j ON j.id = i.job_id WHERE i.id = $1 AND i.user_id = $2"
         + (" FOR UPDATE OF i" if lock else ""),
         import_id,
@@ -277,6 +291,7 @@ def _read(row: Mapping[str, Any]) -> ImportRead:
     options = msgspec.json.decode(row["options"], type=ImportOptions)
     found = msgspec.json.decode(row["mapping"], type=FileRead)
     counts = {name: row[name] for name in ("rows_created", "rows_updated", "rows_skipped", "rows_failed")}
+    done = sum(counts.values())
     return ImportRead(
         id=row["id"],
         filename=row["filename"],
@@ -286,14 +301,19 @@ def _read(row: Mapping[str, Any]) -> ImportRead:
         public_name=options.public_name if row["public_id"] is None else None,
         default_country=row["default_country"],
         duplicates=options.duplicates,
+        policies=options.policies,
         labels=options.labels,
         file=file_facts(found),
         columns=columns_of(found),
         mapping_source=found.map.source,
         rows_total=row["rows_total"],
         **counts,
-        progress=sum(counts.values()) * 100 // row["rows_total"],
+        progress=done * 100 // row["rows_total"],
+        rows_per_second=None if row["rate"] is None else round(row["rate"], 1),
+        seconds_left=seconds_left(row["rows_total"] - done, row["rate"]),
         error=row["error"],
+        undo_until=row["undo_until"],
+        undo=read_undo(row),
         created_at=row["created_at"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],

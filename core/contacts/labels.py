@@ -161,15 +161,23 @@ async def hold_labels(user_id: int, label_ids: Sequence[int]) -> list[int]:
     return [row["id"] for row in rows]
 
 
-async def ensure_label_names(user_id: int, names: Sequence[str]) -> dict[str, int]:
-    """Return the ids of labels by the names as given, in any case, making those that are missing."""
-    await database.execute(
+async def add_label_names(user_id: int, names: Sequence[str]) -> list[int]:
+    """Make the labels whose names, in any case, the tenant does not have, and return their ids."""
+    rows = await database.fetch(
         "INSERT INTO labels (user_id, name, color, created_at, updated_at)"
-        " SELECT $1, name, '#888888', now(), now() FROM unnest($2::text[]) AS name"
-        " ON CONFLICT (user_id, lower(name)) WHERE deleted_at IS NULL DO NOTHING",
+        " SELECT $1, n.name, '#888888', now(), now() FROM unnest($2::text[]) WITH ORDINALITY AS n(name, place)"
+        " WHERE NOT EXISTS (SELECT FROM labels l WHERE l.user_id = $1 AND lower(l.name) = lower(n.name)"
+        " AND l.deleted_at IS NULL) ORDER BY n.place"
+        " ON CONFLICT (user_id, lower(name)) WHERE deleted_at IS NULL DO NOTHING RETURNING id",
         user_id,
         list(names),
     )
+    return [row["id"] for row in rows]
+
+
+async def ensure_label_names(user_id: int, names: Sequence[str]) -> dict[str, int]:
+    """Return the ids of labels by the names as given, in any case, making those that are missing."""
+    await add_label_names(user_id, names)
     rows = await database.fetch(
         "SELECT l.id, n.name FROM unnest($2::text[]) AS n(name) JOIN labels l ON lower(l.name) = lower(n.name)"
         " WHERE l.user_id = $1 AND l.deleted_at IS NULL FOR SHARE OF l",

@@ -7,6 +7,7 @@ import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult
 
 from core.contacts.identities import phone_in
+from core.contacts.quick_numbers import quick_number
 from core.texts import Text, text
 
 DEFAULT_COUNTRY = "BR"
@@ -46,6 +47,11 @@ def normalize_number(written: str, country: str = DEFAULT_COUNTRY) -> str:
     Raises:
         UnusableNumberError: Digits are missing, lost to a spreadsheet, or belong to no country.
     """
+    return quick_number(written, country) or normalize_carefully(written, country)
+
+
+def normalize_carefully(written: str, country: str) -> str:
+    """Do what ``normalize_number`` does without the short way for numbers as most files have them."""
     number = _parse(_plain(written), country)
     kind = phonenumbers.number_type(number)
     if kind == PhoneNumberType.PREMIUM_RATE:

@@ -186,7 +186,7 @@ class Import(Timestamps, Table, tablename="imports"):
     """One uploaded file and what became of its rows; the work itself is a job.
 
     ``mapping`` says what each column means and how the file is written, ``options`` what its sender chose;
-    ``file_removed_at`` is when the file went.
+    ``file_removed_at`` is when the file went, ``undo_job_id`` the job that takes the import back.
     """
 
     id = BigSerial(primary_key=True)
@@ -205,6 +205,7 @@ class Import(Timestamps, Table, tablename="imports"):
     rows_skipped = Integer(default=0)
     rows_failed = Integer(default=0)
     file_removed_at = Timestamptz(default=None, null=True)
+    undo_job_id = BigInt(default=None, null=True)
 
 
 class ImportMapping(Timestamps, Table, tablename="import_mappings"):
@@ -217,6 +218,36 @@ class ImportMapping(Timestamps, Table, tablename="import_mappings"):
     user_id = ForeignKey(references=User, null=False, on_delete=OnDelete.restrict)
     headers = Bytea()
     mapping = JSONB(default="{}")
+
+
+class ImportStep(Table, tablename="import_steps"):
+    """One batch of an import, kept for its undo: ids of the contacts and labels it made, and of those that joined.
+
+    ``created_at`` is the moment that every row of the batch has as its own.
+    """
+
+    id = BigSerial(primary_key=True)
+    import_id = BigInt()
+    made = Array(base_column=BigInt())
+    joined = Array(base_column=BigInt())
+    labels = Array(base_column=BigInt())
+    created_at = Timestamptz()
+
+
+class ImportChange(Table, tablename="import_changes"):
+    """What a contact was before an import changed it, and what the import made of it, kept for its undo."""
+
+    id = BigSerial(primary_key=True)
+    import_id = BigInt()
+    contact_id = BigInt()
+    name = Varchar(length=160, default="")
+    variables = JSONB(default="{}")
+    labels = JSONB(default="[]")
+    updated_at = Timestamptz()
+    written_name = Varchar(length=160, default="")
+    written_variables = JSONB(default="{}")
+    written_labels = JSONB(default="[]")
+    written_at = Timestamptz()
 
 
 class ImportFailure(CreatedAt, Table, tablename="import_errors"):

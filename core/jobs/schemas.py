@@ -18,6 +18,10 @@ class JobRead(msgspec.Struct, frozen=True, kw_only=True):
     done: int
     total: int | None
     progress: int
+    rate: float | None
+    """Units a second over the last steps, while it runs."""
+    seconds_left: int | None
+    """At that rate."""
     result: dict[str, Any]
     error: str
     """Why the last try failed; empty when none did."""

@@ -1,6 +1,7 @@
 """Jobs: making, reading and cancelling them, and what their handlers work with."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
@@ -25,8 +26,16 @@ HINT_SECONDS = 2
 ACTOR = "jobs.run"
 SORTS = {"created_at": "id", "finished_at": "finished_at", "status": "status"}
 COLUMNS = (
-    "id, kind, status, subject_id, done, total, result, error, attempts, cancelable,"
+    "id, kind, status, subject_id, done, total, rate, result, error, attempts, cancelable,"
     " cancel_requested_at, created_at, started_at, finished_at"
+)
+
+
+# A moving average: the last checkpoints tell most of how long the rest will take.
+_RATE = (
+    "CASE WHEN $4::bigint > done AND clock_timestamp() > updated_at THEN"
+    " (0.7 * coalesce(rate, ($4 - done) / extract(epoch FROM clock_timestamp() - updated_at))"
+    " + 0.3 * ($4 - done) / extract(epoch FROM clock_timestamp() - updated_at))::real ELSE rate END"
 )
 
 
@@ -79,7 +88,8 @@ class JobContext:
             JobInterruptedError: This process is ending.
         """
         row = await database.fetch_row(
-            "UPDATE jobs SET checkpoint = $3, done = coalesce($4, done), total = coalesce($5, total), attempts = 1,"
+            f"UPDATE jobs SET checkpoint = $3, rate = {_RATE}, done = coalesce($4, done), total = coalesce($5, total),"
+            " attempts = 1,"
             " lease_until = clock_timestamp() + make_interval(secs => $6), updated_at = clock_timestamp()"
             " WHERE id = $1 AND holder = $2 AND status = 'running' RETURNING cancel_requested_at",
             self.id,
@@ -245,10 +255,16 @@ async def forget_jobs(before: datetime, limit: int) -> int:
     return await database.execute(
         "DELETE FROM jobs WHERE id IN (SELECT j.id FROM jobs j WHERE j.finished_at < $1"
         " AND j.status IN ('done', 'failed', 'canceled') AND NOT EXISTS (SELECT FROM imports i WHERE i.job_id = j.id)"
+        " AND NOT EXISTS (SELECT FROM imports i WHERE i.undo_job_id = j.id)"
         " ORDER BY j.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
         before,
         limit,
     )
+
+
+def seconds_left(parts: int, rate: float | None) -> int | None:
+    """Return how long ``parts`` will take at ``rate`` a second, rounded up; nothing where no rate is known yet."""
+    return None if not rate else math.ceil(parts / rate)
 
 
 def read_job(row: Mapping[str, Any]) -> JobRead:
@@ -256,6 +272,7 @@ def read_job(row: Mapping[str, Any]) -> JobRead:
     total: int | None = row["total"]
     done: int = row["done"]
     finished = row["status"] == JobStatus.DONE
+    rate: float | None = row["rate"] if row["status"] == JobStatus.RUNNING else None
     return JobRead(
         id=row["id"],
         kind=row["kind"],
@@ -264,6 +281,8 @@ def read_job(row: Mapping[str, Any]) -> JobRead:
         done=done,
         total=total,
         progress=100 if finished else min(99, done * 100 // total) if total else 0,
+        rate=None if rate is None else round(rate, 1),
+        seconds_left=None if total is None else seconds_left(max(0, total - done), rate),
         result=msgspec.json.decode(row["result"]),
         error=row["error"],
         attempts=row["attempts"],

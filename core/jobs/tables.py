@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from piccolo.columns import JSONB, BigInt, BigSerial, Boolean, SmallInt, Text, Timestamptz, Varchar
+from piccolo.columns import JSONB, BigInt, BigSerial, Boolean, Real, SmallInt, Text, Timestamptz, Varchar
 from piccolo.table import Table
 
 from core.columns import Timestamps
@@ -22,7 +22,7 @@ class Job(Timestamps, Table, tablename="jobs"):
     """One piece of long work; ``checkpoint`` is what a successor needs to go on after a crash.
 
     ``lease_until`` of a running job is how long its holder may be silent; of a waiting one, when it is hinted at next.
-    ``attempts`` counts the tries since the last checkpoint.
+    ``attempts`` counts the tries since the last checkpoint; ``rate`` is parts per second over the last of them.
     """
 
     id = BigSerial(primary_key=True)
@@ -36,6 +36,7 @@ class Job(Timestamps, Table, tablename="jobs"):
     error = Text(default="")
     total = BigInt(default=None, null=True)
     done = BigInt(default=0)
+    rate = Real(default=None, null=True)
     attempts = SmallInt(default=0)
     cancelable = Boolean(default=True)
     holder = Varchar(length=40, default=None, null=True)

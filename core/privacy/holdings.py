@@ -69,6 +69,8 @@ HOLDINGS = (
     Holding(table="block_contacts"),
     Holding(table="suppressions", exported=False),
     Holding(table="import_errors", own="t.import_id IN (SELECT id FROM imports WHERE user_id = $1)"),
+    Holding(table="import_changes", own="t.import_id IN (SELECT id FROM imports WHERE user_id = $1)"),
+    Holding(table="import_steps", own="t.import_id IN (SELECT id FROM imports WHERE user_id = $1)", exported=False),
     Holding(table="imports", hidden=("path",)),
     Holding(table="import_mappings", hidden=("headers",)),
     Holding(table="contacts"),

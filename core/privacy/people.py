@@ -51,6 +51,7 @@ WHERE id = ANY($1::bigint[])
 _FORGET = (
     "DELETE FROM contact_addresses WHERE contact_id = ANY($1::bigint[])",
     "DELETE FROM public_by_contacts WHERE contact_id = ANY($1::bigint[])",
+    "DELETE FROM import_changes WHERE contact_id = ANY($1::bigint[])",
     "DELETE FROM conversations WHERE contact_id = ANY($1::bigint[])",
     "DELETE FROM contact_events WHERE contact_id = ANY($1::bigint[])",
     "DELETE FROM contact_activity WHERE contact_id = ANY($1::bigint[])",

@@ -32,6 +32,8 @@ _PARTS = {
     " WHERE l.user_id = $1 AND c.user_id = $1 AND c.id = $2 AND l.deleted_at IS NULL ORDER BY l.id",
     "audiences": "SELECT p.id, p.name, b.created_at AS added_at FROM publics p JOIN public_by_contacts b"
     " ON b.public_id = p.id WHERE p.user_id = $1 AND b.contact_id = $2 ORDER BY p.id",
+    "before_imports": "SELECT h.import_id, h.name, h.variables::text AS variables, h.written_at FROM import_changes h"
+    " JOIN imports i ON i.id = h.import_id WHERE i.user_id = $1 AND h.contact_id = $2 ORDER BY h.id",
     "wrote_last": "SELECT n.number AS to_number, v.last_inbound_at FROM conversations v JOIN numbers n"
     " ON n.id = v.number_id WHERE v.user_id = $1 AND v.contact_id = $2 ORDER BY v.id",
     "events": "SELECT kind, source, reason, created_at FROM contact_events WHERE user_id = $1 AND contact_id = $2"

@@ -641,6 +641,7 @@ export interface ImportRead {
   public_name: string | null;
   default_country: string;
   duplicates: string;
+  policies: Record<string, string>;
   labels: Array<number>;
   file: FileFacts;
   columns: Array<ColumnRead>;
@@ -651,7 +652,11 @@ export interface ImportRead {
   rows_skipped: number;
   rows_failed: number;
   progress: number;
+  rows_per_second: number | null;
+  seconds_left: number | null;
   error: string;
+  undo_until: string | null;
+  undo: UndoRead | null;
   created_at: string;
   started_at: string | null;
   finished_at: string | null;
@@ -679,7 +684,9 @@ export interface ImportUpdate {
   header?: boolean | null;
   encoding?: "utf-8" | "utf-16le" | "utf-16be" | "windows-1252" | "macintosh" | "ibm850" | null;
   delimiter?: ";" | "," | "\t" | "|" | null;
-  duplicates?: "fill" | "skip";
+  duplicates?: "fill" | "skip" | "overwrite";
+  /** `name`, `variables` or `variables.<name>` to `keep`, `fill` or `overwrite`; `labels` to `keep`, `add` or `replace`. */
+  policies?: Record<string, string>;
 }
 
 export interface JobAdministrationRead {
@@ -705,6 +712,8 @@ export interface JobRead {
   done: number;
   total: number | null;
   progress: number;
+  rate: number | null;
+  seconds_left: number | null;
   result: Record<string, unknown>;
   error: string;
   attempts: number;
@@ -1727,6 +1736,18 @@ export interface TwoFactorSecret {
 
 export interface TwoFactorSecretResource {
   data: TwoFactorSecret;
+}
+
+export interface UndoRead {
+  job_id: number;
+  status: string;
+  progress: number;
+  error: string;
+  contacts_removed: number | null;
+  contacts_kept: number | null;
+  contacts_restored: number | null;
+  memberships_removed: number | null;
+  labels_removed: number | null;
 }
 
 export interface UserCounts {
@@ -3024,6 +3045,13 @@ export interface Operations {
     body: undefined;
     answer: JobReadResource;
   };
+  /** Take an import back */
+  UndoImport: {
+    path: { import_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ImportReadResource;
+  };
   /** Change a campaign */
   UpdateCampaign: {
     path: { campaign_id: number; };
@@ -3276,6 +3304,7 @@ export const ROUTES = {
   UnblockNumber: { method: "DELETE", path: "/api/block-contacts/{block_id}" },
   UnblockWrittenNumber: { method: "POST", path: "/api/block-contacts/remove" },
   UndoContactDeletion: { method: "POST", path: "/api/contacts/deletions/{deletion_id}/undo" },
+  UndoImport: { method: "POST", path: "/api/imports/{import_id}/undo" },
   UpdateCampaign: { method: "PATCH", path: "/api/campaigns/{campaign_id}" },
   UpdateConfigurations: { method: "PATCH", path: "/api/configurations" },
   UpdateContact: { method: "PATCH", path: "/api/contacts/{contact_id}" },

@@ -140,6 +140,7 @@ async def _contacts(walk: Walker) -> None:
     await walk("UpdateImport", upload["id"], json={"header": True})
     job_id = (await walk("StartImport", upload["id"]))["job_id"]
     await walk("CancelJob", job_id)
+    await walk("UndoImport", upload["id"])
     await walk("DeleteContact", contact["id"])
     await walk("EraseContact", contact["id"])
     other = await walk("CreateContact", json={"number": phone()})

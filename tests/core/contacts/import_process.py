@@ -6,7 +6,7 @@ import sys
 import msgspec
 
 from core.config import PathsConfig, load_config
-from core.contacts import importer
+from core.contacts import import_undo, importer
 from core.jobs import leasing
 from core.startup import running_process
 
@@ -15,6 +15,7 @@ async def main(job_id: int, folder: str) -> None:
     """Do the job in a process that is configured by its environment."""
     config = msgspec.structs.replace(load_config(), paths=PathsConfig(data=folder))
     importer.BATCH_ROWS = 200
+    import_undo.PORTION = 200
     async with running_process(config):
         await leasing.run_job(job_id)
 

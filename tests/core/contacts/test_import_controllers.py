@@ -55,6 +55,11 @@ async def test_an_upload_tells_what_was_found_and_waits_to_be_started(tenant: ht
         "mapping_source": "recognized",
         "default_country": "BR",
         "duplicates": "fill",
+        "policies": {},
+        "rows_per_second": None,
+        "seconds_left": None,
+        "undo": None,
+        "undo_until": None,
         "labels": [],
         "columns": [
             {"header": "Nome", "field": "name"},
@@ -159,7 +164,7 @@ async def test_a_file_that_holds_no_contacts_is_refused_and_nothing_is_kept(
         ({"labels": "1099511627776"}, {"labels": ["There is no label 1099511627776."]}),
         ({"mapping": "[]"}, {"mapping": ["Must be an object."]}),
         ({"mapping": '{"Bairro": "name"}'}, {"mapping.Bairro": ["The file has no such column."]}),
-        ({"duplicates": "maybe"}, {"duplicates": ["Must be one of: fill, skip."]}),
+        ({"duplicates": "maybe"}, {"duplicates": ["Must be one of: fill, skip, overwrite."]}),
         ({"start": "perhaps"}, {"start": ["Must be true or false."]}),
         ({"public_name": "x" * 121}, {"public_name": ["Must have at most 120 characters."]}),
         (

@@ -14,8 +14,14 @@ import pytest
 from core import database
 from core.config import PlatformConfig, server_variables
 from core.contacts import importer
+from core.contacts.headers import IGNORE, NUMBER
+from core.contacts.imports import get_import
+from core.contacts.mapping import Column
+from core.contacts.numbers import UnusableNumberError, normalize_number
+from core.contacts.reader import detect_form, read_records
+from core.contacts.rows import Row, read_row
 from core.jobs import leasing
-from core.jobs.services import JobContext, JobInterruptedError, cancel_job
+from core.jobs.services import JobContext, JobInterruptedError, cancel_job, get_job
 from tests.conftest import ClientOf
 from tests.core.contacts.making import add, add_contact, counts, make_limited_member, run_import, show, upload
 from tests.core.contacts.workbook_files import table, workbook
@@ -23,6 +29,7 @@ from tests.factories import Member
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "contacts.csv"
+NUMBERS = Path(__file__).with_name("example_numbers.tsv")
 
 
 async def _contacts(client: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
@@ -136,6 +143,58 @@ async def test_two_imports_of_a_file_at_once_make_no_duplicate(
     assert sum(one["rows_created"] for one in done) == 900
     assert sum(one["rows_skipped"] for one in done) == 900
     assert (await tenant.get("/api/contacts")).json()["meta"]["total"] == 900
+
+
+async def test_two_processes_that_import_a_file_at_once_make_no_duplicate(
+    api: ClientOf, config: PlatformConfig
+) -> None:
+    user = await make_limited_member(contacts_limit=10_000)
+    tenant = api(user)
+    text = "nome;numero;etiquetas\n" + "".join(f"N{n};119{90000000 + n};feira,lote {n // 500}\n" for n in range(2000))
+    started = [(await upload(tenant, text, start="true", public_name="Feira")).json()["data"] for _ in range(2)]
+    processes = [_start(one["job_id"], config) for one in started]
+    ended = [await asyncio.to_thread(process.wait, 60) for process in processes]
+    done = [await show(tenant, f"imports/{one['id']}") for one in started]
+    kept = await database.fetch("SELECT number FROM contacts WHERE user_id = $1 ORDER BY number", user.id)
+
+    assert ended == [0, 0]
+    assert [one["status"] for one in done] == ["done", "done"]
+    assert [row["number"] for row in kept] == [f"55119{90000000 + n}" for n in range(2000)]
+    assert sum(one["rows_created"] for one in done) == sum(one["rows_skipped"] for one in done) == 2000
+    assert sorted(label["name"] for label in await show(tenant, "labels")) == [
+        "feira",
+        *[f"lote {n}" for n in range(4)],
+    ]
+    assert [(await show(tenant, f"publics/{one['public_id']}"))["contacts_count"] for one in done] == [2000, 2000]
+
+
+async def test_a_running_import_tells_its_rate_and_the_seconds_left(
+    tenant: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importer, "BATCH_ROWS", 2)
+    started = (await upload(tenant, "numero\n" + "".join(f"1190000000{n}\n" for n in range(8)), start="true")).json()
+    import_id, job_id = started["data"]["id"], started["data"]["job_id"]
+    seen: list[tuple[object, ...]] = []
+    saved = JobContext.checkpoint
+
+    def tens(seconds: int | None) -> int | None:
+        """Leave out what the batch really took."""
+        return None if seconds is None else seconds // 10 * 10
+
+    async def checkpoint(self: JobContext, *args: Any, **more: Any) -> None:
+        # The moment of the checkpoint before, so that each batch takes twenty seconds.
+        await database.execute("UPDATE jobs SET updated_at = clock_timestamp() - interval '20 s' WHERE id = $1", job_id)
+        await saved(self, *args, **more)
+        told, job = await get_import(tenant_id, import_id), await get_job(tenant_id, job_id)
+        seen.append((told.rows_per_second, told.seconds_left == job.seconds_left, job.rate, tens(told.seconds_left)))
+
+    tenant_id = int(str(await database.fetch_value("SELECT user_id FROM imports WHERE id = $1", import_id)))
+    monkeypatch.setattr(JobContext, "checkpoint", checkpoint)
+    await leasing.run_job(job_id)
+    done = await show(tenant, f"imports/{import_id}")
+
+    assert seen == [(0.1, True, 0.1, left) for left in (60, 40, 20, 0)]
+    assert (done["rows_per_second"], done["seconds_left"]) == (None, None)
 
 
 async def test_a_file_may_join_an_audience_or_make_one(tenant: httpx.AsyncClient) -> None:
@@ -332,6 +391,26 @@ async def test_the_example_comes_in_as_it_should(tenant: httpx.AsyncClient, user
         await database.fetch_value("SELECT count(*) FROM contacts WHERE user_id = $1 AND number LIKE '%0000'", user.id)
         == 5
     )
+
+
+def test_every_number_of_the_example_comes_out_right_line_by_line() -> None:
+    form = detect_form(EXAMPLE)
+    columns = [Column("telefone" if place == 1 else str(place), NUMBER if place == 1 else IGNORE) for place in range(5)]
+    records = list(read_records(EXAMPLE, form))[1:]
+    expected = [line.split("\t") for line in NUMBERS.read_text(encoding="utf-8").splitlines()]
+    found = [read_row(record, columns, "BR") for record in records]
+
+    # Digits, or the code of the reason why there are none.
+    assert len(found) == 266
+    for record, row, (line, number) in zip(records, found, expected, strict=True):
+        told = row.number if isinstance(row, Row) else _code(row.value)
+        assert (str(record.line), told) == (line, number), record.cells
+
+
+def _code(written: str) -> str:
+    with pytest.raises(UnusableNumberError) as refused:
+        normalize_number(written)
+    return refused.value.code
 
 
 def _start(job_id: int, config: PlatformConfig) -> subprocess.Popen[bytes]:

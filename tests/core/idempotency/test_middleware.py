@@ -263,6 +263,7 @@ async def test_the_description_tells_of_the_header(app: Litestar) -> None:
     assert takes == {
         *("CreateCampaign", "DuplicateCampaign", "StartCampaign", "RetryCampaign", "ResolveCampaign"),
         *("StartImport", "CreateNumber", "SendTestMessage", "SyncContacts"),
+        *("LabelContacts", "DeleteContacts", "BlockContacts", "UnblockContacts", "UndoContactDeletion"),
     }
 
 
