@@ -13,6 +13,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Kind = Literal[
     "created",
+    "imported",
     "blocked",
     "unblocked",
     "opted_out",
@@ -36,7 +37,7 @@ class TimelineEntry(msgspec.Struct, kw_only=True):
     kind: Annotated[Kind, msgspec.Meta(examples=["delivered"])]
     reason: Annotated[str, msgspec.Meta(examples=["no_whatsapp"])]
     """Why a message failed, was skipped or stayed in doubt, why the contact was blocked, the word that it wrote to opt
-    out, or the number of one that was merged into it; else empty."""
+    out, the number of one that was merged into it, or the file of an import; else empty."""
     source: Annotated[Source, msgspec.Meta(examples=[""])]
     """Where the contact came from, which is what its consent goes back to; ``word`` or ``hand`` of an opt-out or block.
     """
@@ -82,7 +83,13 @@ WITH contact AS (
         (4, 'replied', o.replied_at), (5, o.state, CASE WHEN o.state IN ('failed', 'skipped', 'unknown')
             THEN o.updated_at END)) AS e(rank, kind, at)
     WHERE e.at IS NOT NULL
-    UNION ALL SELECT created_at, 'created', '', source, NULL, NULL, NULL, NULL, NULL, NULL, 'c' FROM contact
+    UNION ALL SELECT created_at, 'created', coalesce((SELECT i.filename FROM imports i JOIN import_steps s
+            ON s.import_id = i.id AND s.created_at = contact.created_at AND contact.id = ANY(s.made)
+            WHERE i.user_id = $1 LIMIT 1), ''),
+        source, NULL, NULL, NULL, NULL, NULL, NULL, 'c' FROM contact
+    UNION ALL SELECT h.written_at, 'imported', i.filename, 'import', NULL, NULL, NULL, NULL, NULL, NULL,
+        'i' || lpad(h.id::text, 19, '0') FROM import_changes h JOIN imports i ON i.id = h.import_id
+        WHERE h.contact_id = $2 AND i.user_id = $1
     UNION ALL SELECT d.created_at, d.kind, d.reason, d.source, d.number_id, d.campaign_id, k.name, NULL, NULL, NULL,
         'e' || lpad(d.id::text, 19, '0') FROM decided d
         LEFT JOIN campaigns k ON k.id = d.campaign_id AND k.user_id = $1

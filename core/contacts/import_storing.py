@@ -29,8 +29,9 @@ WITH input AS MATERIALIZED (
     SELECT i.*, row_number() OVER (ORDER BY i.place) AS seat FROM input i
     WHERE i.place NOT IN (SELECT place FROM present)
 ), made AS (
-    INSERT INTO contacts (user_id, number, name, variables, labels, type, status, blocked_at, created_at, updated_at)
-    SELECT $1, number, name, variables, labels, 1, 1, CASE WHEN suppressed THEN now() END, now(), now()
+    INSERT INTO contacts (user_id, number, name, variables, labels, type, status, source, blocked_at, created_at,
+        updated_at)
+    SELECT $1, number, name, variables, labels, 1, 1, 'import', CASE WHEN suppressed THEN now() END, now(), now()
     FROM fresh WHERE seat <= $8 ORDER BY place
     RETURNING id
 ), wanted AS (

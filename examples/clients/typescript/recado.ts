@@ -1657,7 +1657,7 @@ export interface SyncCreate {
 
 export interface TimelineEntry {
   at: string;
-  kind: "created" | "blocked" | "unblocked" | "opted_out" | "merged" | "wrote" | "sent" | "delivered" | "readed" | "replied" | "failed" | "skipped" | "unknown";
+  kind: "created" | "imported" | "blocked" | "unblocked" | "opted_out" | "merged" | "wrote" | "sent" | "delivered" | "readed" | "replied" | "failed" | "skipped" | "unknown";
   reason: string;
   source: "" | "manual" | "api" | "import" | "sync" | "hand" | "word";
   number_id: number | null;

@@ -6,8 +6,16 @@ import pytest
 
 from core import database
 from core.pagination import RowPlace, write_cursor
-from tests.core.campaigns.making import Made, insert, make_campaign, recipients, running, start
-from tests.core.contacts.making import add, add_contact
+from tests.core.campaigns.making import (
+    Made,
+    give_plan,
+    insert,
+    make_campaign,
+    recipients,
+    running,
+    start,
+)
+from tests.core.contacts.making import add, add_contact, phone, run_import
 from tests.factories import Member
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -119,6 +127,16 @@ class TestEntries:
             ("blocked", "asked by phone", "hand"),
             ("created", "", "manual"),
         ]
+
+    async def test_the_imports_that_made_and_changed_the_contact(self, tenant: httpx.AsyncClient, user: Member) -> None:
+        await give_plan(user.id)
+        number = phone()
+        for city in ("Campinas", "Santos"):
+            await run_import(tenant, f"telefone,nome,cidade {city}\n{number},Ana,{city}\n")
+        (contact,) = (await tenant.get("/api/contacts", params={"search": "Ana"})).json()["data"]
+        found = [(entry["kind"], entry["reason"], entry["source"]) for entry in await _read(tenant, contact["id"])]
+        assert found == [("imported", "contacts.csv", "import"), ("created", "contacts.csv", "import")]
+        assert contact["source"] == "import"
 
 
 class TestScroll:
