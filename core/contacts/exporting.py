@@ -16,6 +16,7 @@ from core.contacts.addresses import CURRENT
 from core.contacts.audience import filter_conditions, public_conditions
 from core.contacts.filters import BLOCKED, LIVE, ContactFilter, Parameters
 from core.contacts.headers import EXPORTED_HEADERS, LABELS, NAME, NUMBER, variable_header
+from core.contacts.rows import join_label
 from core.contacts.schemas import MAXIMUM_VARIABLES
 from core.contacts.variables import list_names
 from core.spreadsheets import BYTE_ORDER_MARK, guarded_in_sql
@@ -174,7 +175,7 @@ async def _variable_names(user_id: int, where: str, parameters: Parameters) -> S
 
 async def _label_names(user_id: int) -> Mapping[str, str]:
     rows = await database.fetch("SELECT id, name FROM labels WHERE user_id = $1 AND deleted_at IS NULL", user_id)
-    return {str(row["id"]): row["name"] for row in rows}
+    return {str(row["id"]): join_label(row["name"]) for row in rows}
 
 
 def _joined_labels(names: str) -> str:

@@ -37,6 +37,7 @@ Rows = Annotated[int, QueryParameter(ge=1, le=MAXIMUM_PREVIEW_ROWS, description=
 _FIELDS = {
     "public_id": "An audience to put every contact of the file into.",
     "public_name": "The name of an audience to make for them instead.",
+    "label_name": "The name of a label for every contact, made where there is none yet.",
     "labels": "Label ids, as a JSON list or with commas, for every contact of the file.",
     "default_country": "Whose numbers those without a country code are; ISO 3166; absent, as the account says.",
     "mapping": "A JSON object: header, or `column_3`, to `number`, `name`, `labels`, `ignore` or `variables.<name>`.",

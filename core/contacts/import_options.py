@@ -13,6 +13,7 @@ from core.contacts.mapping import FileMap, Source
 from core.contacts.reader import FileForm
 
 PublicName = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+LabelName = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 CountryCode = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$", description="ISO 3166 code.")]
 ColumnMapping = Annotated[
     dict[str, str],
@@ -33,6 +34,8 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The name of an audience to make for them instead."""
     labels: LabelIds = []
     """Labels to put on every contact of the file."""
+    label_name: LabelName | None = None
+    """The name of a label for every contact of the file, made where there is none yet."""
     default_country: CountryCode | None = None
     """Whose numbers those without a country code are; absent, as the account says."""
     mapping: ColumnMapping = {}
@@ -55,6 +58,7 @@ class ImportUpdate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     public_id: Annotated[Id | None, msgspec.Meta(examples=[None])] | UnsetType = UNSET
     public_name: Annotated[PublicName | None, msgspec.Meta(examples=["Feira de março"])] | UnsetType = UNSET
     labels: Annotated[LabelIds, msgspec.Meta(examples=[[]])] | UnsetType = UNSET
+    label_name: Annotated[LabelName | None, msgspec.Meta(examples=["feira"])] | UnsetType = UNSET
     default_country: Annotated[CountryCode, msgspec.Meta(examples=["BR"])] | UnsetType = UNSET
     mapping: Annotated[ColumnMapping, msgspec.Meta(examples=[{"column_1": "number"}])] | UnsetType = UNSET
     header: Annotated[bool | None, msgspec.Meta(description="`null` finds it out.", examples=[True])] | UnsetType = (
@@ -136,6 +140,7 @@ class ImportRead(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: str
     policies: dict[str, str]
     labels: list[int]
+    label_name: str | None
     file: FileFacts
     columns: list[ColumnRead]
     mapping_source: Source

@@ -108,8 +108,11 @@ async def store_batch(plan: Plan, read: Sequence[Row | Failure]) -> None:
     tally = Tally()
     limit, room = await room_of(plan.user_id)
     common = await hold_labels(plan.user_id, plan.options.labels)
-    rows = _merge_duplicates([item for item in read if isinstance(item, Row)], tally, plan.policies, bool(common))
-    made, labels = await _labels(plan, rows, common)
+    everybody = [" ".join(plan.options.label_name.split())] if plan.options.label_name else []
+    rows = _merge_duplicates(
+        [item for item in read if isinstance(item, Row)], tally, plan.policies, bool(common or everybody)
+    )
+    made, labels = await _labels(plan, rows, common, everybody)
     await remember_names(plan.user_id, {name for row in rows for name in row.variables})
     suppressed = await suppressed_forms(plan.user_id, [row.number for row in rows])
     row = await database.fetch_row(
@@ -177,15 +180,21 @@ def _change(first: Row, row: Row, policies: Policies, *, common: bool) -> bool:
     return before != (first.name, first.variables, set(first.labels))
 
 
-async def _labels(plan: Plan, rows: Sequence[Row], common: Sequence[int]) -> tuple[list[int], list[str]]:
-    """Return the ids of labels made now, and the labels of each row as JSON: those of the import, then its own."""
-    names = list(dict.fromkeys(name for row in rows for name in row.labels))
+async def _labels(
+    plan: Plan, rows: Sequence[Row], common: Sequence[int], everybody: Sequence[str]
+) -> tuple[list[int], list[str]]:
+    """Return the ids of labels made now, and the labels of each row as JSON: those of the import, then its own.
+
+    Those of the import are ``common`` by id and ``everybody`` by name.
+    """
+    names = list(dict.fromkeys([*everybody, *(name for row in rows for name in row.labels)])) if rows else []
     if not names:
         return [], [database.encode_json(common)] * len(rows)
     made = await add_label_names(plan.user_id, names)
     ids = await ensure_label_names(plan.user_id, names)
     return made, [
-        database.encode_json(list(dict.fromkeys([*common, *(ids[name] for name in row.labels)]))) for row in rows
+        database.encode_json(list(dict.fromkeys([*common, *(ids[name] for name in (*everybody, *row.labels))])))
+        for row in rows
     ]
 
 

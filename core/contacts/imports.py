@@ -238,6 +238,8 @@ async def _check(user_id: int, options: ImportOptions) -> None:
         errors["public_name"] = [text("public_twice")]
     elif options.public_name is not None and not options.public_name.strip():
         errors["public_name"] = [text("required")]
+    if options.label_name is not None and not options.label_name.strip():
+        errors["label_name"] = [text("required")]
     async with database.unit_of_work():
         try:
             await ensure_labels(user_id, options.labels, "labels")
@@ -303,6 +305,7 @@ def _read(row: Mapping[str, Any]) -> ImportRead:
         duplicates=options.duplicates,
         policies=options.policies,
         labels=options.labels,
+        label_name=options.label_name,
         file=file_facts(found),
         columns=columns_of(found),
         mapping_source=found.map.source,

@@ -16,6 +16,9 @@ MAXIMUM_VALUE = 1000
 MAXIMUM_LABEL = 80
 MAXIMUM_LABELS_OF_ROW = 20
 
+_MARKS = re.compile(r'[,;|"]')
+_NAMES = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"\s*(?=[,;|]|$)|(?P<plain>[^,;|]*))(?:[,;|]|$)')
+
 # As spreadsheets write them in English, Portuguese and Spanish.
 _FORMULA_ERROR = re.compile(
     r"#(?:N/A|N/D|REF!|¡REF!|DIV/0!|¡DIV/0!|VALUE!|VALOR!|¡VALOR!|NAME\?|NOME\?|¿NOMBRE\?|NUM!|NÚM!|¡NUM!|NULL!|NULO!|¡NULO!)"
@@ -99,8 +102,20 @@ def _limited(column: Column, cell: str, limit: int) -> str:
     return cell
 
 
+def join_label(name: str) -> str:
+    """Return the name of a label as it stands in a cell of several: in quotes where it could be taken for two."""
+    return f'"{name.replace(chr(34), chr(34) * 2)}"' if _MARKS.search(name) else name
+
+
+def _parts(cell: str) -> list[str]:
+    if '"' not in cell:
+        return cell.replace(";", ",").replace("|", ",").split(",")
+    found = _NAMES.finditer(cell)
+    return [one["plain"] if one["quoted"] is None else one["quoted"].replace('""', '"') for one in found]
+
+
 def _label_names(column: Column, cell: str) -> list[str]:
-    parts = (" ".join(part.split()) for part in cell.replace(";", ",").replace("|", ",").split(","))
+    parts = (" ".join(part.split()) for part in _parts(cell))
     names = list(dict.fromkeys(_limited(column, part, MAXIMUM_LABEL) for part in parts if part))
     if len(names) > MAXIMUM_LABELS_OF_ROW:
         raise Refusal(column.header, cell, text("row_labels", value=MAXIMUM_LABELS_OF_ROW))

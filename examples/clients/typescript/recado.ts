@@ -643,6 +643,7 @@ export interface ImportRead {
   duplicates: string;
   policies: Record<string, string>;
   labels: Array<number>;
+  label_name: string | null;
   file: FileFacts;
   columns: Array<ColumnRead>;
   mapping_source: "chosen" | "saved" | "recognized" | "guessed";
@@ -676,6 +677,7 @@ export interface ImportUpdate {
   public_id?: number | null;
   public_name?: string | null;
   labels?: Array<number>;
+  label_name?: string | null;
   /** ISO 3166 code. */
   default_country?: string;
   /** Header, or `column_3`, to `number`, `name`, `labels`, `ignore` or `variables.<name>`. */

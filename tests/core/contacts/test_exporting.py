@@ -99,7 +99,10 @@ async def _contacts(client: httpx.AsyncClient) -> dict[str, Any]:
 async def test_an_import_of_the_file_makes_the_same_contacts(
     tenant: httpx.AsyncClient, stranger: httpx.AsyncClient, kind: str
 ) -> None:
-    labels = [(await add(tenant, "labels", name=name))["id"] for name in ("=vip", "Çliente", "'-novo", "São João")]
+    labels = [
+        (await add(tenant, "labels", name=name))["id"]
+        for name in ("=vip", "Çliente", "'-novo", "São João, SP", 'A;"B"|C')
+    ]
     for place, name in enumerate(NAMES):
         await add_contact(tenant, name=name, labels=labels[place % 5 :])
     await add_contact(tenant, number="+351 912 345 678", name="Todas", variables=TEXTS, labels=labels[::-1])

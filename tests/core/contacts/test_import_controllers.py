@@ -61,6 +61,7 @@ async def test_an_upload_tells_what_was_found_and_waits_to_be_started(tenant: ht
         "undo": None,
         "undo_until": None,
         "labels": [],
+        "label_name": None,
         "columns": [
             {"header": "Nome", "field": "name"},
             {"header": "Celular", "field": "number"},
@@ -160,6 +161,7 @@ async def test_a_file_that_holds_no_contacts_is_refused_and_nothing_is_kept(
         ({"default_country": "brazil"}, {"default_country": ["Does not have the required form."]}),
         ({"public_id": "abc"}, {"public_id": ["Must be a whole number."]}),
         ({"public_id": "1099511627776"}, {"public_id": ["There is no audience 1099511627776."]}),
+        ({"label_name": " "}, {"label_name": ["This field is required."]}),
         ({"labels": "x"}, {"labels": ["Must be a list."]}),
         ({"labels": "1099511627776"}, {"labels": ["There is no label 1099511627776."]}),
         ({"mapping": "[]"}, {"mapping": ["Must be an object."]}),

@@ -208,6 +208,24 @@ async def test_a_file_may_join_an_audience_or_make_one(tenant: httpx.AsyncClient
     assert (new["name"], new["type"], new["contacts_count"]) == ("Nova turma", 3, 2)
 
 
+async def test_a_label_of_the_import_is_made_or_taken_by_its_name(tenant: httpx.AsyncClient) -> None:
+    label = await add(tenant, "labels", name="Feira")
+    for name in (" feira ", "Nova"):
+        done = await run_import(tenant, "numero;etiquetas\n11900000001;\n11900000002;solta\n", label_name=name)
+        assert done["label_name"] == name
+    names = {label["id"]: label["name"] for label in await show(tenant, "labels")}
+    found = [[names[one] for one in contact["labels"]] for contact in await show(tenant, "contacts?sort=number")]
+    assert found == [["Feira", "Nova"], ["Feira", "solta", "Nova"]]
+    assert names[label["id"]] == "Feira"
+
+
+async def test_undo_removes_the_label_that_the_import_made_by_its_name(tenant: httpx.AsyncClient) -> None:
+    done = await run_import(tenant, "numero\n11900000001\n", label_name="Feira")
+    answer = await tenant.post(f"/api/imports/{done['id']}/undo")
+    await leasing.run_job(answer.json()["data"]["undo"]["job_id"])
+    assert (await show(tenant, "labels"), await show(tenant, "contacts")) == ([], [])
+
+
 async def test_the_plan_decides_how_many_go_in_and_the_rest_is_told(api: ClientOf) -> None:
     member = await make_limited_member(contacts_limit=3)
     async with api(member) as client:

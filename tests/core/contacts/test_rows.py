@@ -2,7 +2,7 @@ import pytest
 
 from core.contacts.mapping import Column
 from core.contacts.reader import Record
-from core.contacts.rows import Failure, Row, read_row
+from core.contacts.rows import Failure, Row, join_label, read_row
 
 COLUMNS = [
     Column("Nome", "name"),
@@ -52,3 +52,27 @@ def test_an_unclosed_quote_is_told() -> None:
     failure = _read('"open', broken=True)
 
     assert failure == Failure(7, "", '"open', "A quote is opened here and never closed.", ['"open'])
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ('"Rio, SP", VIP', ["Rio, SP", "VIP"]),
+        ('VIP;"a | b";', ["VIP", "a | b"]),
+        ('"so ""called"""', ['so "called"']),
+        ('12" discs, vinyl', ['12" discs', "vinyl"]),
+        ('"open, VIP', ['"open', "VIP"]),
+        ('""', []),
+    ],
+)
+def test_labels_in_quotes_may_have_separators_in_their_names(cell: str, names: list[str]) -> None:
+    row = _read("Ana", "11900001234", "", cell)
+    assert isinstance(row, Row)
+    assert row.labels == names
+
+
+@pytest.mark.parametrize("name", ["VIP", "Rio, SP", "a;b|c", 'so "called"', '"', '12" discs'])
+def test_a_label_as_an_export_writes_it_is_read_back(name: str) -> None:
+    row = _read("Ana", "11900001234", "", f"first, {join_label(name)}, last")
+    assert isinstance(row, Row)
+    assert row.labels == ["first", name, "last"]
