@@ -6,15 +6,14 @@ from pathlib import Path
 
 import msgspec
 
-from core.contacts import encodings
+from core.contacts import encodings, workbook_process
 from core.contacts.country_settings import DEFAULT_COUNTRY
-from core.contacts.file_kinds import HEAD_BYTES, UnreadableFileError, kind_of_head
+from core.contacts.file_kinds import HEAD_BYTES, FileKind, UnreadableFileError, kind_of_head
 from core.contacts.headers import SAMPLE_ROWS
 from core.contacts.import_options import FileRead, ImportOptions
 from core.contacts.mapping import FileMap, UnknownMappingError, header_keys, map_columns, read_header
 from core.contacts.reader import FileForm, Record, detect_form, read_batches, read_records
 from core.contacts.saved_mappings import find_mapping
-from core.contacts.workbooks import extract_sheet
 from core.errors import InvalidInputError
 from core.texts import text
 
@@ -34,7 +33,13 @@ async def scan_upload(upload: Path, kept: Path, options: ImportOptions, megabyte
         InvalidInputError: It holds no rows that can be read, or is not in the encoding that was told.
     """
     try:
-        return await asyncio.to_thread(_scan_upload, upload, kept, options, megabytes)
+        if await asyncio.to_thread(_kind_of, upload) == "workbook":
+            form = await workbook_process.extract(upload, kept, megabytes, options.sheet)
+            return await asyncio.to_thread(_scan, kept, form, options)
+        if options.sheet:
+            raise InvalidInputError({"sheet": [text("sheet_of_text")]})
+        await asyncio.to_thread(upload.rename, kept)
+        return await asyncio.to_thread(_scan, kept, None, options)
     except UnreadableFileError as error:
         raise InvalidInputError({"file": [error.args[0]]}) from None
 
@@ -86,15 +91,9 @@ def first_contacts(path: Path, found: FileRead, count: int) -> list[Record]:
     return list(islice(read_records(path, found.form), first, first + count))
 
 
-def _scan_upload(upload: Path, kept: Path, options: ImportOptions, megabytes: int) -> Scan:
+def _kind_of(upload: Path) -> FileKind:
     with upload.open("rb") as stream:
-        kind = kind_of_head(stream.read(HEAD_BYTES))
-    if kind == "workbook":
-        return _scan(kept, extract_sheet(upload, kept, megabytes, options.sheet), options)
-    if options.sheet:
-        raise InvalidInputError({"sheet": [text("sheet_of_text")]})
-    upload.rename(kept)
-    return _scan(kept, None, options)
+        return kind_of_head(stream.read(HEAD_BYTES))
 
 
 def _scan(path: Path, form: FileForm | None, options: ImportOptions) -> Scan:
