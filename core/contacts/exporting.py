@@ -105,9 +105,14 @@ class Table(msgspec.Struct, frozen=True):
             pieces.append(piece)
 
         async with database.connection() as connection:
-            await connection.copy_from_query(
-                self.rows, *self.row_values, lowest, before, output=take, format="csv", encoding="utf-8"
-            )
+            try:
+                await connection.copy_from_query(
+                    self.rows, *self.row_values, lowest, before, output=take, format="csv", encoding="utf-8"
+                )
+            except BaseException:
+                # asyncpg leaves a COPY that is given up in the middle; nobody else may get its connection.
+                connection.terminate()
+                raise
         return b"".join(pieces)
 
 
