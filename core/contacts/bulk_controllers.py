@@ -142,7 +142,7 @@ class ContactBlockController(Controller):
         operation_id="BlockContact",
         summary="Block a contact",
         status_code=HTTP_200_OK,
-        responses=problem_responses(400, 401, 403, 404, 413, 415, 422),
+        responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422),
     )
     async def block_contact(
         self, request: AnyRequest, contact_id: FromPath[int], data: JSONBody[ContactBlock]
@@ -155,7 +155,7 @@ class ContactBlockController(Controller):
         operation_id="UnblockContact",
         summary="Unblock a contact",
         status_code=HTTP_200_OK,
-        responses=problem_responses(401, 403, 404),
+        responses=problem_responses(401, 403, 404, 409),
     )
     async def unblock_contact(self, request: AnyRequest, contact_id: FromPath[int]) -> Resource[ContactRead]:
         """Take a contact off the block list and end its opt-out; repeatable."""
