@@ -44,6 +44,7 @@ from core.plugin.messaging import (
     Unknown,
     WebhookTarget,
 )
+from core.plugin.money import EXPONENTS, Money, exponent_of, from_minor, read_amount, to_minor
 from core.plugin.notifications import Channel, Notification, Notifier
 from core.plugin.optional import (
     AddressLookup,
@@ -68,7 +69,10 @@ from core.plugin.optional import (
     WebhookRepair,
 )
 from core.plugin.payments import (
+    ChangePreview,
+    ChangePreviewing,
     Checkout,
+    CheckoutExpiry,
     CheckoutStep,
     ClientSecret,
     ConfigurationError,
@@ -76,15 +80,21 @@ from core.plugin.payments import (
     GatewayCapabilities,
     GatewayHint,
     GatewayVerdict,
-    Money,
+    Interval,
     PaymentFact,
     PaymentGateway,
     PixQr,
+    PlanChange,
+    PlanOffer,
+    PlanPublishing,
     Redirect,
     References,
+    RegisteredWebhook,
+    Resuming,
     RetryableError,
     Snapshot,
     SubscriptionStatus,
+    WebhookRegistration,
 )
 from core.plugin.registry import PluginInfo
 from core.plugin.secret import Secret
@@ -107,6 +117,7 @@ from core.plugin.webhooks import (
 
 __all__ = (
     "API_VERSION",
+    "EXPONENTS",
     "Absent",
     "Accepted",
     "AddressLookup",
@@ -114,8 +125,11 @@ __all__ = (
     "CannotTell",
     "Capabilities",
     "Challenge",
+    "ChangePreview",
+    "ChangePreviewing",
     "Channel",
     "Checkout",
+    "CheckoutExpiry",
     "CheckoutStep",
     "Client",
     "ClientSecret",
@@ -131,6 +145,7 @@ __all__ = (
     "GatewayHint",
     "GatewayVerdict",
     "IdentityEvent",
+    "Interval",
     "ListedContact",
     "Media",
     "MessageInEvent",
@@ -150,6 +165,9 @@ __all__ = (
     "PaymentGateway",
     "Picture",
     "PixQr",
+    "PlanChange",
+    "PlanOffer",
+    "PlanPublishing",
     "PluginInfo",
     "Polled",
     "Prepared",
@@ -158,8 +176,10 @@ __all__ = (
     "Redirect",
     "References",
     "RefusedError",
+    "RegisteredWebhook",
     "Rejected",
     "Restarting",
+    "Resuming",
     "Retryable",
     "RetryableError",
     "Scope",
@@ -186,12 +206,17 @@ __all__ = (
     "Unknown",
     "UnknownEvent",
     "WebhookDelivery",
+    "WebhookRegistration",
     "WebhookRepair",
     "WebhookResult",
     "WebhookTarget",
     "build_client",
     "decode",
+    "exponent_of",
+    "from_minor",
     "hookimpl",
     "never_written",
+    "read_amount",
     "retry_after",
+    "to_minor",
 )

@@ -16,6 +16,7 @@ MODULES = (
     ("optional", "What a messaging provider may add"),
     ("webhooks", "Webhooks and events"),
     ("payments", "Payment gateways"),
+    ("money", "Money"),
     ("notifications", "Notifiers"),
     ("errors", "Errors"),
     ("settings", "Settings"),

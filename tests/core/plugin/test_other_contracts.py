@@ -60,6 +60,11 @@ GATEWAY = {
         ),
         {"failed_fetch_is_an_error"},
     ),
+    "knows_the_secret_of_its_settings_alone": (
+        "(*secrets, self._webhook_secret)",
+        "(self._webhook_secret,)",
+        {"kept_secrets_count_too"},
+    ),
     "shows_its_key": (
         "raise RetryableError(str(error), http_status=error.http_status) from None\n        if",
         'raise RetryableError(f"{error} {self._headers()}", http_status=error.http_status) from None\n        if',
