@@ -1,6 +1,8 @@
 """What a worker has to import for contacts: handlers of jobs and of events register themselves."""
 
-from core.contacts import bulk, deletions, import_undo, importer, opt_outs, sync
+from core.contacts import bulk, deletions, opt_outs, sync
+from core.contacts.importing import importer
+from core.contacts.importing import undo as import_undo
 
 HANDLERS = (
     importer.run_import,
