@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from core.contacts.importing.headers import LABELS, NAME, VARIABLE
+from core.contacts.importing.rows import Row
 from core.texts import Text, text
 
 Policy = Literal["keep", "fill", "overwrite"]
@@ -55,6 +56,25 @@ def policies_of(duplicates: Duplicates, chosen: Mapping[str, str]) -> Policies:
         },
         Policies,
     )
+
+
+def merge_row(first: Row, later: Row, policies: Policies, *, common: bool = False) -> bool:
+    """Let a later row change what its number has already, and return whether it did; storing does the same in SQL.
+
+    ``common`` says whether the import puts labels on every row beside those of ``later``.
+    """
+    before = (first.name, dict(first.variables), set(first.labels))
+    if later.name and (policies.name == "overwrite" or (policies.name == "fill" and not first.name)):
+        first.name = later.name
+    for name, value in later.variables.items():
+        policy = policies.of_variable(name)
+        if policy == "overwrite" or (policy == "fill" and not first.variables.get(name)):
+            first.variables[name] = value
+    if policies.labels == "add":
+        first.labels += [label for label in later.labels if label not in first.labels]
+    elif policies.labels == "replace" and (later.labels or common):
+        first.labels = list(later.labels)
+    return before != (first.name, first.variables, set(first.labels))
 
 
 def policy_errors(chosen: Mapping[str, str], fields: Collection[str]) -> dict[str, list[Text]]:

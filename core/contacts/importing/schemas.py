@@ -176,11 +176,18 @@ class RowProblem(msgspec.Struct, frozen=True):
     reason: str
 
 
+Outcome = Literal["created", "updated", "skipped", "failed"]
+
+
 class PreviewRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row as it would be stored."""
+    """One row as it would be stored: what its contact has once the row is in."""
 
     line: int
     """Of the file, or the row of the sheet."""
+    outcome: Outcome
+    """``updated`` changes what its number has already, ``skipped`` changes nothing there, ``failed`` has a problem."""
+    contact_id: int | None
+    """The contact that has this number already; ``null`` also where only an earlier row of the file has it."""
     number: str
     """Digits of E.164; empty with a problem."""
     number_formatted: str
@@ -188,8 +195,7 @@ class PreviewRow(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     variables: dict[str, str]
     labels: list[str]
-    exists: bool
-    """Whether the tenant has a contact with this number already."""
+    """Names, those that the import puts on every contact included."""
     problem: RowProblem | None
 
 

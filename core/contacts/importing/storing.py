@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from core import database
-from core.contacts.importing.policies import Policies
+from core.contacts.importing.policies import Policies, merge_row
 from core.contacts.importing.rows import Failure, Row
 from core.contacts.importing.schemas import FileRead, ImportOptions
 from core.contacts.labels import add_label_names, ensure_label_names, hold_labels
@@ -157,27 +157,11 @@ def _merge_duplicates(rows: Sequence[Row], tally: Tally, policies: Policies, com
         first = kept.setdefault(row.number, row)
         if first is row:
             continue
-        if _change(first, row, policies, common=common):
+        if merge_row(first, row, policies, common=common):
             tally.updated += 1
         else:
             tally.skipped += 1
     return list(kept.values())
-
-
-def _change(first: Row, row: Row, policies: Policies, *, common: bool) -> bool:
-    """Let a later row of the same number change the first one; return whether it did."""
-    before = (first.name, dict(first.variables), set(first.labels))
-    if row.name and (policies.name == "overwrite" or (policies.name == "fill" and not first.name)):
-        first.name = row.name
-    for name, value in row.variables.items():
-        policy = policies.of_variable(name)
-        if policy == "overwrite" or (policy == "fill" and name not in first.variables):
-            first.variables[name] = value
-    if policies.labels == "add":
-        first.labels += [label for label in row.labels if label not in first.labels]
-    elif policies.labels == "replace" and (row.labels or common):
-        first.labels = row.labels
-    return before != (first.name, first.variables, set(first.labels))
 
 
 async def _labels(

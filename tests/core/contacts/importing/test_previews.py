@@ -12,7 +12,7 @@ from core import database
 from core.config import PlatformConfig
 from core.contacts.importing.upload_files import FOLDER
 from tests.core.contacts.importing.workbook_files import table, workbook
-from tests.core.contacts.making import add, add_contact, counts, run_import, show, upload
+from tests.core.contacts.making import add, add_contact, counts, run_import, run_job, show, upload
 from tests.factories import Member
 
 UNKNOWN = "Apelido;Contato principal;Bairro\nSol;11 90000-1234;Centro\nLua;12;Norte\n"
@@ -35,7 +35,7 @@ async def _fields(client: httpx.AsyncClient, content: bytes | str) -> tuple[list
 
 
 async def test_a_preview_shows_rows_as_they_would_be_stored(tenant: httpx.AsyncClient) -> None:
-    await add_contact(tenant, number="5521900005678")
+    known = await add_contact(tenant, number="5521900005678")
     made = await _uploaded(
         tenant, "Nome;Celular;Cidade;Etiquetas\n Sol ;(11) 90000-1234;Bonito;vip; a,b\nLua;12;;\nMar;21 90000 5678;;\n"
         .replace("vip; a,b", '"vip; a,b"'),
@@ -52,22 +52,24 @@ async def test_a_preview_shows_rows_as_they_would_be_stored(tenant: httpx.AsyncC
         "rows": [
             {
                 "line": 2,
+                "outcome": "created",
+                "contact_id": None,
                 "number": "5511900001234",
                 "number_formatted": "+55 11 90000-1234",
                 "name": "Sol",
                 "variables": {"cidade": "Bonito"},
                 "labels": ["vip", "a", "b"],
-                "exists": False,
                 "problem": None,
             },
             {
                 "line": 3,
+                "outcome": "failed",
+                "contact_id": None,
                 "number": "",
                 "number_formatted": "",
                 "name": "",
                 "variables": {},
                 "labels": [],
-                "exists": False,
                 "problem": {
                     "column": "Celular",
                     "value": "12",
@@ -76,17 +78,78 @@ async def test_a_preview_shows_rows_as_they_would_be_stored(tenant: httpx.AsyncC
             },
             {
                 "line": 4,
+                "outcome": "updated",
+                "contact_id": known["id"],
                 "number": "5521900005678",
                 "number_formatted": "+55 21 90000-5678",
                 "name": "Mar",
                 "variables": {},
                 "labels": [],
-                "exists": True,
                 "problem": None,
             },
         ],
     }
     assert len(await show(tenant, "contacts")) == 1
+
+
+POLICIES: list[tuple[dict[str, str], tuple[str, dict[str, str], list[str]], list[str]]] = [
+    ({}, ("Sol", {"cidade": "Bonito", "rua": "A"}, ["old", "Vip", "new", "all"]), ["updated", "skipped"]),
+    ({"duplicates": "skip"}, ("Sol", {"cidade": "Bonito"}, ["old"]), ["skipped", "skipped"]),
+    (
+        {"duplicates": "overwrite"},
+        ("Lua", {"cidade": "Natal", "rua": "B"}, ["old", "Vip", "new", "all"]),
+        ["updated", "updated"],
+    ),
+    (
+        {"policies": '{"name": "overwrite", "variables.cidade": "keep", "labels": "replace"}'},
+        ("Lua", {"cidade": "Bonito", "rua": "A"}, ["Vip", "all"]),
+        ["updated", "updated"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "stored", "outcomes"), POLICIES)
+async def test_of_contacts_that_exist_a_preview_shows_what_the_policies_make_of_them(
+    tenant: httpx.AsyncClient,
+    fields: dict[str, str],
+    stored: tuple[str, dict[str, str], list[str]],
+    outcomes: list[str],
+) -> None:
+    old, every = await add(tenant, "labels", name="old"), await add(tenant, "labels", name="Vip")
+    contact = {"number": "5511900001234", "name": "Sol", "variables": {"cidade": "Bonito"}, "labels": [old["id"]]}
+    known = await add_contact(tenant, **contact)
+    content = (
+        "Nome;Celular;Cidade;Rua;Etiquetas\nMar;11 90000-1234;;A;new,VIP\nLua;11 90000-1234;Natal;B;\n"
+        "Rio;21 90000-5678;;;a\nFim;21 90000-5678;Natal;;a, b\n"
+    )
+    made = await _uploaded(tenant, content, labels=str(every["id"]), label_name="all", **fields)
+    shown = (await show(tenant, f"imports/{made['id']}/preview"))["rows"]
+    untouched = await show(tenant, f"contacts/{known['id']}")
+    await run_job(tenant, (await tenant.post(f"/api/imports/{made['id']}/start")).json()["data"]["job_id"])
+    labels = {label["id"]: label["name"] for label in await show(tenant, "labels")}
+    contacts = {
+        one["number"]: (one["name"], one["variables"], sorted(labels[label] for label in one["labels"]))
+        for one in await show(tenant, "contacts")
+    }
+
+    assert [row["outcome"] for row in shown[:2]] == outcomes
+    assert [row["contact_id"] for row in shown] == [known["id"], known["id"], None, None]
+    assert shown[2]["outcome"] == "created"
+    assert (shown[1]["name"], shown[1]["variables"], sorted(shown[1]["labels"])) == (*stored[:2], sorted(stored[2]))
+    assert untouched == known
+    for row in (shown[1], shown[3]):
+        assert contacts[row["number"]] == (row["name"], row["variables"], sorted(row["labels"]))
+
+
+async def test_another_tenants_contact_and_label_are_no_part_of_a_preview(
+    tenant: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    theirs = await add(stranger, "labels", name="VIP")
+    await add_contact(stranger, number="5511900001234", name="Lua", labels=[theirs["id"]])
+    made = await _uploaded(tenant, "numero;etiquetas\n11 90000-1234;vip\n")
+    [row] = (await show(tenant, f"imports/{made['id']}/preview"))["rows"]
+
+    assert (row["outcome"], row["contact_id"], row["name"], row["labels"]) == ("created", None, "", ["vip"])
 
 
 async def test_the_number_of_rows_and_the_language_are_the_callers(tenant: httpx.AsyncClient) -> None:
