@@ -49,7 +49,7 @@ async def preview_import(user_id: int, import_id: int, count: int, language: str
         records = await asyncio.to_thread(first_contacts, config().data_folder / row["path"], found, count)
     except FileNotFoundError:
         raise ConflictError(
-            f"The file of import {import_id} was removed: upload it again.", code="import_expired", id=import_id
+            f"The file of import {import_id} is no longer kept: upload it again.", code="import_expired", id=import_id
         ) from None
     read = [read_row(record, found.map.columns, row["default_country"]) for record in records]
     rows = await _shown(user_id, read, msgspec.json.decode(row["options"], type=ImportOptions), language)

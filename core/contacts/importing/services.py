@@ -191,7 +191,7 @@ def ensure_file(import_id: int, row: Mapping[str, Any]) -> None:
     """Refuse an import whose file was removed; raises ``ConflictError``."""
     if row["file_removed_at"] is not None:
         raise ConflictError(
-            f"The file of import {import_id} was removed: upload it again.", code="import_expired", id=import_id
+            f"The file of import {import_id} is no longer kept: upload it again.", code="import_expired", id=import_id
         )
 
 

@@ -48,9 +48,9 @@ async def test_an_upload_that_is_not_started_expires_after_a_day(
 @pytest.mark.parametrize(
     ("language", "text"),
     [
-        ("en", "The file of import {id} was removed: upload it again."),
-        ("pt-BR", "O arquivo da importação {id} foi removido: envie-o de novo."),
-        ("es", "El archivo de la importación {id} se eliminó: súbalo de nuevo."),
+        ("en", "The file of import {id} is no longer kept: upload it again."),
+        ("pt-BR", "O arquivo da importação {id} não está mais guardado: envie-o de novo."),
+        ("es", "El archivo de la importación {id} ya no se guarda: súbalo de nuevo."),
     ],
 )
 async def test_an_expired_import_cannot_be_started(tenant: httpx.AsyncClient, language: str, text: str) -> None:
