@@ -141,6 +141,7 @@ class ImportController(Controller):
     ) -> Resource[PreviewRead]:
         """Show the first rows as they would be stored, or why they would not be; nothing changes.
 
+        Of a contact that exists already, or an earlier row made, the values are those that the policies leave it with.
         409 once the file is gone, as it is when the import is done.
         """
         language = language_of(request.scope)
