@@ -15,8 +15,8 @@ from bench.dispatch import worker_process
 from bench.lanes import peak_mb
 from core import database
 from core.config import PlatformConfig
-from core.contacts.import_options import ImportOptions
-from core.contacts.imports import get_import, keep_upload, start_import
+from core.contacts.importing.schemas import ImportOptions
+from core.contacts.importing.services import get_import, keep_upload, start_import
 from core.jobs.tables import JobStatus
 
 ROWS = 1_000_000

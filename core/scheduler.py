@@ -19,7 +19,9 @@ from core.campaigns import restored, sweep, watching
 from core.campaigns import scheduling as campaigns
 from core.clock import DatabaseClock
 from core.config import PlatformConfig
-from core.contacts import bulk, import_undo, sync, upload_files
+from core.contacts import bulk, sync
+from core.contacts.importing import undo as import_undo
+from core.contacts.importing import upload_files
 from core.idempotency import services as idempotency
 from core.jobs import leasing
 from core.numbers import polling, seeding

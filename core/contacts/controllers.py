@@ -13,7 +13,7 @@ from core.contacts import exporting, queries, services, variables
 from core.contacts.block_controllers import BlockController
 from core.contacts.bulk_controllers import BulkController, ContactBlockController, DeletionController
 from core.contacts.filters import MAXIMUM_LABELS, ContactFilter, Id, LabelFilter
-from core.contacts.import_controllers import ImportController
+from core.contacts.importing.controllers import ImportController
 from core.contacts.label_controllers import LabelController
 from core.contacts.public_controllers import PublicController
 from core.contacts.schemas import ContactCreate, ContactRead, ContactUpdate

@@ -26,7 +26,7 @@ from core.texts import text
 
 KIND = "contacts.undo_delete"
 UNDO_DAYS = 30
-BATCH = 1_000
+BATCH = 2_000
 AT_WORK = (JobStatus.WAITING, JobStatus.RUNNING)
 
 _COLUMNS = (
@@ -47,7 +47,7 @@ SELECT b.id, b.number, b.type, b.blocked_at IS NOT NULL AS blocked,
     coalesce((SELECT array_agg(a.address) FROM contact_addresses a WHERE a.contact_id = b.id AND a.address <> ''), '{}')
         AS addresses,
     EXISTS (SELECT FROM contacts l WHERE l.user_id = $1 AND l.number = b.number AND l.deleted_at IS NULL)
-    OR EXISTS (SELECT FROM batch e WHERE e.number = b.number AND e.id < b.id)
+    OR b.number IS NOT NULL AND row_number() OVER (PARTITION BY b.number ORDER BY b.id) > 1
     OR EXISTS (SELECT FROM contact_addresses o JOIN contact_addresses a ON a.provider = o.provider
             AND a.address = o.address AND a.contact_id <> o.contact_id JOIN contacts c ON c.id = a.contact_id
         WHERE o.contact_id = b.id AND o.address <> '' AND o.number IN ('', coalesce(b.number, ''))

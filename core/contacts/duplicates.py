@@ -11,15 +11,20 @@ from core.contacts.queries import COLUMNS, read_contact
 from core.contacts.schemas import ContactRead
 from core.pagination import PageQuery
 
+# What says no more than the contact's own number is left out first: of most contacts nothing else is known.
+_OTHER = "{address} NOT IN ({number}, {number} || '@c.us', {number} || '@s.whatsapp.net')"
 # An address of digits is a number: who has that number is the same account, whether or not it was asked about too.
 _GROUPS = f"""
 WITH known AS (
     SELECT c.id, a.address FROM contacts c JOIN contact_addresses a ON a.contact_id = c.id
     WHERE {LIVE.format(user="$1")} AND c.type = 1 AND {CURRENT}
+        AND {_OTHER.format(address="a.address", number="coalesce(c.number, '')")}
     UNION SELECT c.id, k.address FROM contacts c JOIN number_checks k ON k.number = c.number AND k.found
     WHERE {LIVE.format(user="$1")} AND c.type = 1 AND k.address <> ''
+        AND {_OTHER.format(address="k.address", number="k.number")}
 ), named AS (
-    SELECT id, coalesce(substring(address FROM '^([0-9]+)@(?:c\\.us|s\\.whatsapp\\.net)$'), address) AS address
+    SELECT id, CASE WHEN address ~ '^[0-9]+@(c\\.us|s\\.whatsapp\\.net)$' THEN split_part(address, '@', 1)
+        ELSE address END AS address
     FROM known
 ), every AS (
     SELECT id, address FROM named

@@ -15,8 +15,8 @@ from core import database
 from core.contacts.addresses import CURRENT
 from core.contacts.audience import filter_conditions, public_conditions
 from core.contacts.filters import BLOCKED, LIVE, ContactFilter, Parameters
-from core.contacts.headers import EXPORTED_HEADERS, LABELS, NAME, NUMBER, variable_header
-from core.contacts.rows import join_label
+from core.contacts.importing.headers import EXPORTED_HEADERS, LABELS, NAME, NUMBER, variable_header
+from core.contacts.importing.rows import join_label
 from core.contacts.schemas import MAXIMUM_VARIABLES
 from core.contacts.variables import list_names
 from core.spreadsheets import BYTE_ORDER_MARK, guarded_in_sql

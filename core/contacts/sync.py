@@ -17,8 +17,8 @@ import msgspec
 from core import database
 from core.audit import services as audit
 from core.contacts.identities import number_forms
+from core.contacts.importing.rows import MAXIMUM_NAME
 from core.contacts.labels import ensure_label_names, ensure_labels
-from core.contacts.rows import MAXIMUM_NAME
 from core.contacts.schemas import Address, SyncCreate
 from core.contacts.sync_storing import SyncEntry, SyncPlan, store_batch
 from core.errors import ConflictError, InvalidInputError, PlanLimitError, PlatformError

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 import pytest
 
 from core import workbook_files
-from core.contacts.workbook_cells import plain_text
+from core.contacts.importing.workbook_cells import plain_text
 from core.workbook_files import column_letters, write_workbook
 from tests.core.downloads import sheets_of
 

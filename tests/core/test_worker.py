@@ -1,6 +1,8 @@
+import ast
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -33,6 +35,27 @@ async def _read_until(process: asyncio.subprocess.Process, word: bytes) -> bytes
             assert line, seen.decode()
             seen += line
     return seen
+
+
+def test_a_worker_loads_every_module_that_registers_a_handler() -> None:
+    """What no module imports is done where the API asks for it, in tests too, and by no worker."""
+    wanted = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (ROOT / "core").rglob("*.py")
+        if any(_registers(node) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    }
+    code = "import sys; from core.worker import load_actors; load_actors(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert len(wanted) > 15
+    assert wanted - set(done.stdout.split()) == set()
+
+
+def _registers(node: ast.AST) -> bool:
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return False
+    named = {ast.unparse(one.func) for one in node.decorator_list if isinstance(one, ast.Call)}
+    return bool(named & {"job_handler", "event_handler", "dramatiq.actor"})
 
 
 class TestRun:

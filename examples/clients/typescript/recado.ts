@@ -1292,12 +1292,13 @@ export interface PreviewReadResource {
 
 export interface PreviewRow {
   line: number;
+  outcome: "created" | "updated" | "skipped" | "failed";
+  contact_id: number | null;
   number: string;
   number_formatted: string;
   name: string;
   variables: Record<string, string>;
   labels: Array<string>;
-  exists: boolean;
   problem: RowProblem | null;
 }
 

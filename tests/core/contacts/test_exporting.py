@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from litestar import Litestar
 
 from core import database
 from core.contacts import exporting
@@ -17,6 +18,7 @@ from core.contacts.exporting import open_table
 from core.contacts.filters import ContactFilter
 from core.piccolo_conf import DB
 from core.workbook_files import write_workbook
+from tests.conftest import Serve
 from tests.core.contacts.making import add, add_contact, counts, run_import, show
 from tests.core.downloads import rows_of, sheets_of
 from tests.factories import Member
@@ -354,3 +356,37 @@ async def test_a_download_that_waits_for_its_reader_holds_no_connection(user: Me
         await anext(pieces)
         await asyncio.gather(*(asyncio.all_tasks() - others))
         assert _all_are_idle()
+
+
+async def test_downloads_given_up_in_the_middle_leave_connections_that_others_can_use(
+    user: Member, app: Litestar, serve: Serve
+) -> None:
+    await _insert(user, 60_000, "repeat(md5(n::text), 20)")
+    address = await serve(app)
+    headers = {"Authorization": f"Bearer {user.token}"}
+    for _ in range(6):
+        async with (
+            httpx.AsyncClient(base_url=address, headers=headers) as client,
+            client.stream("GET", "/api/contacts.csv") as answer,
+        ):
+            assert answer.status_code == 200
+            # The first rows have come, and the following portions, of megabytes, are being read.
+            await anext(answer.aiter_raw())
+    assert await _used_all_at_once() == [1] * _most_connections()
+
+
+def _most_connections() -> int:
+    assert DB.pool is not None
+    return int(DB.pool.get_max_size())
+
+
+async def _used_all_at_once() -> list[object]:
+    """Return what every connection of the pool answers, none of them given back before all were borrowed."""
+    borrowed = asyncio.Barrier(_most_connections())
+
+    async def use() -> object:
+        async with database.connection() as connection:
+            await borrowed.wait()
+            return await connection.fetchval("SELECT 1")
+
+    return await asyncio.gather(*(use() for _ in range(_most_connections())))

@@ -1,0 +1,1 @@
+"""Files of contacts: reading them, showing what would be stored, storing it, and taking that back."""
