@@ -25,7 +25,7 @@ API_URL = "https://api.mercadopago.com"
 """Where the service is; at any other address is a simulator."""
 _THREADS = 8
 _LARGEST = 8 * 2**20
-_CHUNK = 512
+_CHUNK = 64
 _KEY_LENGTH = 64
 _KEY = re.compile(r"[!-~]{1,64}")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")

@@ -15,6 +15,8 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     match: str = ""
     """Start of method and path, such as ``POST /preapproval``; empty fits every call."""
     count: Annotated[int, msgspec.Meta(ge=1)] = 1
+    skip: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """So many calls that fit pass first."""
     struck: int = 0
 
     @property
@@ -32,8 +34,12 @@ class Faults:
     def take(self, call: str) -> Fault | None:
         """Use up one fault that fits ``METHOD /path``."""
         fault = next((one for one in self.orders if call.startswith(one.match)), None)
-        if fault is not None:
-            fault.struck += 1
-            if fault.struck >= fault.count:
-                self.orders.remove(fault)
+        if fault is None:
+            return None
+        if fault.skip:
+            fault.skip -= 1
+            return None
+        fault.struck += 1
+        if fault.struck >= fault.count:
+            self.orders.remove(fault)
         return fault

@@ -66,8 +66,8 @@ class Service:
     async def after(self, *, days: float = 0, hours: float = 0) -> None:
         await self.post("/simulator/clock", seconds=days * DAY + hours * HOUR)
 
-    async def fault(self, kind: str, match: str, count: int = 1) -> None:
-        await self.post("/simulator/faults", kind=kind, match=match, count=count)
+    async def fault(self, kind: str, match: str, **more: int) -> None:
+        await self.post("/simulator/faults", kind=kind, match=match, **more)
 
     async def start(self, **more: Any) -> Redirect:
         step = await self.gateway.start(checkout(**more))
