@@ -21,8 +21,8 @@ class MercadoPagoSettings(Settings, frozen=True):
     webhook_secrets: Annotated[
         tuple[Secret, ...],
         msgspec.Meta(
-            description="Secret signatures of the application's webhooks, each as env or file; the old one beside"
-            " the new while it is changed."
+            description="Secret signatures of the webhooks, each as env or file; the old one too while it is changed.",
+            examples=[[{"env": "NAME"}]],
         ),
     ] = ()
     site: Annotated[

@@ -217,7 +217,7 @@ class Api:
         """GET /users/me."""
         tags = ["test_user"] if self._state.options.account == "test" else ["normal"]
         seller = {"id": 823_549_964, "nickname": "SIMULATED", "site_id": self._state.options.site, "tags": tags}
-        return reply(seller | {"country_id": self._state.options.site[1:], "status": {"site_status": "active"}})
+        return reply(seller | {"country_id": self._state.options.currency[:2], "status": {"site_status": "active"}})
 
     async def create_test_user(self, request: AnyRequest) -> Response[bytes]:
         """POST /users/test: ten at most."""
