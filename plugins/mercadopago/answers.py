@@ -82,6 +82,18 @@ class Metadata(msgspec.Struct):
     preapproval_id: str | None = None
 
 
+class TransactionInfo(msgspec.Struct):
+    """What a payment was made for."""
+
+    subscription_id: str | None = None
+
+
+class PointOfInteraction(msgspec.Struct):
+    """Where a payment comes from."""
+
+    transaction: TransactionInfo | None = msgspec.field(name="transaction_data", default=None)
+
+
 class Payment(msgspec.Struct):
     """One attempt to charge a card."""
 
@@ -96,6 +108,14 @@ class Payment(msgspec.Struct):
     date_created: str | None = None
     date_approved: str | None = None
     metadata: Metadata | None = None
+    point_of_interaction: PointOfInteraction | None = None
+
+    @property
+    def subscription(self) -> str:
+        """The subscription it belongs to: live charges name it in the one place or the other, others in none."""
+        origin = self.point_of_interaction.transaction if self.point_of_interaction is not None else None
+        named = origin.subscription_id if origin is not None else None
+        return named or (self.metadata.preapproval_id if self.metadata is not None else None) or ""
 
 
 class Paging(msgspec.Struct):

@@ -51,8 +51,8 @@ class Lookup:
             if not refs.reference:
                 return None
             reference = refs.reference
-        installments = await self._installments(found.id)
-        payments = await self._payments(found, installments)
+        installments = await self._installments(found.id, refs)
+        payments = await self._payments(found, installments, refs)
         plan = found.preapproval_plan_id
         checkout_id = f"{PLAN_PREFIX}{plan}" if plan else found.id
         return read_snapshot(
@@ -94,23 +94,22 @@ class Lookup:
         return await self.by_id(name)
 
     async def _by_installment(self, number: str) -> Preapproval | None:
-        installment = await self._connection.find(
-            lambda sdk, options: sdk.invoice().get(number, options), Installment, "asking for an authorized payment"
-        )
+        installment = await self._installment(number)
         return await self.by_id(installment.preapproval_id) if installment is not None else None
 
     async def _by_payment(self, number: str) -> Preapproval | None:
         payment = await self._payment(number)
-        if payment is None or payment.operation_type != RECURRING_PAYMENT:
+        if payment is None:
             return None
-        if payment.metadata is not None and payment.metadata.preapproval_id:
-            return await self.by_id(payment.metadata.preapproval_id)
+        if payment.subscription:
+            return await self.by_id(payment.subscription)
         reference = text_of(payment.external_reference)
-        return await self.by_reference(reference) if reference else None
+        if payment.operation_type != RECURRING_PAYMENT or not reference:
+            return None
+        return await self.by_reference(reference)
 
     async def _search(self, filters: dict[str, object]) -> Preapproval | None:
         """Return the one that matters of several: a live one, then the oldest."""
-        filters = filters | {"limit": _LISTED, "offset": 0}
         page = await self._connection.find(
             lambda sdk, options: sdk.preapproval().search(filters, options),
             Page[Preapproval],
@@ -131,11 +130,12 @@ class Lookup:
             reference = query.get(REFERENCE_PARAMETER, [""])[-1]
         return reference if _REFERENCE.fullmatch(reference) else ""
 
-    async def _installments(self, gateway_id: str) -> list[Installment]:
-        """Return all of them, the oldest first, whichever order the pages have."""
+    async def _installments(self, gateway_id: str, refs: References) -> list[Installment]:
+        """Return all that are listed, and the one that ``refs`` name: of some subscriptions none is ever listed."""
         found: list[Installment] = []
         while True:
-            filters: dict[str, object] = {"preapproval_id": gateway_id, "limit": _LISTED, "offset": len(found)}
+            # Without a limit, since this search refuses 100 and says nowhere what it takes.
+            filters: dict[str, object] = {"preapproval_id": gateway_id, "offset": len(found)}
             page = await self._connection.find(
                 # The call is over before the filters are others.
                 lambda sdk, options: sdk.invoice().search(filters, options),  # noqa: B023
@@ -144,13 +144,27 @@ class Lookup:
             )
             found += page.results if page is not None else []
             if page is None or not page.results or len(found) >= page.paging.total:
-                return sorted(found, key=lambda one: one.date_created or one.debit_date or "")
+                break
+        if refs.object_kind == "authorized_payment" and refs.object_id not in {text_of(one.id) for one in found}:
+            named = await self._installment(refs.object_id)
+            found += [] if named is None else [named]
+        return sorted(found, key=lambda one: one.debit_date or "")
 
-    async def _payments(self, found: Preapproval, installments: Sequence[Installment]) -> dict[str, Payment]:
-        """Return payments by id: those of the latest installments, and earlier attempts at them as a search tells."""
+    async def _installment(self, number: str) -> Installment | None:
+        if not _ID.fullmatch(number):
+            return None
+        return await self._connection.find(
+            lambda sdk, options: sdk.invoice().get(number, options), Installment, "asking for an authorized payment"
+        )
+
+    async def _payments(
+        self, found: Preapproval, installments: Sequence[Installment], refs: References
+    ) -> dict[str, Payment]:
+        """Return payments by id: those of the latest installments, the one that led here, and what a search tells."""
         numbers = [text_of(one.payment.id) for one in installments if one.payment is not None]
-        latest = [number for number in numbers if number][-_LATEST_PAYMENTS:]
-        searched, *current = await asyncio.gather(self._attempts(found), *(self._listed(number) for number in latest))
+        latest = {number for number in numbers[-_LATEST_PAYMENTS:] if number}
+        latest |= {refs.object_id} if refs.object_kind == "payment" else set()
+        searched, *current = await asyncio.gather(self._attempts(found), *map(self._listed, sorted(latest)))
         return {text_of(payment.id): payment for page in (searched, *current) for payment in page}
 
     async def _attempts(self, found: Preapproval) -> list[Payment]:
@@ -169,7 +183,7 @@ class Lookup:
             lambda sdk, options: sdk.payment().search(filters, options), Page[Payment], "searching for payments"
         )
         ours = page.results if page is not None else []
-        return [one for one in ours if one.operation_type == RECURRING_PAYMENT and _belongs(one, found)]
+        return [one for one in ours if _belongs(one, found)]
 
     async def _listed(self, number: str) -> list[Payment]:
         payment = await self._payment(number)
@@ -184,9 +198,10 @@ class Lookup:
 
 
 def _belongs(payment: Payment, found: Preapproval) -> bool:
-    """Two subscriptions may share a reference where one was made twice."""
-    named = payment.metadata.preapproval_id if payment.metadata is not None else None
-    return named in {None, "", found.id}
+    """Two subscriptions may share a reference where one was made twice; what proves a card belongs to none."""
+    if payment.subscription:
+        return payment.subscription == found.id
+    return payment.operation_type == RECURRING_PAYMENT
 
 
 def _rank(one: Preapproval) -> tuple[int, str]:

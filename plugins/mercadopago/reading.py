@@ -14,7 +14,15 @@ from typing import Literal
 import msgspec
 
 from core.plugin import Money, PaymentFact, Snapshot, SubscriptionStatus
-from plugins.mercadopago.answers import Installment, Payment, Preapproval, Recurring, moment, text_of
+from plugins.mercadopago.answers import (
+    Installment,
+    InstallmentPayment,
+    Payment,
+    Preapproval,
+    Recurring,
+    moment,
+    text_of,
+)
 
 PENDING, AUTHORIZED, PAUSED, CANCELLED, FINISHED = "pending", "authorized", "paused", "cancelled", "finished"
 """Statuses of a subscription; the last ends by ``end_date`` and is in no list of the SDK."""
@@ -82,9 +90,31 @@ def after(start: datetime, frequency: int, unit: str) -> datetime:
 
 
 def _due(found: Collected) -> list[Installment]:
-    """Return the installments that were tried, in their order; one that only waits for its day says nothing yet."""
+    """Return the installments that were tried, in their order; one that only waits for its day says nothing yet.
+
+    For subscriptions that payers authorized on the service's page the list of installments may stay empty whatever
+    was charged. So a payment that none of them names and that paid is one too, and so is the last of all that did not.
+    """
     tried = [one for one in found.installments if one.payment is not None and one.payment.id is not None]
-    return sorted(tried, key=lambda one: moment(one.date_created or one.debit_date) or _ODD_DATE)
+    named = {text_of(one.payment.id) for one in tried if one.payment is not None}
+    others = [payment for number, payment in found.payments.items() if number not in named]
+    latest = max(found.payments.values(), key=_made_at, default=None)
+    tried += [_installment_of(one) for one in others if one.status in _PAID or one is latest]
+    return sorted(tried, key=lambda one: moment(one.debit_date) or _ODD_DATE)
+
+
+def _made_at(payment: Payment) -> datetime:
+    return moment(payment.date_created) or _ODD_DATE
+
+
+def _installment_of(payment: Payment) -> Installment:
+    """Make the installment that a payment was for."""
+    return Installment(
+        id=f"payment-{payment.id}",
+        status=RECYCLING if payment.status in _FAILED else "",
+        debit_date=payment.date_created,
+        payment=InstallmentPayment(id=payment.id, status=payment.status, status_detail=payment.status_detail),
+    )
 
 
 def _payment_status(installment: Installment, found: Collected) -> str:
@@ -169,13 +199,13 @@ def _fact_of_installment(
     if payment.transaction_amount is None:
         payment.transaction_amount, payment.currency_id = one.transaction_amount, one.currency_id
     facts = _fact_of_payment(payment, found)
-    details = {"authorized_payment_id": text_of(one.id)}
-    next_attempt = moment(one.next_retry_date or one.debit_date) if one.status == RECYCLING else None
+    details = {"authorized_payment_id": text_of(one.id)} if one.preapproval_id else {}
+    retry = moment(one.next_retry_date or one.debit_date) if one.status == RECYCLING else None
     return [
         msgspec.structs.replace(
             fact,
             attempt=max(1, (one.retry_attempt or 0) + 1),
-            next_attempt_at=next_attempt if fact.status == "failed" else None,
+            next_attempt_at=retry if fact.status == "failed" and retry is not None and retry > fact.at else None,
             period_until=ends.get(text_of(one.id)),
             details={**fact.details, **details},
         )

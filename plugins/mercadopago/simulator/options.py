@@ -30,6 +30,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """So many installments that could not be collected cancel a subscription."""
     amounts: Literal["number", "text"] = "number"
     """``text``: amounts come as "24.50"."""
+    lists_installments: bool = True
+    """Some subscriptions never have a listed authorized payment, whatever was charged."""
+    finds_payments: bool = True
+    """With test credentials the search for payments may find none."""
     ts_unit: Literal["ms", "s"] = "ms"
     """What the time in a signature counts."""
     webhooks: Literal["send", "hold", "drop", "duplicate"] = "send"

@@ -189,7 +189,8 @@ def refund_body(refund: RefundRow, state: State) -> dict[str, object]:
 
 
 def payment_body(payment: PaymentRow, state: State) -> dict[str, object]:
-    """Write a payment."""
+    """Write a payment; what proves a card names no subscription."""
+    is_charge = payment.operation == "recurring_payment"
     return {
         "id": payment.id,
         "status": payment.status,
@@ -202,7 +203,11 @@ def payment_body(payment: PaymentRow, state: State) -> dict[str, object]:
         "date_created": written(payment.created),
         "date_approved": written(payment.approved),
         "payer": {"id": PAYER_ID, "type": "customer"},
-        "metadata": {"preapproval_id": payment.subscription},
+        "metadata": {},
+        "point_of_interaction": {
+            "type": "SUBSCRIPTIONS" if is_charge else "UNSPECIFIED",
+            "transaction_data": {"subscription_id": payment.subscription} if is_charge else {},
+        },
         "refunds": [refund_body(refund, state) for refund in payment.refunds],
         "live_mode": False,
     }

@@ -5,6 +5,8 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.plugin import (
     ConfigurationError,
@@ -16,7 +18,7 @@ from core.plugin import (
 )
 from core.plugin.testing import CANARY, Answer, Cut, Drip, Hang, Reaction, ScriptedServer, unreachable_url
 from plugins.mercadopago.answers import Payment, moment
-from plugins.mercadopago.connection import Connection, header_key
+from plugins.mercadopago.connection import Connection, _exact, header_key
 
 BODY = {"reason": "Pro", "auto_recurring": {"transaction_amount": "19.90", "currency_id": "BRL"}, "amount": "24.50"}
 
@@ -165,3 +167,13 @@ def test_dates(written: str, read: str) -> None:
 @pytest.mark.parametrize("written", ["", None, "tomorrow"])
 def test_no_dates(written: str | None) -> None:
     assert moment(written) is None
+
+
+@given(minor=st.integers(1, 10**12 - 1), exponent=st.sampled_from([0, 2]))
+def test_no_amount_changes_on_its_way(minor: int, exponent: int) -> None:
+    amount = Decimal(minor).scaleb(-exponent)
+    sent = _exact(msgspec.json.encode({"auto_recurring": {"transaction_amount": str(amount)}}).decode())
+    read = msgspec.json.decode(sent, type=dict[str, dict[str, Decimal]])
+
+    assert read == {"auto_recurring": {"transaction_amount": amount}}
+    assert b'"transaction_amount":"' not in sent

@@ -56,7 +56,7 @@ async def test_a_checkout_in_the_service_s_words() -> None:
         await subject.gateway.aclose()
     searched, made = server.requests
 
-    assert searched.target == f"/preapproval/search?external_reference={REFERENCE}&limit=50&offset=0"
+    assert searched.target == f"/preapproval/search?external_reference={REFERENCE}"
     assert (made.method, made.target, made.headers["x-idempotency-key"]) == ("POST", "/preapproval", "key-1")
     assert msgspec.json.decode(made.body) == {
         "reason": "Pro",
@@ -385,7 +385,7 @@ async def test_check_names_the_account(service: Service) -> None:
 async def test_many_installments_come_in_pages(service: Service) -> None:
     number = await service.paid()
     await service.after(days=31 * 14)
-    every = await service.get(f"/authorized_payments/search?preapproval_id={number}&limit=100")
+    every = await service.get(f"/authorized_payments/search?preapproval_id={number}&limit=90")
     snapshot = await service.fetch(number)
 
     assert every["paging"]["total"] == 16

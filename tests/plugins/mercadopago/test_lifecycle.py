@@ -15,7 +15,7 @@ PRICE = Decimal("49.90")
 
 
 async def first_debit(service: Service, number: str) -> datetime:
-    rows = (await service.get(f"/authorized_payments/search?preapproval_id={number}&limit=100"))["results"]
+    rows = (await service.get(f"/authorized_payments/search?preapproval_id={number}&limit=90"))["results"]
     return min(datetime.fromisoformat(row["debit_date"]) for row in rows)
 
 
@@ -132,6 +132,48 @@ async def test_a_free_trial_gives_access_until_the_first_charge(service: Service
     assert (trial.status, trial.access_until, trial.payments) == (SubscriptionStatus.TRIAL, first, ())
     assert status(paid) == (SubscriptionStatus.ACTIVE, [("completed", PRICE, 1)])
     assert paid.access_until == after(first, 1, "months")
+
+
+async def test_charges_count_where_no_installment_is_listed(start: Start) -> None:
+    service = await start()
+    number = await service.paid()
+    listed = await service.fetch(number)
+    await service.post("/simulator/options", lists_installments=False)
+    unlisted = await service.fetch(number)
+    await service.post(f"/simulator/preapprovals/{number}/card", holder="FUND")
+    await service.after(days=34)
+    failing = await service.fetch(number)
+    await service.post(f"/simulator/preapprovals/{number}/card", holder="APRO")
+    await service.after(days=3)
+    recovered = await service.fetch(number)
+
+    assert (unlisted.status, unlisted.access_until) == (SubscriptionStatus.ACTIVE, listed.access_until)
+    assert status(unlisted) == status(listed)
+    assert status(failing) == (
+        SubscriptionStatus.PAST_DUE,
+        [("completed", PRICE, 1), ("failed", PRICE, 1), ("failed", PRICE, 2)],
+    )
+    assert failing.access_until == listed.access_until
+    assert listed.access_until is not None
+    assert (recovered.status, outcome(recovered.payments[-1])) == (
+        SubscriptionStatus.ACTIVE,
+        ("completed", PRICE, 3),
+    )
+    assert recovered.access_until == after(listed.access_until, 1, "months")
+
+
+@pytest.mark.parametrize("kind", ["payment", "authorized_payment"])
+async def test_what_a_webhook_names_counts_where_nothing_is_found(start: Start, kind: str) -> None:
+    service = await start()
+    number = await service.paid()
+    expected = await service.fetch(number)
+    (fact,) = expected.payments
+    named = {"payment": fact.transaction_id, "authorized_payment": fact.details["authorized_payment_id"]}
+    await service.post("/simulator/options", lists_installments=False, finds_payments=False)
+    found = await service.gateway.fetch(References(object_kind=kind, object_id=named[kind]))
+
+    assert found is not None
+    assert (status(found), found.access_until) == (status(expected), expected.access_until)
 
 
 async def test_a_payment_in_process_waits(service: Service) -> None:
