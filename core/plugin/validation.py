@@ -106,15 +106,19 @@ def _convert_field(annotation: object, value: object, table: str, key: str) -> t
     listed = _listed_struct(annotation)
     if listed is not None and isinstance(value, list):
         return _convert_list(listed, value, f"{table}.{key}")
-    if _is_secret(annotation):
-        try:
-            return resolve_secret(value), []
-        except ValueError as error:
-            return None, [Problem(table, key, str(error))]
     try:
-        return msgspec.convert(value, annotation, strict=True), []
+        read: object
+        if _is_secret(annotation):
+            read = resolve_secret(value)
+        elif _is_secret_list(annotation) and isinstance(value, list):
+            read = tuple(resolve_secret(one) for one in value)
+        else:
+            read = msgspec.convert(value, annotation, strict=True)
     except msgspec.ValidationError as error:
         return None, [Problem(table, key, f"{error}; write {describe_type(annotation)}")]
+    except ValueError as error:
+        return None, [Problem(table, key, str(error))]
+    return read, []
 
 
 def _convert_list(kind: type[msgspec.Struct], values: list[object], table: str) -> tuple[object, list[Problem]]:
@@ -148,6 +152,11 @@ def _plain(annotation: object) -> object:
 
 def _is_secret(annotation: object) -> bool:
     return _plain(annotation) is Secret
+
+
+def _is_secret_list(annotation: object) -> bool:
+    plain = _plain(annotation)
+    return typing.get_origin(plain) in (list, tuple) and _is_secret(typing.get_args(plain)[0])
 
 
 def _inner_struct(annotation: object) -> type[msgspec.Struct] | None:

@@ -10,12 +10,12 @@ from core.plugin import EXPONENTS, Money, from_minor, read_amount, to_minor
 CURRENCIES = st.sampled_from(["BRL", "USD", "CLP", "JPY", "COP", "KWD"])
 
 
-@given(st.integers(-(10**12), 10**12), CURRENCIES)
+@given(st.integers(1 - 10**12, 10**12 - 1), CURRENCIES)
 def test_minor_units_come_back(number: int, currency: str) -> None:
     assert to_minor(from_minor(number, currency)) == number
 
 
-@given(st.integers(0, 10**12), CURRENCIES)
+@given(st.integers(0, 10**12 - 1), CURRENCIES)
 def test_amounts_survive_json(number: int, currency: str) -> None:
     money = from_minor(number, currency)
 

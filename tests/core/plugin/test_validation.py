@@ -19,6 +19,7 @@ class Example(Settings, frozen=True):
     mode: Literal["slow", "fast"] = "slow"
     inner: Inner | None = None
     servers: tuple[Inner, ...] = ()
+    older_tokens: tuple[Secret, ...] = ()
 
 
 def _told(values: dict[str, object]) -> list[str]:
@@ -77,6 +78,22 @@ def test_a_value_of_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(ValueError, match="env") as caught:
             resolve_secret(value)
         assert "hidden" not in str(caught.value)
+
+
+def test_a_list_of_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEW", "first")
+    monkeypatch.delenv("ABSENT", raising=False)
+    listed: dict[str, object] = {"token": {"env": "NEW"}, "older_tokens": [{"env": "NEW"}, "second"]}
+
+    built, problems = validate_table(Example, listed, "plugins.example")
+
+    assert problems == []
+    assert built is not None
+    assert built.older_tokens == (Secret("first"), Secret("second"))
+    assert _told({**listed, "older_tokens": [{"env": "ABSENT"}]}) == [
+        "[plugins.example] older_tokens: the environment variable ABSENT is not set: export ABSENT=..."
+    ]
+    assert "a list: [...]" in _told({**listed, "older_tokens": "second"})[0]
 
 
 @pytest.mark.parametrize(
