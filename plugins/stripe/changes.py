@@ -16,12 +16,16 @@ from core.plugin import (
 )
 from plugins.stripe.amounts import minor, money
 from plugins.stripe.catalog import ensure_price
-from plugins.stripe.connection import Connection, as_struct, under
+from plugins.stripe.connection import Connection, under
 from plugins.stripe.lookup import find_subscription
 from plugins.stripe.objects import Invoice, Item, Line, Subscription
 
 if TYPE_CHECKING:
-    from stripe.params import RefundCreateParams, SubscriptionUpdateParams
+    from stripe.params import (
+        InvoiceCreatePreviewParamsSubscriptionDetails,
+        RefundCreateParams,
+        SubscriptionUpdateParams,
+    )
 
 _CHANGING = "changing a plan"
 _CANCELING = "canceling a subscription"
@@ -83,40 +87,29 @@ async def preview_change(connection: Connection, refs: References, change: PlanC
     item = await _item(connection, number)
     _expect_possible(item, change)
     price = await _price_of(connection, change)
-    as_of = change.as_of or datetime.now(UTC)
-    # A moment outside of the present period is refused.
-    at = min(max(int(as_of.timestamp()), item.current_period_start), item.current_period_end)
-    preview = as_struct(
-        await connection.call(
-            lambda v1: v1.invoices.create_preview_async(
-                {
-                    "subscription": number,
-                    "subscription_details": {
-                        "items": [{"id": item.id, "price": price, "quantity": item.quantity or 1}],
-                        **(
-                            {"proration_behavior": "always_invoice", "proration_date": at}
-                            if change.at_once
-                            else {"proration_behavior": "none"}
-                        ),
-                    },
-                }
-            ),
-            _CHANGING,
-        ),
+    details: InvoiceCreatePreviewParamsSubscriptionDetails = {
+        "items": [{"id": item.id, "price": price, "quantity": item.quantity or 1}],
+        "proration_behavior": "always_invoice" if change.at_once else "none",
+    }
+    if change.at_once and change.as_of:
+        details["proration_date"] = int(change.as_of.timestamp())
+    preview = await connection.read(
+        lambda v1: v1.invoices.create_preview_async({"subscription": number, "subscription_details": details}),
         Invoice,
         _CHANGING,
     )
-    nothing = money(0, preview.currency)
     if change.at_once:
         due, following = money(max(preview.amount_due, 0), preview.currency), change.price
         ends = _next_charge(preview.lines.data, item)
     else:
-        due, following, ends = nothing, money(preview.amount_due, preview.currency), item.current_period_end
+        due, following = money(0, preview.currency), money(preview.amount_due, preview.currency)
+        ends = item.current_period_end
+    as_of = preview.prorated_at or preview.created
     return ChangePreview(
         due_now=due,
         next_charge=following,
         next_charge_at=datetime.fromtimestamp(ends, UTC),
-        as_of=datetime.fromtimestamp(at, UTC),
+        as_of=datetime.fromtimestamp(as_of, UTC),
     )
 
 

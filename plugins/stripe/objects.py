@@ -113,6 +113,7 @@ class SubscriptionDetails(msgspec.Struct):
     """The subscription an invoice is for."""
 
     subscription: Reference = None
+    subscription_proration_date: int | None = None
 
 
 class InvoiceParent(msgspec.Struct):
@@ -125,6 +126,12 @@ class Secrets(msgspec.Struct):
     """What confirms a payment in the browser."""
 
     client_secret: str | None = None
+
+
+class InvoiceTimes(msgspec.Struct):
+    """When an invoice changed its state."""
+
+    paid_at: int | None = None
 
 
 class Invoice(msgspec.Struct):
@@ -143,6 +150,13 @@ class Invoice(msgspec.Struct):
     hosted_invoice_url: str | None = None
     next_payment_attempt: int | None = None
     confirmation_secret: Secrets | None = None
+    status_transitions: InvoiceTimes = msgspec.field(default_factory=InvoiceTimes)
+
+    @property
+    def prorated_at(self) -> int | None:
+        """The moment from which a preview counts what changes."""
+        details = self.parent.subscription_details if self.parent else None
+        return details.subscription_proration_date if details else None
 
     @property
     def subscription_id(self) -> str:

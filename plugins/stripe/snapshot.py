@@ -156,7 +156,7 @@ def _out_of_band(invoice: Invoice, attempt: int) -> PaymentFact:
         transaction_id=invoice.id,
         status="completed",
         price=money(invoice.amount_paid, invoice.currency),
-        at=_moment(invoice.created),
+        at=_moment(invoice.status_transitions.paid_at or invoice.created),
         attempt=attempt,
         receipt_url=invoice.hosted_invoice_url or "",
         period_until=_period_until(invoice),
