@@ -15,7 +15,7 @@ from plugins.stripe.webhook import SIGNATURE_HEADER, sign
 
 _BEGUN, _ENDS = 1_900_000_000, 1_902_592_000
 _PRICE = {"id": "price_1", "object": "price", "currency": "brl", "unit_amount": 4990}
-_SUBSCRIPTION = {
+SUBSCRIPTION = {
     "id": "sub_1",
     "object": "subscription",
     "status": "active",
@@ -36,7 +36,7 @@ _LINE = {
     "period": {"start": _BEGUN, "end": _ENDS},
     "parent": {"subscription_item_details": {"proration": False}},
 }
-_INVOICE = {
+INVOICE = {
     "id": "in_1",
     "object": "invoice",
     "status": "paid",
@@ -82,8 +82,8 @@ class StripeContract(PaymentGatewayContract):
         "POST /v1/checkout/sessions": _answer(_SESSION),
     }
     subscription: ClassVar[Routes] = {
-        "GET /v1/subscriptions/sub_1": _answer(_SUBSCRIPTION),
-        "GET /v1/invoices": _list(_INVOICE),
+        "GET /v1/subscriptions/sub_1": _answer(SUBSCRIPTION),
+        "GET /v1/invoices": _list(INVOICE),
         "GET /v1/charges": _list(_CHARGE),
     }
     unknown_subscription: ClassVar[Routes] = {

@@ -115,9 +115,10 @@ def _access_until(found: Subscription, invoices: Sequence[Invoice], latest: Invo
 
 def _payments(invoices: Sequence[Invoice], charges: Sequence[Charge], disputed: Collection[str]) -> list[PaymentFact]:
     facts: list[PaymentFact] = []
-    for invoice in invoices:
+    # Stripe lists the newest first, and two may have the same second.
+    for invoice in reversed(invoices):
         intents = {id_of(one.payment.payment_intent) for one in invoice.payments.data} - {""}
-        own = [one for one in charges if id_of(one.payment_intent) in intents]
+        own = [one for one in reversed(charges) if id_of(one.payment_intent) in intents]
         own.sort(key=lambda one: one.created)
         facts += [
             _of_charge(charge, invoice, number, is_last=number == len(own), disputed=charge.id in disputed)

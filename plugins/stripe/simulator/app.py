@@ -76,7 +76,8 @@ class Simulator:
             }
         )
         if kind == "hang":
-            await asyncio.Event().wait()
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
         if kind.startswith("cut"):
             return Response(b"{", status_code=200, headers={CUT: "yes"})
         if kind == "html":

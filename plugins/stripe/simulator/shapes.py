@@ -67,7 +67,7 @@ def misfits(value: Any, kind: Any = None, where: str = "") -> Iterator[str]:
 def class_of(value: Any) -> type:
     """Return the library's class of an object, by its field ``object``."""
     named = value.get("object") if isinstance(value, dict) else None
-    if named == "list":
+    if named in {"list", "search_result"}:
         return stripe.ListObject[Any]
     if named not in OBJECT_CLASSES:
         raise ValueError(f"{named!r} is no object of the API")
@@ -196,7 +196,7 @@ def _of_mapping(value: Any, kind: Any, where: str) -> Iterator[str]:
 
 
 def _of_page(value: Any, kind: Any, where: str) -> Iterator[str]:
-    if not isinstance(value, dict) or value.keys() != {"object", "data", "has_more", "url"}:
+    if not isinstance(value, dict) or value.keys() - {"next_page"} != {"object", "data", "has_more", "url"}:
         yield f"{where}: no list object"
         return
     for number, one in enumerate(value["data"]):

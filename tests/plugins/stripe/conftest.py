@@ -36,7 +36,7 @@ class Stripe:
         self.url = str(http.base_url).rstrip("/")
         self.gateway = gateway
 
-    async def order(self, path: str, **fields: object) -> Any:
+    async def order(self, path: str, /, **fields: object) -> Any:
         """Order something under ``/simulator``."""
         response = await self.http.post(f"/simulator/{path}", json=fields)
         assert response.status_code == 200, response.text
@@ -47,7 +47,7 @@ class Stripe:
         assert response.status_code == 200, response.text
         return response.json()
 
-    async def post(self, path: str, **form: str) -> httpx.Response:
+    async def post(self, path: str, /, **form: str) -> httpx.Response:
         return await self.http.post(path, data=form)
 
     async def forward(self, days: float) -> None:
