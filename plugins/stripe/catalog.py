@@ -21,11 +21,11 @@ async def ensure_price(
     amount, currency = minor(price), price.currency.lower()
     lookup_key = f"recado-{plan_id}-{interval}-{currency}-{amount}"
     product = await _ensure_product(connection, plan_id, plan_name, idempotency_key)
-    found = await connection.call(
-        lambda v1: v1.prices.list_async({"lookup_keys": [lookup_key], "active": True, "limit": 1}), _DOING
+    found = await connection.rows(
+        lambda v1: v1.prices.list_async({"lookup_keys": [lookup_key], "active": True, "limit": 1}), Price, _DOING
     )
-    if found.data:
-        return found.data[0].id
+    if found:
+        return found[0].id
     made = await connection.read(
         lambda v1: v1.prices.create_async(
             {
@@ -69,9 +69,11 @@ async def find_promotion(connection: Connection, code: str) -> str:
     Raises:
         RefusedError: There is no such code, or it is not in force.
     """
-    found = await connection.call(
-        lambda v1: v1.promotion_codes.list_async({"code": code, "active": True, "limit": 1}), "looking a coupon up"
+    found = await connection.rows(
+        lambda v1: v1.promotion_codes.list_async({"code": code, "active": True, "limit": 1}),
+        Named,
+        "looking a coupon up",
     )
-    if not found.data:
+    if not found:
         raise RefusedError("There is no such coupon, or it is not in force.", provider_code="coupon_unknown")
-    return found.data[0].id
+    return found[0].id

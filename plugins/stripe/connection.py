@@ -104,6 +104,20 @@ class Connection:
                 return None
             raise
 
+    async def rows(
+        self, act: Callable[[stripe.V1Services], Awaitable[object]], kind: type[_S], doing: str, *, every: bool = False
+    ) -> list[_S]:
+        """Do ``act``, which lists objects, and read what we need of each: of the first page, or of ``every`` one."""
+
+        async def collect(v1: stripe.V1Services) -> list[stripe.StripeObject]:
+            listed = await act(v1)
+            if not isinstance(listed, stripe.ListObject | stripe.SearchResultObject) or "data" not in listed:
+                raise RetryableError(f"{doing}: the answer of Stripe is not understood.")
+            # The pages that follow are asked for while they are read.
+            return [one async for one in listed.auto_paging_iter()] if every else [*listed.data]
+
+        return [as_struct(one, kind, doing) for one in await self.call(collect, doing)]
+
     async def aclose(self) -> None:
         """Close the client of this loop; those of loops that have ended hold nothing."""
         found = self._clients.pop(asyncio.get_running_loop(), None)
@@ -129,7 +143,8 @@ def as_struct(found: stripe.StripeObject, kind: type[_S], doing: str) -> _S:
     """Read what we need of an object."""
     try:
         return msgspec.convert(found.to_dict(), kind)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, AttributeError):
+        # JSON that is no object at all has no fields either.
         raise RetryableError(f"{doing}: the answer of Stripe is not understood.") from None
 
 

@@ -8,8 +8,8 @@ from typing import Any, cast
 import stripe
 
 from core.plugin import RefusedError, RegisteredWebhook, RetryableError, Secret
-from plugins.stripe.connection import Connection, as_struct, is_missing, under
-from plugins.stripe.objects import Named
+from plugins.stripe.connection import Connection, is_missing, under
+from plugins.stripe.objects import Account, Named
 from plugins.stripe.webhook import EVENTS
 
 _REGISTERING = "registering the webhook address"
@@ -50,13 +50,11 @@ async def remove(connection: Connection, number: str) -> None:
 
 async def check(connection: Connection, *, has_secret: bool) -> str:
     """Say which account answers, in which mode, and what of its webhooks has to be mended."""
-    account = await connection.call(lambda v1: v1.accounts.retrieve_current_async(), _CHECKING)
-    profile = account.business_profile if "business_profile" in account else None
-    named = (profile.name if profile else None) or account.id
+    account = await connection.read(lambda v1: v1.accounts.retrieve_current_async(), Account, _CHECKING)
+    named = (account.business_profile.name if account.business_profile else None) or account.id
     mode = {True: "live mode", False: "test mode", None: "unknown mode"}[connection.live]
-    listed = await connection.call(lambda v1: v1.webhook_endpoints.list_async({"limit": 100}), _CHECKING)
-    endpoints = [as_struct(one, Named, _CHECKING) for one in listed.data]
-    enabled = [one for one in endpoints if one.status == "enabled"]
+    listed = await connection.rows(lambda v1: v1.webhook_endpoints.list_async({"limit": 100}), Named, _CHECKING)
+    enabled = [one for one in listed if one.status == "enabled"]
     warnings = []
     if not has_secret and not enabled:
         warnings.append("no webhook address is registered and no webhook secret is set: payments are seen late")

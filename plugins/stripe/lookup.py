@@ -1,11 +1,9 @@
 """From whatever core or a webhook knows to the subscription it belongs to."""
 
-import stripe
-
 from core.plugin import References
 from plugins.stripe.checkout import REFERENCE
-from plugins.stripe.connection import Connection, as_struct
-from plugins.stripe.objects import Charge, Dispute, Invoice, InvoicePayment, Named, Session, Subscription, id_of
+from plugins.stripe.connection import Connection
+from plugins.stripe.objects import Charge, Dispute, Invoice, Named, PaidInvoice, Session, Subscription, id_of
 
 _DOING = "looking a subscription up"
 _LATEST = 100
@@ -72,19 +70,15 @@ async def _of_payment(connection: Connection, payment_intent: str) -> str:
     """Follow a payment; one that paid no invoice, a purchase of another system for example, leads nowhere."""
     if not payment_intent:
         return ""
-    links = await connection.call(
+    links = await connection.rows(
         lambda v1: v1.invoice_payments.list_async(
             {"payment": {"type": "payment_intent", "payment_intent": payment_intent}, "expand": ["data.invoice"]}
         ),
+        PaidInvoice,
         _DOING,
     )
-    for link in links.data:
-        invoice = as_struct(link, InvoicePayment, _DOING).invoice
-        if isinstance(link.invoice, stripe.Invoice):
-            return as_struct(link.invoice, Invoice, _DOING).subscription_id
-        if invoice:
-            return str(await _of_object(connection, "invoice", id_of(invoice)))
-    return ""
+    found = [link.invoice.subscription_id for link in links if isinstance(link.invoice, Invoice)]
+    return next(filter(None, found), "")
 
 
 async def _of_reference(connection: Connection, refs: References) -> str | Session:
@@ -97,27 +91,30 @@ async def _of_reference(connection: Connection, refs: References) -> str | Sessi
         listed = await _of_customer(connection, refs.customer_id, refs.reference)
         return listed or await _session_of(connection, refs)
     query = f"metadata['{REFERENCE}']:'{refs.reference}'"
-    found = await connection.call(lambda v1: v1.subscriptions.search_async({"query": query, "limit": 1}), _DOING)
-    return found.data[0].id if found.data else ""
+    found = await connection.rows(
+        lambda v1: v1.subscriptions.search_async({"query": query, "limit": 1}), Subscription, _DOING
+    )
+    return found[0].id if found else ""
 
 
 async def _of_customer(connection: Connection, customer: str, reference: str) -> str:
     """Return the newest subscription of ours, one that is not over before those that are."""
-    listed = await connection.call(
-        lambda v1: v1.subscriptions.list_async({"customer": customer, "status": "all", "limit": _LATEST}), _DOING
+    every = await connection.rows(
+        lambda v1: v1.subscriptions.list_async({"customer": customer, "status": "all", "limit": _LATEST}),
+        Subscription,
+        _DOING,
+        every=True,
     )
-    every = [as_struct(each, Subscription, _DOING) async for each in listed.auto_paging_iter()]
     found = [one for one in every if REFERENCE in one.metadata and reference in {"", one.metadata[REFERENCE]}]
     found.sort(key=lambda one: (not one.is_over, one.created), reverse=True)
     return found[0].id if found else ""
 
 
 async def _session_of(connection: Connection, refs: References) -> str | Session:
-    listed = await connection.call(
-        lambda v1: v1.checkout.sessions.list_async({"customer": refs.customer_id, "limit": _LATEST}), _DOING
+    listed = await connection.rows(
+        lambda v1: v1.checkout.sessions.list_async({"customer": refs.customer_id, "limit": _LATEST}), Session, _DOING
     )
-    for each in listed.data:
-        session = as_struct(each, Session, _DOING)
+    for session in listed:
         if session.client_reference_id == refs.reference:
             return id_of(session.subscription) or session
     return ""

@@ -61,7 +61,6 @@ class InvoicePayment(msgspec.Struct):
     """The link between an invoice and a payment."""
 
     payment: Payment
-    invoice: Reference = None
 
 
 class InvoicePayments(msgspec.Struct):
@@ -201,6 +200,12 @@ class Subscription(msgspec.Struct):
         return self.status in {"canceled", "incomplete_expired"}
 
 
+class PaidInvoice(msgspec.Struct):
+    """What a payment paid for: the link, with its invoice in full."""
+
+    invoice: Invoice | str
+
+
 class Charge(msgspec.Struct):
     """One attempt to collect money."""
 
@@ -235,6 +240,19 @@ class Session(msgspec.Struct):
     subscription: Reference = None
     client_reference_id: str | None = None
     metadata: dict[str, str] | None = None
+
+
+class Profile(msgspec.Struct):
+    """How an account presents itself."""
+
+    name: str | None = None
+
+
+class Account(msgspec.Struct):
+    """An account at Stripe."""
+
+    id: str
+    business_profile: Profile | None = None
 
 
 class Named(msgspec.Struct):

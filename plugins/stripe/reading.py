@@ -2,7 +2,7 @@
 
 from core.plugin import References, Snapshot
 from plugins.stripe.checkout import REFERENCE
-from plugins.stripe.connection import Connection, as_struct
+from plugins.stripe.connection import Connection
 from plugins.stripe.lookup import find_subscription
 from plugins.stripe.objects import Charge, Dispute, Invoice, Session, Subscription, id_of
 from plugins.stripe.snapshot import WON, of_session, of_subscription
@@ -33,13 +33,13 @@ async def _read(connection: Connection, number: str, checkout_id: str) -> Snapsh
 
 
 async def _invoices(connection: Connection, subscription: str) -> list[Invoice]:
-    listed = await connection.call(
+    return await connection.rows(
         lambda v1: v1.invoices.list_async(
             {"subscription": subscription, "limit": _INVOICES, "expand": ["data.payments"]}
         ),
+        Invoice,
         _DOING,
     )
-    return [as_struct(one, Invoice, _DOING) for one in listed.data]
 
 
 async def _charges(connection: Connection, customer: str, invoices: list[Invoice]) -> list[Charge]:
@@ -48,13 +48,17 @@ async def _charges(connection: Connection, customer: str, invoices: list[Invoice
         return []
     # A payment on Stripe's page may begin before its invoice exists.
     since = min(one.created for one in invoices) - _DAY
-    listed = await connection.call(
-        lambda v1: v1.charges.list_async({"customer": customer, "created": {"gte": since}, "limit": _PAGE}), _DOING
+    return await connection.rows(
+        lambda v1: v1.charges.list_async({"customer": customer, "created": {"gte": since}, "limit": _PAGE}),
+        Charge,
+        _DOING,
+        every=True,
     )
-    return [as_struct(one, Charge, _DOING) async for one in listed.auto_paging_iter()]
 
 
 async def _is_lost(connection: Connection, charge: str) -> bool:
     """Whether a dispute about the charge is open or lost; the charge stays ``disputed`` when it was won."""
-    listed = await connection.call(lambda v1: v1.disputes.list_async({"charge": charge, "limit": _PAGE}), _DOING)
-    return any(as_struct(one, Dispute, _DOING).status not in WON for one in listed.data)
+    listed = await connection.rows(
+        lambda v1: v1.disputes.list_async({"charge": charge, "limit": _PAGE}), Dispute, _DOING
+    )
+    return any(one.status not in WON for one in listed)

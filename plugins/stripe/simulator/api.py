@@ -4,6 +4,8 @@ import base64
 import binascii
 import hmac
 import re
+from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -14,6 +16,24 @@ from plugins.stripe.simulator.requests import Refused, invalid, read_form, read_
 from plugins.stripe.simulator.shapes import Obj
 from plugins.stripe.simulator.state import new_id
 
+_WITHIN: Mapping[str, frozenset[str]] = {
+    name: frozenset(known.split())
+    for name, known in {
+        "discounts": "coupon promotion_code",
+        "items": "id price price_data quantity",
+        "line_items": "price price_data quantity",
+        "payment": "type payment_intent",
+        "payment_settings": "save_default_payment_method",
+        "price_data": "currency product product_data recurring unit_amount",
+        "product_data": "name metadata active",
+        "promotion": "type coupon",
+        "recurring": "interval interval_count",
+        "subscription_data": "metadata trial_period_days trial_end trial_settings description",
+        "subscription_details": "items proration_behavior proration_date",
+    }.items()
+}
+"""What is imitated deeper in the parameters."""
+_KEPT_ANSWERS = 5_000
 _KEY_SECONDS = 24 * 60 * 60
 """How long the answer to an idempotency key is kept."""
 
@@ -50,7 +70,7 @@ class Api:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._kept: dict[str, _Kept] = {}
-        self.answered: list[Obj] = []
+        self.answered: deque[Obj] = deque(maxlen=_KEPT_ANSWERS)
         self._patterns = [(re.compile(route.path.replace("*", "([^/]+)")), route) for route in account.routes]
 
     def answer(self, asked: Asked) -> Answer:
@@ -121,7 +141,22 @@ class Api:
         params = read_params(read_form("&".join(filter(None, (asked.query, asked.body)))), route.params)
         if ignored := params.keys() - route.done - {"expand"}:
             raise invalid(f"The simulator does not imitate this parameter: {min(ignored)}", param=min(ignored))
+        _expect_imitated(params)
         return params
+
+
+def _expect_imitated(value: Any, within: str = "") -> None:
+    """Refuse what stands deeper in the parameters and is not imitated, rather than pass it over."""
+    if isinstance(value, list):
+        for one in value:
+            _expect_imitated(one, within)
+    elif isinstance(value, dict):
+        if within in _WITHIN and (ignored := value.keys() - _WITHIN[within]):
+            raise invalid(
+                f"The simulator does not imitate {within}[{min(ignored)}].", param=f"{within}[{min(ignored)}]"
+            )
+        for name, one in value.items():
+            _expect_imitated(one, name)
 
 
 def _given_key(headers: dict[str, str]) -> str:

@@ -1,5 +1,6 @@
 """What people and tests order under ``/simulator``: time, cards, disputes, faults and webhooks."""
 
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -24,14 +25,14 @@ class Control:
         self._account = account
         self._api = api
         self._faults = faults
-        self.asked: list[Obj] = []
+        self.asked: deque[Obj] = deque(maxlen=5_000)
         self._orders: dict[tuple[str, str], Callable[[str, Obj], Any]] = {
             ("GET", "clock"): lambda _, __: self._now(),
             ("POST", "clock"): self._move,
             ("POST", "faults"): self._fault,
             ("DELETE", "faults"): lambda _, __: faults.orders.clear(),
-            ("GET", "requests"): lambda _, __: self.asked,
-            ("GET", "answers"): lambda _, __: api.answered,
+            ("GET", "requests"): lambda _, __: [*self.asked],
+            ("GET", "answers"): lambda _, __: [*api.answered],
             ("GET", "deliveries"): lambda _, __: account.webhooks.deliveries,
             ("POST", "webhooks"): self._order_webhooks,
             ("POST", "trick"): self._trick,

@@ -158,7 +158,10 @@ async def simulate(*, publishable_key: str = "", seconds: float = 5.0, **options
         stripe = Stripe(http, gateway)
         try:
             yield stripe
-            assert {fault for answer in await stripe.look("/simulator/answers") for fault in misfits(answer)} == set()
+            answers = await stripe.look("/simulator/answers")
+            events = (await stripe.look("/v1/events?limit=100"))["data"]
+            said = [*answers, *events, *(one["data"]["object"] for one in events)]
+            assert {fault for one in said for fault in misfits(one)} == set()
         finally:
             await gateway.aclose()
 

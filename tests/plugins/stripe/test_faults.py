@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 
 from core.plugin import (
@@ -13,6 +14,8 @@ from core.plugin import (
     RetryableError,
     Secret,
 )
+from core.plugin.testing import Answer, Routes, ScriptedServer
+from plugins.stripe.conformance import StripeContract
 from plugins.stripe.connection import Connection
 from plugins.stripe.gateway import StripeGateway
 from tests.plugins.stripe.conftest import KEY, Stripe, checkout, key, simulate
@@ -198,3 +201,30 @@ async def test_a_gateway_works_on_one_loop_after_another(stripe: Stripe) -> None
     said = [await asyncio.to_thread(asyncio.run, ask()) for _ in range(2)]
 
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b'"x"', b"null", b'{"object": "list"}'])
+async def test_an_odd_answer_is_no_state(body: bytes) -> None:
+    async with ScriptedServer(Answer(200, body)) as server:
+        gateway = StripeGateway(Connection(Secret(KEY), url=server.url, retries=0))
+        try:
+            for refs in (References(gateway_id="sub_1"), References(customer_id="cus_1"), References(reference="r")):
+                with pytest.raises(RetryableError):
+                    await gateway.fetch(refs)
+            with pytest.raises(RetryableError):
+                await gateway.check()
+        finally:
+            await gateway.aclose()
+
+
+async def test_a_page_that_fails_has_lost_nothing() -> None:
+    charge = {"id": "ch_1", "object": "charge", "amount": 1, "currency": "brl", "created": 1, "status": "succeeded"}
+    page = msgspec.json.encode({"object": "list", "data": [charge], "has_more": True, "url": "/v1/charges"})
+    routes: Routes = {**StripeContract.subscription, "GET /v1/charges": (Answer(200, page), Answer(500, b"{}"))}
+    async with ScriptedServer(Answer(404, b"{}"), routes) as server:
+        gateway = StripeGateway(Connection(Secret(KEY), url=server.url, retries=0))
+        try:
+            with pytest.raises(RetryableError):
+                await gateway.fetch(References(gateway_id="sub_1"))
+        finally:
+            await gateway.aclose()

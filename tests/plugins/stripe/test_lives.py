@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from core.plugin import References, SubscriptionStatus
+import pytest
+
+from core.plugin import Money, References, SubscriptionStatus
 from tests.plugins.stripe.conftest import (
     ASKS_ALWAYS,
     DECLINED,
@@ -247,3 +249,25 @@ async def test_a_dispute_is_seen_until_it_is_won(stripe: Stripe) -> None:
 
     assert (open_one.gateway_id, open_one.payments[0].disputed) == (first.gateway_id, True)
     assert won.payments[0].disputed is False
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "counted"),
+    [
+        ("49.90", "BRL", 4990),
+        ("19.99", "USD", 1999),
+        ("5000", "CLP", 5000),
+        ("1200", "JPY", 1200),
+        ("500", "ISK", 50_000),
+    ],
+)
+async def test_amounts_of_each_currency(stripe: Stripe, amount: str, currency: str, counted: int) -> None:
+    price = Money(Decimal(amount), currency)
+
+    found = await stripe.subscribe(price=price)
+    published = await stripe.publish(amount, currency)
+
+    assert [one.price for one in found.payments] == [price]
+    assert found.price == price
+    assert (await stripe.look(f"/v1/prices/{published}"))["unit_amount"] == counted
+    assert (await stripe.look("/v1/charges"))["data"][0]["amount"] == counted
