@@ -37,6 +37,10 @@ class Route(msgspec.Struct, frozen=True):
     handler: Handler
 
 
+def _post(path: str, params: Any, done: str, handler: Handler) -> Route:
+    return Route("POST", path, params, frozenset(done.split()), handler)
+
+
 class Account:
     """A simulated account."""
 
@@ -62,85 +66,92 @@ class Account:
         }
         if options.webhook_url:
             self.webhooks.add(options.webhook_url, options.webhook_secret)
-        self.routes = [*self._changing(), *self._reading()]
+        self.routes = [
+            *self._catalog_routes(),
+            *self._subscription_routes(),
+            *self._money_routes(),
+            *self._reading(),
+        ]
 
-    def _changing(self) -> Iterator[Route]:
-        def post(path: str, params: Any, done: str, handler: Handler) -> Route:
-            return Route("POST", path, params, frozenset(done.split()), handler)
-
-        yield post(
+    def _catalog_routes(self) -> Iterator[Route]:
+        yield _post(
             "/v1/customers",
             p.CustomerCreateParams,
             "email name phone description metadata preferred_locales",
             self.customers.create,
         )
-        yield post(
+        yield _post(
             "/v1/customers/*",
             p.CustomerUpdateParams,
             "email name phone description metadata preferred_locales balance",
             self.customers.update,
         )
         yield Route("DELETE", "/v1/customers/*", p.CustomerDeleteParams, frozenset(), self.customers.delete)
-        yield post(
+        yield _post(
             "/v1/products", p.ProductCreateParams, "id name active description metadata", self.catalog.create_product
         )
-        yield post(
+        yield _post(
             "/v1/products/*", p.ProductUpdateParams, "name active description metadata", self.catalog.update_product
         )
         price = (
             "active currency lookup_key metadata nickname product product_data recurring transfer_lookup_key"
             " unit_amount"
         )
-        yield post("/v1/prices", p.PriceCreateParams, price, self.catalog.create_price)
-        yield post(
+        yield _post("/v1/prices", p.PriceCreateParams, price, self.catalog.create_price)
+        yield _post(
             "/v1/prices/*", p.PriceUpdateParams, "active lookup_key metadata nickname", self.catalog.update_price
         )
         coupon = "id name percent_off amount_off currency duration duration_in_months metadata"
-        yield post("/v1/coupons", p.CouponCreateParams, coupon, self.catalog.create_coupon)
-        yield post(
+        yield _post("/v1/coupons", p.CouponCreateParams, coupon, self.catalog.create_coupon)
+        yield _post(
             "/v1/promotion_codes",
             p.PromotionCodeCreateParams,
             "active code promotion metadata",
             self.catalog.create_promotion,
         )
+
+    def _subscription_routes(self) -> Iterator[Route]:
         session = (
             "mode success_url cancel_url line_items customer customer_email client_reference_id metadata locale"
             " discounts allow_promotion_codes subscription_data expires_at"
         )
-        yield post("/v1/checkout/sessions", checkout.SessionCreateParams, session, self.checkouts.create)
-        yield post("/v1/checkout/sessions/*/expire", checkout.SessionExpireParams, "", self.checkouts.expire)
+        yield _post("/v1/checkout/sessions", checkout.SessionCreateParams, session, self.checkouts.create)
+        yield _post("/v1/checkout/sessions/*/expire", checkout.SessionExpireParams, "", self.checkouts.expire)
         begin = (
-            "customer items payment_behavior payment_settings metadata trial_period_days trial_end discounts"
+            "customer items payment_behavior payment_settings metadata trial_period_days trial_end trial_settings"
+            " discounts"
             " description off_session"
         )
-        yield post("/v1/subscriptions", p.SubscriptionCreateParams, begin, self.subscriptions.create)
+        yield _post("/v1/subscriptions", p.SubscriptionCreateParams, begin, self.subscriptions.create)
         update = (
             "items payment_behavior proration_behavior proration_date cancel_at_period_end cancel_at metadata"
             " description default_payment_method pause_collection cancellation_details trial_end off_session"
         )
-        yield post("/v1/subscriptions/*", p.SubscriptionUpdateParams, update, self.changes.update)
+        yield _post("/v1/subscriptions/*", p.SubscriptionUpdateParams, update, self.changes.update)
         yield Route("DELETE", "/v1/subscriptions/*", p.SubscriptionCancelParams, frozenset(), self.subscriptions.cancel)
-        yield post("/v1/subscriptions/*/resume", p.SubscriptionResumeParams, "", self.subscriptions.resume)
-        yield post(
+        yield _post("/v1/subscriptions/*/resume", p.SubscriptionResumeParams, "", self.subscriptions.resume)
+
+    def _money_routes(self) -> Iterator[Route]:
+        yield _post(
             "/v1/invoices/create_preview",
             p.InvoiceCreatePreviewParams,
             "customer subscription subscription_details",
             self.changes.preview,
         )
-        yield post("/v1/invoices/*/pay", p.InvoicePayParams, "paid_out_of_band off_session", self.invoices.pay)
-        yield post("/v1/invoices/*/void", p.InvoiceVoidInvoiceParams, "", self.invoices.void)
-        yield post(
+        yield _post("/v1/invoices/*/pay", p.InvoicePayParams, "paid_out_of_band off_session", self.invoices.pay)
+        yield _post("/v1/invoices/*/void", p.InvoiceVoidInvoiceParams, "", self.invoices.void)
+        yield _post(
             "/v1/refunds", p.RefundCreateParams, "charge payment_intent amount reason metadata", self.payments.refund
         )
-        yield post(
+        yield _post(
             "/v1/billing_portal/sessions",
             billing_portal.SessionCreateParams,
             "customer return_url locale",
             self.customers.open_portal,
         )
         endpoint = "url enabled_events api_version description metadata"
-        yield post("/v1/webhook_endpoints", p.WebhookEndpointCreateParams, endpoint, self.webhooks.create)
-        yield post(
+        yield _post("/v1/webhook_endpoints", p.WebhookEndpointCreateParams, endpoint, self.webhooks.create)
+        yield _post(
             "/v1/webhook_endpoints/*",
             p.WebhookEndpointUpdateParams,
             "url enabled_events description disabled",

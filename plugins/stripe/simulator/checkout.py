@@ -119,8 +119,6 @@ class Checkouts:
         wanted = private["subscription"]
         made = self._subscriptions.begin(customer, private["price"], wanted, quantity=private["quantity"], paid=paid)
         made["default_payment_method"] = method["id"]
-        settings = (wanted.get("trial_settings") or {}).get("end_behavior", {})
-        self._state.private[made["id"]]["without_card"] = settings.get("missing_payment_method", "create_invoice")
         session |= {"status": "complete", "subscription": made["id"], "invoice": made["latest_invoice"], "url": None}
         session["payment_status"] = "paid" if paid else "no_payment_required"
         self._state.emit("checkout.session.completed", session)

@@ -77,6 +77,8 @@ class Subscriptions:
             payment_settings=part(stripe.Subscription.PaymentSettings) | (params.get("payment_settings") or {}),
             description=params.get("description"),
         )
+        settings = (params.get("trial_settings") or {}).get("end_behavior", {})
+        self._state.private[number]["without_card"] = settings.get("missing_payment_method", "create_invoice")
         item = made["items"]["data"][0]
         amount = 0 if trial_end else price["unit_amount"] * quantity
         line = self._invoices.line(item, amount, (now, ends), price=price)

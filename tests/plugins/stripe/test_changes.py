@@ -272,3 +272,39 @@ async def test_a_declined_card_fails_again(stripe: Stripe) -> None:
 
     assert await stripe.order(f"pay/{number}", card=DECLINED) == {"outcome": "declined"}
     assert (await stripe.fetch(first)).status is SubscriptionStatus.PAST_DUE
+
+
+async def test_a_trial_without_a_card_is_paused_and_goes_on(stripe: Stripe) -> None:
+    customer = (await stripe.post("/v1/customers", email="ana@example.com")).json()["id"]
+    made = await stripe.post(
+        "/v1/subscriptions",
+        **{
+            "customer": customer,
+            "items[0][price]": await stripe.publish("49.90"),
+            "trial_period_days": "7",
+            "trial_settings[end_behavior][missing_payment_method]": "pause",
+            "metadata[recado_reference]": "recado-paused",
+        },
+    )
+    assert made.status_code == 200, made.text
+    refs = References(gateway_id=made.json()["id"])
+    await stripe.forward(8)
+
+    paused = await stripe.fetch(refs)
+    await stripe.order(f"card/{customer}")
+    await stripe.gateway.resume(refs, idempotency_key=key())
+    going_on = await stripe.fetch(refs)
+
+    assert (paused.status, paused.payments) == (SubscriptionStatus.PAUSED, ())
+    assert (going_on.status, [one.status for one in going_on.payments]) == (SubscriptionStatus.ACTIVE, ["completed"])
+    assert going_on.access_until is not None
+    assert going_on.access_until > in_days(35)
+
+
+async def test_what_was_canceled_in_the_portal_can_go_on_there(stripe: Stripe) -> None:
+    first = await stripe.subscribe()
+    await stripe.order(f"portal_cancel/{first.gateway_id}")
+    await stripe.order(f"portal_resume/{first.gateway_id}")
+    await stripe.forward(32)
+
+    assert len((await stripe.fetch(first)).payments) == 2
