@@ -4,6 +4,7 @@ PlatformError
 ├── MalformedError 400        ├── NotFoundError 404          ├── TooLargeError 413
 ├── NotSignedInError 401      ├── MethodError 405            ├── ContentTypeError 415
 ├── PlanLimitError 402        ├── ConflictError 409          ├── InvalidInputError 422
+├── PaymentDeclinedError 402
                                                              ├── TooManyRequestsError 429
 ├── ForbiddenError 403        ├── PreconditionError 412      ├── ProviderFailedError 502
                                                              ├── NotReadyError 503
@@ -66,6 +67,17 @@ class PlanLimitError(PlatformError):
     ) -> None:
         super().__init__(message, code=code, **params)
         self.plans = tuple(plans)
+
+
+class PaymentDeclinedError(PlatformError):
+    """The payer's means of payment was refused; nothing was charged."""
+
+    status_code = 402
+    title = "Payment declined"
+    code = "payment_declined"
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__("The payment was declined: try another means of payment.", reason=reason)
 
 
 class ForbiddenError(PlatformError):

@@ -25,6 +25,7 @@ from core.contacts.importing import upload_files
 from core.idempotency import services as idempotency
 from core.jobs import leasing
 from core.numbers import polling, seeding
+from core.payments import actions, checkouts, fetches, sweeping
 from core.privacy import exports
 from core.runtime import runtime
 from core.startup import running_process
@@ -44,8 +45,10 @@ EVERY_ROUND: tuple[Task, ...] = (
     sweep.sweep,
     lambda _: webhooks.sweep(),
     lambda _: polling.sweep(),
+    lambda _: fetches.sweep(),
+    lambda _: actions.sweep(),
 )
-EVERY_MINUTE: tuple[Task, ...] = (watching.watch, retention.sweep)
+EVERY_MINUTE: tuple[Task, ...] = (watching.watch, retention.sweep, sweeping.sweep, checkouts.sweep)
 NOW_AND_THEN: tuple[Task, ...] = (
     lambda _: idempotency.clean_up(),
     lambda _: sessions.clean_up(),
@@ -56,6 +59,7 @@ NOW_AND_THEN: tuple[Task, ...] = (
     lambda _: sync.clean_up(),
     lambda _: bulk.clean_up(),
     exports.clean_up,
+    fetches.reconcile,
 )
 PERIODS: tuple[tuple[timedelta, Sequence[Task]], ...] = (
     (timedelta(0), EVERY_ROUND),

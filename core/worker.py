@@ -32,6 +32,7 @@ ACTOR_MODULES = (
     "core.numbers.actors",
     "core.media.actors",
     "core.campaigns.actors",
+    "core.payments.actors",
     "core.webhooks.actors",
     "core.privacy.actors",
 )

@@ -49,7 +49,6 @@ class User(SoftDelete, Table, tablename="users"):
     status = Varchar(length=20, default=UserStatus.ACTIVE, choices=UserStatus)
     profile = Varchar(length=20, default=Profile.USER, choices=Profile)
     plan_id = ForeignKey(references=Plan, null=True)
-    stripe_id = Varchar(length=255, default=None, null=True)
     locale = Varchar(length=10, default="en")
     timezone = Varchar(length=64, default="America/Sao_Paulo")
     canceled_at = Timestamptz(default=None, null=True)

@@ -23,11 +23,23 @@ DO UPDATE SET noticed = alarms.noticed + 1, noticed_at = now(), detail = exclude
 RETURNING noticed
 """
 
-Subject = Literal["server", "number"]
-Kind = Literal["server_down", "server_refuses", "number_failed", "number_silent"]
+Subject = Literal["server", "number", "subscription", "payment", "gateway_fetch", "gateway_action"]
+Kind = Literal[
+    "server_down",
+    "server_refuses",
+    "number_failed",
+    "number_silent",
+    "gateway_fetch_failed",
+    "gateway_action_failed",
+    "subscription_duplicate",
+    "subscription_missing",
+    "subscription_strange",
+    "payment_disputed",
+]
 """Each has its text in every language."""
 
 NUMBER_ALARMS: tuple[Kind, ...] = ("number_failed", "number_silent")
+FETCH_ALARMS: tuple[Kind, ...] = ("gateway_fetch_failed",)
 SERVER_ALARMS: tuple[Kind, ...] = ("server_down", "server_refuses")
 
 _log = structlog.get_logger(__name__)

@@ -21,8 +21,10 @@ Kind = Literal[
     "import_finished",
     "payment_succeeded",
     "payment_failed",
+    "payment_refunded",
     "plan_changed",
     "access_ends",
+    "trial_ends",
     "new_device",
 ]
 """What can be muted; what concerns the security of the account, a changed password for instance, cannot."""

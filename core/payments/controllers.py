@@ -10,7 +10,7 @@ from litestar.response import Stream
 
 from core.listing import SearchQuery, SinceQuery, UntilQuery, UserIdQuery, read_moment, read_search
 from core.pagination import Cursor, Page, PageQuery, Resource, Scroll
-from core.payments import queries
+from core.payments import admin_controllers, queries, subscription_controllers
 from core.payments.queries import OWN_PAYMENTS, PAYMENTS
 from core.payments.schemas import PaymentAdministrationRead, PaymentFilter, PaymentRead
 from core.payments.tables import PaymentStatus
@@ -137,4 +137,9 @@ class PaymentAdministrationController(Controller):
         return Resource(await queries.get_payment(payment_id))
 
 
-CONTROLLERS: tuple[type[Controller], ...] = (PaymentController, PaymentAdministrationController)
+CONTROLLERS: tuple[type[Controller], ...] = (
+    PaymentController,
+    PaymentAdministrationController,
+    *subscription_controllers.CONTROLLERS,
+    *admin_controllers.CONTROLLERS,
+)

@@ -4,12 +4,30 @@ from pathlib import Path
 
 from piccolo.conf.apps import AppConfig
 
-from core.payments.tables import Payment
+from core.payments.tables import (
+    Checkout,
+    GatewayAction,
+    GatewayCustomer,
+    GatewayFetch,
+    GatewayPlan,
+    GatewayWebhook,
+    Payment,
+    Subscription,
+)
 
 APP_CONFIG = AppConfig(
     app_name="payments",
     migrations_folder_path=str(Path(__file__).parent / "piccolo_migrations"),
-    table_classes=[Payment],
+    table_classes=[
+        Payment,
+        Checkout,
+        Subscription,
+        GatewayFetch,
+        GatewayAction,
+        GatewayPlan,
+        GatewayCustomer,
+        GatewayWebhook,
+    ],
     migration_dependencies=["core.accounts.piccolo_app"],
     commands=[],
 )

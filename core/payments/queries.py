@@ -11,7 +11,11 @@ from core.errors import NotFoundError
 from core.listing import Listing
 from core.payments.schemas import PaymentAdministrationRead, PaymentRead
 
-_OWN = "p.id, p.gateway, p.transaction_id, p.amount, p.currency, p.status, p.created_at, p.updated_at"
+_OWN = (
+    "p.id, p.gateway, p.transaction_id, p.amount, p.currency, p.status, p.subscription_id, p.plan_id,"
+    " p.refunded_amount, p.disputed, p.failure_code, p.attempt, p.next_attempt_at, p.action_url, p.receipt_url,"
+    " p.paid_at, p.created_at, p.updated_at"
+)
 _ALL = f"{_OWN}, p.user_id, p.gateway_response, u.email AS user_email"
 _SOURCE = "payments p JOIN users u ON u.id = p.user_id"
 _SORTS = {

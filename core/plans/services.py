@@ -12,6 +12,7 @@ from core import database
 from core.audit import services as audit
 from core.errors import ConflictError, NotFoundError, PlanLimitError
 from core.pagination import PageQuery
+from core.plans.prices import check_prices, set_prices
 from core.plans.schemas import PlanCreate, PlanRead, PlanUpdate
 from core.settings import services as settings
 
@@ -23,12 +24,15 @@ Feature = Literal["medias", "reports", "schedule"]
 
 _COLUMNS = (
     "id, name, value, currency, unlimited, medias, reports, schedule, numbers_limit, contacts_limit,"
-    " campaigns_limit, monthly_messages, created_at, updated_at"
+    " campaigns_limit, monthly_messages, trial_days, created_at, updated_at,"
+    " coalesce((SELECT jsonb_agg(jsonb_build_object('currency', s.currency, 'interval', s.interval,"
+    " 'amount', s.amount::text) ORDER BY s.currency, s.interval) FROM plan_prices s WHERE s.plan_id = plans.id), '[]')"
+    " AS prices"
 )
 _SORTABLE = {"name": "name", "value": "value", "created_at": "created_at", "id": "id"}
 
 # A number bought beyond the limit and a campaign that is over do not count; no more rows are counted than matter.
-_COUNTED: Mapping[str, str] = {
+COUNTED: Mapping[Limit, str] = {
     "numbers": "SELECT 1 FROM numbers WHERE user_id = $1 AND deleted_at IS NULL AND NOT extra",
     "contacts": "SELECT 1 FROM contacts WHERE user_id = $1 AND deleted_at IS NULL",
     "campaigns": "SELECT 1 FROM campaigns WHERE user_id = $1 AND deleted_at IS NULL AND status IN (1, 2, 3)",
@@ -116,7 +120,7 @@ async def _ensure_room(user_id: int, limits: PlanLimits, limit: Limit, adding: i
     present = int(
         str(
             await database.fetch_value(
-                f"SELECT count(*) FROM ({_COUNTED[limit]} LIMIT $2) AS counted", user_id, allowed + 1
+                f"SELECT count(*) FROM ({COUNTED[limit]} LIMIT $2) AS counted", user_id, allowed + 1
             )
         )
     )
@@ -181,32 +185,36 @@ async def default_plan_id() -> int | None:
 
 async def create_plan(actor_id: int, new: PlanCreate) -> PlanRead:
     """Make a plan."""
+    check_prices(new.prices, new.currency)
     async with database.unit_of_work():
         fields = _columns(msgspec.structs.asdict(new))
         names, places = ", ".join(fields), ", ".join(f"${index}" for index in range(1, len(fields) + 1))
-        rows = await database.fetch(
-            f"INSERT INTO plans ({names}, created_at, updated_at) VALUES ({places}, now(), now()) RETURNING {_COLUMNS}",
+        plan_id = await database.fetch_value(
+            f"INSERT INTO plans ({names}, created_at, updated_at) VALUES ({places}, now(), now()) RETURNING id",
             *fields.values(),
         )
-        plan = _read(rows[0])
+        await set_prices(int(str(plan_id)), new.prices)
+        plan = await get_plan(int(str(plan_id)))
         await audit.record("plan.created", user_id=actor_id, facts={"plan_id": plan.id, "name": plan.name})
     return plan
 
 
 async def update_plan(actor_id: int, plan_id: int, changes: PlanUpdate) -> PlanRead:
-    """Change a plan; its users have the new limits at once."""
+    """Change a plan; its users have the new limits at once, and subscriptions keep the price they were sold at."""
     fields = _columns({name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET})
     assignments = "".join(f"{name} = ${index}, " for index, name in enumerate(fields, start=2))
     async with database.unit_of_work():
         before = await get_plan(plan_id)
-        row = await database.fetch_row(
-            f"UPDATE plans SET {assignments}updated_at = now() WHERE id = $1 RETURNING {_COLUMNS}",
-            plan_id,
-            *fields.values(),
+        wanted = before.prices if changes.prices is UNSET else changes.prices
+        check_prices(wanted, before.currency if changes.currency is UNSET else changes.currency)
+        found = await database.execute(
+            f"UPDATE plans SET {assignments}updated_at = now() WHERE id = $1", plan_id, *fields.values()
         )
-        if row is None:
+        if not found:
             raise NotFoundError("plan", plan_id)
-        plan = _read(row)
+        if changes.prices is not UNSET:
+            await set_prices(plan_id, changes.prices)
+        plan = await get_plan(plan_id)
         changed = audit.differences(before, plan)
         await audit.record("plan.updated", user_id=actor_id, entity_id=plan_id, changes=changed)
     return plan
@@ -225,6 +233,12 @@ async def delete_plan(actor_id: int, plan_id: int) -> None:
         users = await database.fetch_value("SELECT count(*) FROM users WHERE plan_id = $1", plan_id)
         if users:
             raise ConflictError(f"The plan is still used by {users} users.", code="plan_in_use", users=users)
+        if await database.fetch_value(
+            "SELECT EXISTS (SELECT FROM subscriptions WHERE $1 IN (plan_id, next_plan_id))"
+            " OR EXISTS (SELECT FROM checkouts WHERE plan_id = $1)",
+            plan_id,
+        ):
+            raise ConflictError("The plan was sold, and payments refer to it.", code="plan_sold")
         if await default_plan_id() == plan_id:
             raise ConflictError("This is the plan of new users.", code="default_plan")
         await database.execute("DELETE FROM plans WHERE id = $1", plan_id)
@@ -244,8 +258,10 @@ async def _count(search: str | None) -> int:
 
 
 def _columns(fields: Mapping[str, object]) -> dict[str, object]:
-    return {name: Decimal(str(value)) if name == "value" else value for name, value in fields.items()}
+    return {
+        name: Decimal(str(value)) if name == "value" else value for name, value in fields.items() if name != "prices"
+    }
 
 
 def _read(row: Mapping[str, object]) -> PlanRead:
-    return msgspec.convert(dict(row), PlanRead)
+    return msgspec.convert({**row, "prices": msgspec.json.decode(str(row["prices"]))}, PlanRead)

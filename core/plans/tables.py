@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from piccolo.columns import BigInt, BigSerial, Boolean, Integer, Numeric, Varchar
+from piccolo.columns import BigInt, BigSerial, Boolean, ForeignKey, Integer, Numeric, Varchar
+from piccolo.columns.base import OnDelete
 from piccolo.table import Table
 
 from core.columns import Timestamps
@@ -23,3 +24,14 @@ class Plan(Timestamps, Table, tablename="plans"):
     contacts_limit = Integer(default=1000)
     campaigns_limit = Integer(default=10)
     monthly_messages = BigInt(default=None, null=True)
+    trial_days = Integer(default=0)
+
+
+class PlanPrice(Table, tablename="plan_prices"):
+    """What a plan costs besides its own monthly ``value``: in another currency, or by the year."""
+
+    id = BigSerial(primary_key=True)
+    plan_id = ForeignKey(references=Plan, null=False, on_delete=OnDelete.cascade)
+    currency = Varchar(length=3)
+    interval = Varchar(length=10, default="month")
+    amount = Numeric(digits=(12, 2))

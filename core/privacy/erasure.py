@@ -19,6 +19,7 @@ from core.errors import ConflictError, ForbiddenError, InvalidInputError, NotFou
 from core.jobs.services import JobContext, create_job, job_handler
 from core.media import store
 from core.numbers.services import delete_number
+from core.payments.ending import stop_charging
 from core.privacy.holdings import HOLDINGS, Holding
 from core.runtime import config
 from core.security import CurrentUser
@@ -28,7 +29,7 @@ KIND = "privacy.erase"
 PORTION = 2_000
 
 _NAMELESS = """
-UPDATE users SET email = 'erased-' || id || '@erased.invalid', name = '', password = '', stripe_id = NULL,
+UPDATE users SET email = 'erased-' || id || '@erased.invalid', name = '', password = '',
     status = 'canceled', canceled_at = coalesce(canceled_at, now()), deleted_at = now(), last_login_at = NULL,
     updated_at = now()
 WHERE id = $1
@@ -39,7 +40,8 @@ WHERE user_id = $1
 """
 _AFTERWARDS = (
     _NAMELESS_NUMBERS,
-    "UPDATE payments SET gateway_response = '{}' WHERE user_id = $1",
+    "UPDATE payments SET gateway_response = '{}', action_url = '', receipt_url = '' WHERE user_id = $1",
+    "UPDATE subscriptions SET action_url = '' WHERE user_id = $1",
     "UPDATE logs SET address = '' WHERE user_id = $1",
 )
 _FILES = """
@@ -85,6 +87,7 @@ async def erase_user(actor_id: int, user_id: int) -> None:
         )
         for row in open_campaigns:
             await cancel_campaign(user_id, row["id"])
+        await stop_charging(user_id)
         await sessions.forget_user(user_id)
         await sessions.revoke_all(user_id)
         await database.execute(

@@ -91,7 +91,11 @@ HOLDINGS = (
     Holding(table="logs", own="t.account_id = $1 AND t.action <> 'user.erased'"),
     Holding(table="data_exports", hidden=("path",)),
     Holding(table="numbers", erased=False),
+    Holding(table="gateway_customers"),
+    Holding(table="gateway_actions", exported=False, erased=False),
     Holding(table="payments", erased=False),
+    Holding(table="subscriptions", erased=False),
+    Holding(table="checkouts", erased=False, hidden=("idempotency_key",)),
     Holding(table="users", own="t.id = $1", erased=False),
 )
 """In the order in which rows can be deleted: what points at others first."""
@@ -99,6 +103,10 @@ HOLDINGS = (
 NOBODYS = {
     "migration": "Piccolo's own",
     "plans": "the platform's",
+    "plan_prices": "the platform's",
+    "gateway_plans": "the platform's",
+    "gateway_webhooks": "the platform's",
+    "gateway_fetches": "ids at the gateways, until they are fetched",
     "settings": "the platform's",
     "servers": "the platform's",
     "server_health": "the platform's",

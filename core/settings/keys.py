@@ -79,6 +79,31 @@ SETTINGS: tuple[Setting, ...] = (
         description="Days that notifications that were sent are kept. 0: for ever.",
     ),
     Setting(
+        key="payments.grace_days",
+        type=Annotated[int, msgspec.Meta(ge=0, le=90)],
+        default=7,
+        description="Days that access goes on after the paid time while the gateway tries to collect a renewal.",
+    ),
+    Setting(
+        key="payments.refund_ends_access",
+        type=bool,
+        default=True,
+        description="Whether paying the present period's payment back whole ends the access it paid for.",
+    ),
+    Setting(
+        key="payments.dispute_ends_access",
+        type=bool,
+        default=True,
+        description="Whether access ends while the payer's bank wants the present period's payment back.",
+    ),
+    Setting(
+        key="payments.return_url",
+        type=Url,
+        default="",
+        description="Page of your own to which payers come back; `checkout` and `outcome` (`paid` or `left`) are added"
+        " to its query. Empty: a page of the platform.",
+    ),
+    Setting(
         key="brand.name", type=Line, default="Recado", description="What e-mails and two-factor apps call the platform."
     ),
     Setting(key="brand.color", type=Color, default="#0b7a75", description="Colour of e-mails."),

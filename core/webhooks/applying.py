@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from core import database
-from core.plugin import AnyEvent
+from core.plugin import AnyEvent, GatewayHint
 from core.runtime import runtime
 from core.webhooks import log
 from core.webhooks.handlers import StoredEvent, handlers_of
@@ -30,7 +30,7 @@ UPDATE webhook_events SET
     due_at = now() + least(greatest((now() - received_at) / 2, interval '1 second'), interval '1 hour')
 WHERE id = ANY($2::bigint[])
 """
-_decoder = msgspec.json.Decoder[AnyEvent](AnyEvent)
+_decoder = msgspec.json.Decoder[AnyEvent | GatewayHint](AnyEvent | GatewayHint)
 _log = structlog.get_logger(__name__)
 _busy: dict[str, bool] = {}
 

@@ -17,7 +17,7 @@ from core.runtime import config
 from core.security import current_user, requires_administrator
 from core.spreadsheets import MEDIA_TYPE
 from core.validation import MAXIMUM_BIGINT
-from core.webhooks import queries, services
+from core.webhooks import gateways, queries, services
 from core.webhooks.schemas import WebhookLogFilter, WebhookLogRead
 
 MAXIMUM_BYTES = 2 * 1024 * 1024
@@ -74,6 +74,18 @@ class WebhookController(Controller):
     async def receive(self, request: AnyRequest, plugin: PluginName, token: Token) -> Response[bytes]:
         """Take a delivery of a messaging service; it is stored before it is answered."""
         return await _receive(request, plugin, token)
+
+    @post(
+        "/{plugin:str}",
+        operation_id="ReceiveGatewayWebhook",
+        status_code=200,
+        media_type=_ANY,
+        responses=problem_responses(401, 404, 413, 429, 503),
+    )
+    async def receive_gateway(self, request: AnyRequest, plugin: PluginName) -> Response[bytes]:
+        """Take a delivery of a payment gateway, which its signature proves; it is stored before it is answered."""
+        answer = await gateways.receive(plugin, await _delivery(request), _sender(request))
+        return Response(answer.body, status_code=answer.status, media_type=answer.content_type)
 
     @get(_PATH, operation_id="VerifyWebhook", media_type=_ANY, responses=problem_responses(401, 404, 429, 503))
     async def verify(self, request: AnyRequest, plugin: PluginName, token: Token) -> Response[bytes]:
@@ -134,19 +146,26 @@ class WebhookLogController(Controller):
 
 
 async def _receive(request: AnyRequest, plugin: str, token: str) -> Response[bytes]:
-    sender = client_address(request.scope, config().server.trusted_proxies)
+    sender = _sender(request)
     target = await services.find_target(plugin, token, sender)
+    answer = await services.receive(target, token, await _delivery(request), sender)
+    return Response(answer.body, status_code=answer.status, media_type=answer.content_type)
+
+
+def _sender(request: AnyRequest) -> str:
+    return client_address(request.scope, config().server.trusted_proxies)
+
+
+async def _delivery(request: AnyRequest) -> WebhookDelivery:
     query = request.scope["query_string"].decode("latin-1")
     address = f"{config().server.base_url}{request.url.path}"
-    delivery = WebhookDelivery(
+    return WebhookDelivery(
         method=request.method,
         query=dict(request.query_params.items()),
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]},
         body=await request.body(),
         public_url=f"{address}?{query}" if query else address,
     )
-    answer = await services.receive(target, token, delivery, sender)
-    return Response(answer.body, status_code=answer.status, media_type=answer.content_type)
 
 
 CONTROLLERS: tuple[type[Controller], ...] = (WebhookController, WebhookLogController)

@@ -5,17 +5,20 @@ from datetime import datetime
 
 import msgspec
 
-from core.plugin import AnyEvent
+from core.plugin import AnyEvent, GatewayHint
 
 
 class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as the inbox keeps it; it may concern the rows of ``number_id`` alone, whatever its content names."""
+    """An event as the inbox keeps it; it may concern the rows of ``number_id`` alone, whatever its content names.
+
+    A payment gateway's belongs to no number: ``number_id`` is 0 then, and its event a ``GatewayHint``.
+    """
 
     id: int
     plugin: str
     number_id: int
     received_at: datetime
-    event: AnyEvent
+    event: AnyEvent | GatewayHint
 
 
 Handler = Callable[[Sequence[StoredEvent]], Awaitable[Collection[int]]]

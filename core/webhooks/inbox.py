@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from core import database
-from core.plugin import AnyEvent
+from core.plugin import AnyEvent, GatewayHint
 
 KEY_LENGTH = 160
 MAXIMUM_ROWS = 500
@@ -120,7 +120,7 @@ async def insert(rows: Sequence[EventRow]) -> int:
     )
 
 
-def build_row(plugin: str, number_id: int, event: AnyEvent) -> EventRow:
+def build_row(plugin: str, number_id: int, event: AnyEvent | GatewayHint) -> EventRow:
     """Put an event into the form PostgreSQL can hold: no NUL, no lone surrogates, a key of bounded length."""
     try:
         encoded = msgspec.json.encode(event).decode()
@@ -137,7 +137,7 @@ def build_row(plugin: str, number_id: int, event: AnyEvent) -> EventRow:
     )
 
 
-def kind_of(event: AnyEvent) -> str:
+def kind_of(event: AnyEvent | GatewayHint) -> str:
     """Return the event's tag, by which handlers are found."""
     return str(type(event).__struct_config__.tag)
 
@@ -146,7 +146,7 @@ def _bounded(key: str) -> str:
     return key if len(key) <= KEY_LENGTH else hashlib.sha256(key.encode()).hexdigest()
 
 
-def _encode_clean(event: AnyEvent) -> str:
+def _encode_clean(event: AnyEvent | GatewayHint) -> str:
     return database.encode_json(_clean(msgspec.to_builtins(event)))
 
 

@@ -6,7 +6,6 @@ import msgspec
 import structlog
 
 from core import database
-from core.plugin import WebhookResult
 from core.settings.services import get_setting
 from core.webhooks.targets import Target
 
@@ -37,20 +36,26 @@ class Switch:
         self._read_at = None
 
 
+switch = Switch()
+"""This process's."""
+
+
 async def write_refused(target: Target, reason: str, status: int) -> None:
     """Keep that a delivery was refused or could not be judged; what it said is not kept, nobody vouches for it."""
     _log.warning("webhook_refused", plugin=target.plugin, number_id=target.number_id, reason=reason)
     await _write(target, {"number_id": target.number_id}, status, reason)
 
 
-async def write_genuine(target: Target, result: WebhookResult) -> None:
-    """Keep a genuine delivery as its plugin cleaned it."""
+async def write_genuine(target: Target, events: int, cleaned: bytes, status: int) -> None:
+    """Keep a genuine delivery as its plugin cleaned it, where the setting asks for that."""
+    if not await switch.is_on():
+        return
     try:
-        payload = msgspec.json.decode(result.payload) if result.payload else None
+        payload = msgspec.json.decode(cleaned) if cleaned else None
     except msgspec.DecodeError:
-        payload = result.payload.decode("utf-8", "replace")
-    content = {"number_id": target.number_id, "events": len(result.events), "payload": payload}
-    await _write(target, content, result.status, "")
+        payload = cleaned.decode("utf-8", "replace")
+    content = {"number_id": target.number_id, "events": events, "payload": payload}
+    await _write(target, content, status, "")
 
 
 async def write_given_up(plugin: str, number_id: int, kind: str, event_id: int) -> None:

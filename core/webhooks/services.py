@@ -23,7 +23,6 @@ _targets = Targets()
 _refusals = Refusals()
 _inbox = Inbox()
 _hints = Hints()
-_switch = log.Switch()
 _unknown: dict[tuple[str, str], int] = {}
 
 _log = structlog.get_logger(__name__)
@@ -95,12 +94,24 @@ async def _judge(target: Target, delivery: WebhookDelivery) -> WebhookResult:
 
 
 async def _store(target: Target, result: WebhookResult) -> None:
-    rows = _rows(target.plugin, target.number_id, result.events)
+    await store_rows(_rows(target.plugin, target.number_id, result.events))
+    await log.write_genuine(target, len(result.events), result.payload, result.status)
+
+
+async def store_rows(rows: Sequence[EventRow]) -> None:
+    """Return once the events are committed, and let workers look for those that are new."""
     # A storm of repeats, as of a server without a network, wakes no worker.
     if rows and await _inbox.store(rows):
         announce_events({row.kind for row in rows})
-    if await _switch.is_on():
-        await log.write_genuine(target, result)
+
+
+async def count_refusal(address: str) -> None:
+    """Count a delivery that is not genuine.
+
+    Raises:
+        TooManyRefusedError: There were too many of this address.
+    """
+    await _refusals.count(address)
 
 
 async def store_events(plugin: str, number_id: int, events: Sequence[AnyEvent]) -> Collection[str]:

@@ -159,7 +159,7 @@ SIGN_IN = (
     "ConfirmEmail",
     "MailConfirmationAgain",
 )
-SIGNED = {"ReceiveWebhook", "VerifyWebhook", "ReadSignedMedia"}
+SIGNED = {"ReceiveGatewayWebhook", "ReceiveWebhook", "VerifyWebhook", "ReadSignedMedia"}
 """Outside services call these with a secret in the address or a signature."""
 
 

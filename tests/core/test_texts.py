@@ -12,9 +12,10 @@ from litestar import Litestar
 import core
 from core import errors
 from core.campaigns.tables import CampaignStatus
-from core.errors import PlatformError
+from core.errors import PaymentDeclinedError, PlatformError
 from core.media.tables import MediaState
 from core.notifications.alarms import Kind
+from core.payments.return_page import OUTCOMES
 from core.plugin.errors import ProviderError
 from core.texts import (
     COUNTS,
@@ -31,13 +32,15 @@ from core.texts import (
 )
 
 CORE = Path(str(core.__file__)).parent
-PROVIDER_CODES = {ProviderError.code, *(kind.code for kind in ProviderError.__subclasses__())}
-"""Shown under the title of the one HTTP error that carries them."""
+PROVIDER_CODES = {ProviderError.code, *(kind.code for kind in ProviderError.__subclasses__())} - {
+    PaymentDeclinedError.code
+}
+"""Shown under the title of the one HTTP error that carries them; a declined payment has one of its own."""
 
 SOURCES = [
     path
     for path in sorted(CORE.rglob("*.py"))
-    if not path.is_relative_to(CORE / "plugin") or path == CORE / "plugin" / "errors.py"
+    if not path.is_relative_to(CORE / "plugin") or path.name in {"errors.py", "payments.py"}
 ]
 ERROR_CLASSES = [
     kind
@@ -218,7 +221,9 @@ def test_no_text_is_left_over() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    composed = {f"file_{state.value}" for state in MediaState}
+    composed = {f"file_{state.value}" for state in MediaState} | {
+        f"return_{outcome}_{part}" for outcome in OUTCOMES for part in ("title", "body")
+    }
     assert [f"{table}.{key}" for table, key in sources() if key not in written | composed | WRITTEN_BY_SQL] == []
 
 
@@ -386,4 +391,5 @@ def test_title() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_alarm_fills_its_placeholders(language: str) -> None:
     for kind in get_args(Kind):
-        assert "{" not in alarm_text(kind, {"name": "a", "reason": "b"}, language)
+        detail = dict.fromkeys(("name", "reason", "gateway", "concerns", "asked", "status"), "a")
+        assert "{" not in alarm_text(kind, detail, language)

@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +25,8 @@ from tests.factories import Member
 
 NOBODYS = 2**60
 """An id that no row has."""
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
+"""When nothing is at work any more."""
 NO_SECRET = secrets.token_urlsafe(32)
 """Stands where an address holds a secret."""
 
@@ -154,8 +157,27 @@ async def make_tenant(app: Litestar, member: Member) -> Tenant:
             "session_id": await session_id(await open_session(member)),
             "job_id": await insert("jobs", status="waiting", **job),
             "payment_id": await insert("payments", user_id=member.id, gateway="stripe", **payment),
+            "checkout_id": await _checkout(member),
+            "subscription_id": await _subscription(member),
+            "fetch_id": await insert("gateway_fetches", gateway="stripe", subject=secrets.token_hex(8), due_at=FAR),
         }
     return Tenant(member, ids)
+
+
+async def _checkout(member: Member) -> int:
+    names = {"reference": secrets.token_hex(8), "idempotency_key": secrets.token_hex(8)}
+    return await insert("checkouts", **(await _sold(member)), **names, status="expired")
+
+
+async def _subscription(member: Member) -> int:
+    state = {"status": "canceled", "fetched_at": datetime.now(UTC), "gateway_id": secrets.token_hex(8)}
+    return await insert("subscriptions", **(await _sold(member)), **state)
+
+
+async def _sold(member: Member) -> dict[str, Any]:
+    plan_id = await database.fetch_value("SELECT plan_id FROM users WHERE id = $1", member.id)
+    price = {"amount": Decimal("49.90"), "currency": "BRL"}
+    return {"user_id": member.id, "plan_id": plan_id, "gateway": "stripe", **price}
 
 
 # The smallest picture there is.

@@ -1,8 +1,23 @@
 // Made from the OpenAPI document by `make docs`: changes are lost.
 
+export interface AccessRead {
+  plan_id: number | null;
+  access_until: string | null;
+  has_access: boolean;
+  over: Array<Overage>;
+  subscription: SubscriptionRead | null;
+}
+
+export interface AccessReadResource {
+  data: AccessRead;
+}
+
 export interface ActAs {
   reason: string;
 }
+
+/** What is asked of a gateway for a subscription that exists. */
+export type ActionKind = "cancel" | "resume" | "change_plan" | "refund" | "expire_checkout";
 
 export interface Affected {
   affected: number;
@@ -239,6 +254,10 @@ export interface CampaignsLabelFilter {
   none?: Array<number>;
 }
 
+export interface CancelWanted {
+  at_period_end?: boolean;
+}
+
 export interface Capabilities {
   version?: string;
   engine?: string;
@@ -268,6 +287,28 @@ export interface ChallengeReadResource {
   data: ChallengeRead;
 }
 
+export interface ChangePreviewRead {
+  plan_id: number;
+  at_once: boolean;
+  applies_at: string | null;
+  /** Charged at once, as a decimal string. */
+  due_now: string;
+  /** A decimal string. */
+  next_charge: string;
+  currency: string;
+  as_of: string;
+  over: Array<Overage>;
+}
+
+export interface ChangePreviewReadResource {
+  data: ChangePreviewRead;
+}
+
+export interface ChangeWanted {
+  plan_id: number;
+  as_of?: string | null;
+}
+
 export interface CheckCreate {
   phone: string;
 }
@@ -281,6 +322,39 @@ export interface CheckRead {
 export interface CheckReadResource {
   data: CheckRead;
 }
+
+export interface CheckoutCreate {
+  plan_id: number;
+  gateway?: string | null;
+  currency?: string | null;
+  interval?: "month" | "year";
+  coupon?: string;
+}
+
+export interface CheckoutRead {
+  id: number;
+  plan_id: number;
+  gateway: string;
+  /** A decimal string. */
+  amount: string;
+  currency: string;
+  interval: "month" | "year";
+  coupon: string;
+  trial_days: number;
+  status: CheckoutStatus;
+  step: NextStep | null;
+  error: string;
+  retry_of: number | null;
+  expires_at: string | null;
+  created_at: string;
+}
+
+export interface CheckoutReadResource {
+  data: CheckoutRead;
+}
+
+/** How far an intent to subscribe has come. */
+export type CheckoutStatus = "created" | "open" | "completed" | "expired" | "failed";
 
 export interface ColumnRead {
   header: string;
@@ -617,6 +691,40 @@ export interface ForgottenPassword {
   email: string;
 }
 
+export interface GatewayFetchRead {
+  id: number;
+  gateway: string;
+  subject: string;
+  attempts: number;
+  due_at: string;
+  error: string;
+  failed_at: string | null;
+  created_at: string;
+}
+
+export interface GatewayFetchReadPage {
+  data: Array<GatewayFetchRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface GatewayRead {
+  name: string;
+  currencies: Array<string>;
+  intervals: Array<"month" | "year">;
+  plan_change: boolean;
+  proration: boolean;
+  portal: boolean;
+  refund: boolean;
+  trials: boolean;
+  resume: boolean;
+  coupons: boolean;
+}
+
+export interface GatewayReadListResource {
+  data: Array<GatewayRead>;
+}
+
 export interface Health {
   status: "ok";
 }
@@ -907,10 +1015,18 @@ export interface MonthRevenue {
   payments: number;
 }
 
+export interface NextStep {
+  kind: "redirect" | "client_secret" | "pix_qr";
+  url?: string;
+  client_secret?: string;
+  publishable_key?: string;
+  pix_code?: string;
+}
+
 export interface NotificationChoices {
   email?: boolean;
   realtime?: boolean;
-  muted?: Array<"campaign_started" | "campaign_waiting" | "campaign_paused" | "campaign_completed" | "campaign_needs_attention" | "number_connected" | "number_disconnected" | "number_restricted" | "import_finished" | "payment_succeeded" | "payment_failed" | "plan_changed" | "access_ends" | "new_device">;
+  muted?: Array<"campaign_started" | "campaign_waiting" | "campaign_paused" | "campaign_completed" | "campaign_needs_attention" | "number_connected" | "number_disconnected" | "number_restricted" | "import_finished" | "payment_succeeded" | "payment_failed" | "payment_refunded" | "plan_changed" | "access_ends" | "trial_ends" | "new_device">;
 }
 
 export interface NumberAdministrationRead {
@@ -1036,6 +1152,12 @@ export interface OptOut {
   confirmation?: string;
 }
 
+export interface Overage {
+  limit: "numbers" | "contacts" | "campaigns";
+  present: number;
+  allowed: number;
+}
+
 export interface OwnLogRead {
   id: number;
   created_at: string;
@@ -1107,6 +1229,17 @@ export interface PaymentAdministrationRead {
   amount: string;
   currency: string;
   status: PaymentStatus;
+  subscription_id: number | null;
+  plan_id: number | null;
+  /** A decimal string. */
+  refunded_amount: string;
+  disputed: boolean;
+  failure_code: string;
+  attempt: number;
+  next_attempt_at: string | null;
+  action_url: string;
+  receipt_url: string;
+  paid_at: string | null;
   created_at: string;
   updated_at: string;
   user_id: number;
@@ -1138,6 +1271,17 @@ export interface PaymentRead {
   amount: string;
   currency: string;
   status: PaymentStatus;
+  subscription_id: number | null;
+  plan_id: number | null;
+  /** A decimal string. */
+  refunded_amount: string;
+  disputed: boolean;
+  failure_code: string;
+  attempt: number;
+  next_attempt_at: string | null;
+  action_url: string;
+  receipt_url: string;
+  paid_at: string | null;
   created_at: string;
   updated_at: string;
 }
@@ -1176,11 +1320,23 @@ export interface PlanCreate {
   campaigns_limit?: number;
   /** Absent for any number. */
   monthly_messages?: number | null;
+  /** Days free of charge, once for each user. */
+  trial_days?: number;
+  /** Besides `value` a month in `currency`; each currency and interval once. */
+  prices?: Array<PlanPrice>;
 }
 
 export interface PlanOffer {
   id: number;
   name: string;
+}
+
+export interface PlanPrice {
+  /** ISO 4217. */
+  currency: string;
+  interval?: "month" | "year";
+  /** A price, as a decimal string. */
+  amount: string;
 }
 
 export interface PlanRead {
@@ -1199,6 +1355,10 @@ export interface PlanRead {
   campaigns_limit: number;
   /** Absent for any number. */
   monthly_messages: number | null;
+  /** Days free of charge, once for each user. */
+  trial_days: number;
+  /** Besides `value` a month in `currency`; each currency and interval once. */
+  prices: Array<PlanPrice>;
   created_at: string;
   updated_at: string;
 }
@@ -1234,6 +1394,10 @@ export interface PlanUpdate {
   campaigns_limit?: number;
   /** Absent for any number. */
   monthly_messages?: number | null;
+  /** Days free of charge, once for each user. */
+  trial_days?: number;
+  /** Besides `value` a month in `currency`; each currency and interval once. */
+  prices?: Array<PlanPrice>;
 }
 
 export interface PlannedDay {
@@ -1263,6 +1427,14 @@ export interface PluginInfo {
 
 export interface PluginInfoListResource {
   data: Array<PluginInfo>;
+}
+
+export interface PortalRead {
+  url: string;
+}
+
+export interface PortalReadResource {
+  data: PortalRead;
 }
 
 export interface Preview {
@@ -1446,6 +1618,10 @@ export interface RecoveryCodesResource {
   data: RecoveryCodes;
 }
 
+export interface RefundWanted {
+  amount?: string | null;
+}
+
 export interface Registration {
   email: string;
   name: string;
@@ -1490,6 +1666,31 @@ export interface ResolveMany {
 export interface Retry {
   reasons?: Array<string>;
   classes?: Array<"refused" | "gave_up" | "network">;
+}
+
+export interface RetryRead {
+  step: NextStep | null;
+  checkout: CheckoutRead | null;
+}
+
+export interface RetryReadResource {
+  data: RetryRead;
+}
+
+export interface RevenueRow {
+  month: string;
+  gateway: string;
+  currency: string;
+  payments: number;
+  amount: string;
+  refunded: string;
+  net: string;
+  failed: number;
+  disputed: number;
+}
+
+export interface RevenueRowListResource {
+  data: Array<RevenueRow>;
 }
 
 export interface RowProblem {
@@ -1647,6 +1848,105 @@ export interface Statistics {
 
 export interface StatisticsResource {
   data: Statistics;
+}
+
+export interface StepRead {
+  subscription: SubscriptionRead;
+  step: NextStep | null;
+}
+
+export interface StepReadResource {
+  data: StepRead;
+}
+
+export interface SubscriptionAdministrationRead {
+  id: number;
+  gateway: string;
+  plan_id: number;
+  next_plan_id: number | null;
+  next_plan_at: string | null;
+  status: SubscriptionStatus;
+  auto_renew: boolean;
+  access_until: string | null;
+  grace_until: string | null;
+  /** A decimal string. */
+  refunded_amount: string;
+  /** What the next period costs, as a decimal string. */
+  amount: string;
+  currency: string;
+  interval: "month" | "year";
+  action_url: string;
+  ended_at: string | null;
+  ended_reason: "" | "canceled" | "refunded" | "disputed";
+  duplicate: boolean;
+  pending: Array<ActionKind>;
+  created_at: string;
+  updated_at: string;
+  user_id: number;
+  user_email: string;
+  gateway_id: string;
+  raw_status: string;
+  fetched_at: string;
+}
+
+export interface SubscriptionAdministrationReadPage {
+  data: Array<SubscriptionAdministrationRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface SubscriptionAdministrationReadResource {
+  data: SubscriptionAdministrationRead;
+}
+
+export interface SubscriptionAdministrationReadScroll {
+  data: Array<SubscriptionAdministrationRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
+export interface SubscriptionRead {
+  id: number;
+  gateway: string;
+  plan_id: number;
+  next_plan_id: number | null;
+  next_plan_at: string | null;
+  status: SubscriptionStatus;
+  auto_renew: boolean;
+  access_until: string | null;
+  grace_until: string | null;
+  /** A decimal string. */
+  refunded_amount: string;
+  /** What the next period costs, as a decimal string. */
+  amount: string;
+  currency: string;
+  interval: "month" | "year";
+  action_url: string;
+  ended_at: string | null;
+  ended_reason: "" | "canceled" | "refunded" | "disputed";
+  duplicate: boolean;
+  pending: Array<ActionKind>;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface SubscriptionReadResource {
+  data: SubscriptionRead;
+}
+
+/** A subscription's state, the same words for every gateway. */
+export type SubscriptionStatus = "pending" | "trial" | "active" | "past_due" | "suspended" | "paused" | "canceled" | "unknown";
+
+export interface SubscriptionsRow {
+  month: string;
+  gateway: string;
+  new: number;
+  lost: number;
+  active: number;
+}
+
+export interface SubscriptionsRowListResource {
+  data: Array<SubscriptionsRow>;
 }
 
 export interface SyncCreate {
@@ -1865,6 +2165,13 @@ export interface Operations {
     body: ActAs;
     answer: SignedIn;
   };
+  /** Cancel a subscription */
+  AdminCancelSubscription: {
+    path: { subscription_id: number; };
+    query: Record<never, never>;
+    body: CancelWanted;
+    answer: SubscriptionReadResource;
+  };
   /** Make a plan */
   AdminCreatePlan: {
     path: Record<never, never>;
@@ -1935,10 +2242,31 @@ export interface Operations {
     body: undefined;
     answer: string;
   };
+  /** Download the revenue */
+  AdminDownloadRevenue: {
+    path: Record<never, never>;
+    query: { from?: string; to?: string; gateway?: string; };
+    body: undefined;
+    answer: string;
+  };
   /** Download the servers */
   AdminDownloadServers: {
     path: Record<never, never>;
     query: { provider?: string; status?: boolean; search?: string; };
+    body: undefined;
+    answer: string;
+  };
+  /** Download the report of subscriptions */
+  AdminDownloadSubscriptionReport: {
+    path: Record<never, never>;
+    query: { from?: string; to?: string; gateway?: string; };
+    body: undefined;
+    answer: string;
+  };
+  /** Download the subscriptions */
+  AdminDownloadSubscriptions: {
+    path: Record<never, never>;
+    query: { gateway?: string; status?: SubscriptionStatus; plan_id?: number; from?: string; to?: string; search?: string; user_id?: number; };
     body: undefined;
     answer: string;
   };
@@ -1963,6 +2291,13 @@ export interface Operations {
     body: undefined;
     answer: undefined;
   };
+  /** Ask the gateway about a subscription */
+  AdminFetchSubscription: {
+    path: { subscription_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: SubscriptionAdministrationReadResource;
+  };
   /** Grant a number */
   AdminGrantNumber: {
     path: Record<never, never>;
@@ -1983,6 +2318,13 @@ export interface Operations {
     query: { page?: number; per_page?: number; sort?: string; search?: string; actor?: string; failure?: string; from?: string; to?: string; };
     body: undefined;
     answer: DeadLetterPage;
+  };
+  /** List what waits for a gateway */
+  AdminListGatewayFetches: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; gateway?: string; failed?: boolean; };
+    body: undefined;
+    answer: GatewayFetchReadPage;
   };
   /** List all jobs */
   AdminListJobs: {
@@ -2047,6 +2389,13 @@ export interface Operations {
     body: undefined;
     answer: SettingReadListResource;
   };
+  /** List the subscriptions */
+  AdminListSubscriptions: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; gateway?: string; status?: SubscriptionStatus; plan_id?: number; from?: string; to?: string; user_id?: number; cursor?: string; };
+    body: undefined;
+    answer: SubscriptionAdministrationReadPage | SubscriptionAdministrationReadScroll;
+  };
   /** List the users */
   AdminListUsers: {
     path: Record<never, never>;
@@ -2082,9 +2431,23 @@ export interface Operations {
     body: undefined;
     answer: ServerReadResource;
   };
+  /** Pay a payment back */
+  AdminRefundPayment: {
+    path: { payment_id: number; };
+    query: Record<never, never>;
+    body: RefundWanted;
+    answer: PaymentAdministrationReadResource;
+  };
   /** Take a second factor away */
   AdminRemoveTwoFactor: {
     path: { user_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  /** Fetch once more */
+  AdminReplayGatewayFetch: {
+    path: { fetch_id: number; };
     query: Record<never, never>;
     body: undefined;
     answer: undefined;
@@ -2131,6 +2494,13 @@ export interface Operations {
     body: undefined;
     answer: PlanReadResource;
   };
+  /** Report the revenue */
+  AdminShowRevenue: {
+    path: Record<never, never>;
+    query: { from?: string; to?: string; gateway?: string; };
+    body: undefined;
+    answer: RevenueRowListResource;
+  };
   /** Show a server */
   AdminShowServer: {
     path: { server_id: number; };
@@ -2144,6 +2514,20 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: StatisticsResource;
+  };
+  /** Show a subscription */
+  AdminShowSubscription: {
+    path: { subscription_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: SubscriptionAdministrationReadResource;
+  };
+  /** Report the subscriptions */
+  AdminShowSubscriptionReport: {
+    path: Record<never, never>;
+    query: { from?: string; to?: string; gateway?: string; };
+    body: undefined;
+    answer: SubscriptionsRowListResource;
   };
   /** Show a user */
   AdminShowUser: {
@@ -2179,6 +2563,13 @@ export interface Operations {
     query: Record<never, never>;
     body: UserUpdate;
     answer: UserReadResource;
+  };
+  /** Subscribe to a plan */
+  BeginCheckout: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: CheckoutCreate;
+    answer: CheckoutReadResource;
   };
   /** Begin a second factor */
   BeginTwoFactor: {
@@ -2222,12 +2613,26 @@ export interface Operations {
     body: undefined;
     answer: JobReadResource;
   };
+  /** Cancel the subscription */
+  CancelSubscription: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: CancelWanted;
+    answer: SubscriptionReadResource;
+  };
   /** Change my password */
   ChangePassword: {
     path: Record<never, never>;
     query: Record<never, never>;
     body: PasswordChange;
     answer: undefined;
+  };
+  /** Change the plan */
+  ChangePlan: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ChangeWanted;
+    answer: StepReadResource;
   };
   /** Whether the process lives */
   CheckLive: {
@@ -2565,6 +2970,13 @@ export interface Operations {
     body: undefined;
     answer: DuplicateReadPage;
   };
+  /** List the payment gateways */
+  ListGateways: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: GatewayReadListResource;
+  };
   /** List the imports */
   ListImports: {
     path: Record<never, never>;
@@ -2719,6 +3131,13 @@ export interface Operations {
     body: ContactMerge;
     answer: ContactReadResource;
   };
+  /** Open the gateway's page */
+  OpenPaymentPortal: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: PortalReadResource;
+  };
   /** Pause a campaign */
   PauseCampaign: {
     path: { campaign_id: number; };
@@ -2747,9 +3166,23 @@ export interface Operations {
     body: undefined;
     answer: PreviewReadResource;
   };
+  /** Preview a change of plan */
+  PreviewPlanChange: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ChangeWanted;
+    answer: ChangePreviewReadResource;
+  };
   /** Read a file by its signed address */
   ReadSignedMedia: {
     path: { token: string; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Blob;
+  };
+  /** ReceiveGateway */
+  ReceiveGatewayWebhook: {
+    path: { plugin: string; };
     query: Record<never, never>;
     body: undefined;
     answer: Blob;
@@ -2838,12 +3271,26 @@ export interface Operations {
     body: undefined;
     answer: CampaignReadResource;
   };
+  /** Resume the subscription */
+  ResumeSubscription: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: SubscriptionReadResource;
+  };
   /** Retry what failed */
   RetryCampaign: {
     path: { campaign_id: number; };
     query: Record<never, never>;
     body: Retry | null;
     answer: CampaignReadResource;
+  };
+  /** Try a failed payment again */
+  RetryPayment: {
+    path: { payment_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: RetryReadResource;
   };
   /** Send a test message */
   SendTestMessage: {
@@ -2872,6 +3319,13 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: CampaignReadResource;
+  };
+  /** Show a checkout */
+  ShowCheckout: {
+    path: { checkout_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: CheckoutReadResource;
   };
   /** Show one's settings */
   ShowConfigurations: {
@@ -2984,6 +3438,13 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: ReportResource;
+  };
+  /** Show one's plan and subscription */
+  ShowSubscription: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: AccessReadResource;
   };
   /** Show my second factor */
   ShowTwoFactor: {
@@ -3138,6 +3599,7 @@ export interface Operations {
 export const ROUTES = {
   AddPublicContacts: { method: "POST", path: "/api/publics/{public_id}/contacts" },
   AdminActAsUser: { method: "POST", path: "/api/admin/users/{user_id}/act-as" },
+  AdminCancelSubscription: { method: "POST", path: "/api/admin/subscriptions/{subscription_id}/cancel" },
   AdminCreatePlan: { method: "POST", path: "/api/admin/plans" },
   AdminCreateServer: { method: "POST", path: "/api/admin/servers" },
   AdminCreateUser: { method: "POST", path: "/api/admin/users" },
@@ -3148,13 +3610,18 @@ export const ROUTES = {
   AdminDownloadLogs: { method: "GET", path: "/api/admin/logs.csv" },
   AdminDownloadNumbers: { method: "GET", path: "/api/admin/numbers.csv" },
   AdminDownloadPayments: { method: "GET", path: "/api/admin/payments.csv" },
+  AdminDownloadRevenue: { method: "GET", path: "/api/admin/reports/revenue.csv" },
   AdminDownloadServers: { method: "GET", path: "/api/admin/servers.csv" },
+  AdminDownloadSubscriptionReport: { method: "GET", path: "/api/admin/reports/subscriptions.csv" },
+  AdminDownloadSubscriptions: { method: "GET", path: "/api/admin/subscriptions.csv" },
   AdminDownloadUsers: { method: "GET", path: "/api/admin/users.csv" },
   AdminDownloadWebhooksLog: { method: "GET", path: "/api/admin/webhooks-log.csv" },
   AdminEraseUser: { method: "DELETE", path: "/api/admin/users/{user_id}" },
+  AdminFetchSubscription: { method: "POST", path: "/api/admin/subscriptions/{subscription_id}/fetch" },
   AdminGrantNumber: { method: "POST", path: "/api/admin/numbers" },
   AdminListAlarms: { method: "GET", path: "/api/admin/alarms" },
   AdminListFailedMessages: { method: "GET", path: "/api/admin/queues/{name}/failed" },
+  AdminListGatewayFetches: { method: "GET", path: "/api/admin/gateway-fetches" },
   AdminListJobs: { method: "GET", path: "/api/admin/jobs" },
   AdminListLogs: { method: "GET", path: "/api/admin/logs" },
   AdminListNumbers: { method: "GET", path: "/api/admin/numbers" },
@@ -3164,32 +3631,41 @@ export const ROUTES = {
   AdminListServerHealth: { method: "GET", path: "/api/admin/servers/{server_id}/health" },
   AdminListServers: { method: "GET", path: "/api/admin/servers" },
   AdminListSettings: { method: "GET", path: "/api/admin/settings" },
+  AdminListSubscriptions: { method: "GET", path: "/api/admin/subscriptions" },
   AdminListUsers: { method: "GET", path: "/api/admin/users" },
   AdminListWebhooksLog: { method: "GET", path: "/api/admin/webhooks-log" },
   AdminLogOutUser: { method: "POST", path: "/api/admin/users/{user_id}/logout" },
   AdminMoveNumber: { method: "POST", path: "/api/admin/numbers/{number_id}/move" },
   AdminProbeServer: { method: "POST", path: "/api/admin/servers/{server_id}/probe" },
+  AdminRefundPayment: { method: "POST", path: "/api/admin/payments/{payment_id}/refund" },
   AdminRemoveTwoFactor: { method: "DELETE", path: "/api/admin/users/{user_id}/two-factor" },
+  AdminReplayGatewayFetch: { method: "POST", path: "/api/admin/gateway-fetches/{fetch_id}/replay" },
   AdminReplayWebhook: { method: "POST", path: "/api/admin/webhooks-log/{entry_id}/replay" },
   AdminRequestExport: { method: "POST", path: "/api/admin/users/{user_id}/export" },
   AdminRetryJob: { method: "POST", path: "/api/admin/jobs/{job_id}/retry" },
   AdminRetryMessage: { method: "POST", path: "/api/admin/queues/{name}/failed/{message_id}/retry" },
   AdminShowPayment: { method: "GET", path: "/api/admin/payments/{payment_id}" },
   AdminShowPlan: { method: "GET", path: "/api/admin/plans/{plan_id}" },
+  AdminShowRevenue: { method: "GET", path: "/api/admin/reports/revenue" },
   AdminShowServer: { method: "GET", path: "/api/admin/servers/{server_id}" },
   AdminShowStatistics: { method: "GET", path: "/api/admin/stats" },
+  AdminShowSubscription: { method: "GET", path: "/api/admin/subscriptions/{subscription_id}" },
+  AdminShowSubscriptionReport: { method: "GET", path: "/api/admin/reports/subscriptions" },
   AdminShowUser: { method: "GET", path: "/api/admin/users/{user_id}" },
   AdminUpdatePlan: { method: "PATCH", path: "/api/admin/plans/{plan_id}" },
   AdminUpdateServer: { method: "PATCH", path: "/api/admin/servers/{server_id}" },
   AdminUpdateSettings: { method: "PATCH", path: "/api/admin/settings" },
   AdminUpdateUser: { method: "PATCH", path: "/api/admin/users/{user_id}" },
+  BeginCheckout: { method: "POST", path: "/api/payments/checkout" },
   BeginTwoFactor: { method: "POST", path: "/api/auth/two-factor" },
   BlockContact: { method: "POST", path: "/api/contacts/{contact_id}/block" },
   BlockContacts: { method: "POST", path: "/api/contacts/bulk/block" },
   BlockNumber: { method: "POST", path: "/api/block-contacts" },
   CancelCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/cancel" },
   CancelJob: { method: "POST", path: "/api/jobs/{job_id}/cancel" },
+  CancelSubscription: { method: "POST", path: "/api/subscription/cancel" },
   ChangePassword: { method: "POST", path: "/api/auth/password" },
+  ChangePlan: { method: "POST", path: "/api/subscription/change" },
   CheckLive: { method: "GET", path: "/health/live" },
   CheckPhone: { method: "POST", path: "/api/numbers/{number_id}/check" },
   CheckReady: { method: "GET", path: "/health/ready" },
@@ -3238,6 +3714,7 @@ export const ROUTES = {
   ListContactDeletions: { method: "GET", path: "/api/contacts/deletions" },
   ListContacts: { method: "GET", path: "/api/contacts" },
   ListDuplicates: { method: "GET", path: "/api/contacts/duplicates" },
+  ListGateways: { method: "GET", path: "/api/payments/gateways" },
   ListImports: { method: "GET", path: "/api/imports" },
   ListJobs: { method: "GET", path: "/api/jobs" },
   ListLabels: { method: "GET", path: "/api/labels" },
@@ -3260,11 +3737,14 @@ export const ROUTES = {
   MailConfirmationAgain: { method: "POST", path: "/api/auth/confirm-email/again" },
   MeasureEntropy: { method: "POST", path: "/api/campaigns/{campaign_id}/entropy" },
   MergeContacts: { method: "POST", path: "/api/contacts/{contact_id}/merge" },
+  OpenPaymentPortal: { method: "POST", path: "/api/subscription/portal" },
   PauseCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/pause" },
   PlanCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/plan" },
   PreviewCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/preview" },
   PreviewImport: { method: "GET", path: "/api/imports/{import_id}/preview" },
+  PreviewPlanChange: { method: "POST", path: "/api/subscription/preview" },
   ReadSignedMedia: { method: "GET", path: "/api/media/files/{token}" },
+  ReceiveGatewayWebhook: { method: "POST", path: "/api/webhooks/{plugin}" },
   ReceiveWebhook: { method: "POST", path: "/api/webhooks/{plugin}/{token}" },
   RefreshToken: { method: "POST", path: "/api/auth/refresh" },
   Register: { method: "POST", path: "/api/auth/register" },
@@ -3277,11 +3757,14 @@ export const ROUTES = {
   ResolveRecipient: { method: "POST", path: "/api/campaigns/{campaign_id}/recipients/{recipient_id}/resolve" },
   RestartNumber: { method: "POST", path: "/api/numbers/{number_id}/restart" },
   ResumeCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/resume" },
+  ResumeSubscription: { method: "POST", path: "/api/subscription/resume" },
   RetryCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/retry" },
+  RetryPayment: { method: "POST", path: "/api/payments/{payment_id}/retry" },
   SendTestMessage: { method: "POST", path: "/api/numbers/{number_id}/test-message" },
   SetUp: { method: "POST", path: "/api/setup" },
   ShowBlockedNumber: { method: "GET", path: "/api/block-contacts/{block_id}" },
   ShowCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}" },
+  ShowCheckout: { method: "GET", path: "/api/payments/checkouts/{checkout_id}" },
   ShowConfigurations: { method: "GET", path: "/api/configurations" },
   ShowContact: { method: "GET", path: "/api/contacts/{contact_id}" },
   ShowContactTimeline: { method: "GET", path: "/api/contacts/{contact_id}/timeline" },
@@ -3298,6 +3781,7 @@ export const ROUTES = {
   ShowPayment: { method: "GET", path: "/api/payments/{payment_id}" },
   ShowPublic: { method: "GET", path: "/api/publics/{public_id}" },
   ShowReport: { method: "GET", path: "/api/campaigns/{campaign_id}/report" },
+  ShowSubscription: { method: "GET", path: "/api/subscription" },
   ShowTwoFactor: { method: "GET", path: "/api/auth/two-factor" },
   StartCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/start" },
   StartImport: { method: "POST", path: "/api/imports/{import_id}/start" },

@@ -3,6 +3,7 @@
 import re
 import time
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import dramatiq
@@ -26,6 +27,7 @@ from tests.core.campaigns.making import insert
 from tests.core.contacts.making import phone
 from tests.core.media.files import jpeg
 from tests.core.numbers.messaging import KEY, Waha, until_connection
+from tests.core.payments.shop import Shop
 from tests.factories import PASSWORD, Member, random_email
 
 SAFE = {"get", "head", "options"}
@@ -37,6 +39,9 @@ SILENT = {
     "CountAudience": "counts contacts and changes none",
     "CheckPhone": "asks the service about a number and keeps its answer for a while",
     "AdminProbeServer": "asks a server how it is, which happens by itself every minute",
+    "PreviewPlanChange": "asks the gateway and changes nothing",
+    "OpenPaymentPortal": "asks the gateway for an address",
+    "ReceiveGatewayWebhook": "says what is worth fetching; what that brings is logged by the platform",
     "ReceiveWebhook": "brings what a service says; it is kept in webhook_events and webhooks_log",
     "SetUp": "opens an empty installation once, and writes installation.set_up: see accounts/test_setup.py",
 }
@@ -272,8 +277,30 @@ async def _operations(walk: Walker, admin: httpx.AsyncClient, user: Member, numb
         await walk(name, queue.JOBS, message.message_id, client=admin)
 
 
+async def _billing(walk: Walker, admin: httpx.AsyncClient, shop: Shop, user: Member) -> None:
+    await walk("BeginCheckout", json={"plan_id": shop.starter, "gateway": "stripe"})
+    number = await database.fetch_value("SELECT gateway_id FROM checkouts WHERE user_id = $1", user.id)
+    await shop.stripe.pay(str(number))
+    await shop.work()
+    await walk("PreviewPlanChange", json={"plan_id": shop.pro})
+    await walk("ChangePlan", json={"plan_id": shop.pro})
+    await walk("OpenPaymentPortal")
+    await walk("CancelSubscription", json={})
+    subscription = await walk("ResumeSubscription")
+    await walk("AdminFetchSubscription", subscription["id"], client=admin)
+    payment = (await walk.client.get("/api/payments")).json()["data"][0]
+    await walk("AdminRefundPayment", payment["id"], client=admin, json={"amount": "1.00"})
+    await walk("AdminCancelSubscription", subscription["id"], client=admin, json={"at_period_end": False})
+    failed = {"status": "failed", "amount": Decimal("49.90"), "currency": "BRL", "plan_id": shop.starter}
+    payment_id = await insert("payments", user_id=user.id, gateway="stripe", transaction_id=phone(), **failed)
+    await walk("RetryPayment", payment_id)
+    fetch_id = await insert("gateway_fetches", gateway="stripe", subject=phone(), due_at=datetime.now(UTC))
+    await walk("AdminReplayGatewayFetch", fetch_id, client=admin)
+    await database.execute("DELETE FROM gateway_fetches WHERE id = $1", fetch_id)
+
+
 async def test_every_operation_that_changes_rows_is_logged(
-    walker: Walker, app: Litestar, admin: httpx.AsyncClient, waha: Waha, user: Member
+    walker: Walker, app: Litestar, admin: httpx.AsyncClient, waha: Waha, shop: Shop, user: Member
 ) -> None:
     await _accounts(walker, app, user)
     await _two_factor(walker, app, user)
@@ -282,6 +309,7 @@ async def test_every_operation_that_changes_rows_is_logged(
     await _campaigns(walker, user, number_id)
     await _administration(walker, admin, app)
     await _operations(walker, admin, user, number_id)
+    await _billing(walker, admin, shop, user)
     await walker("LogOut")
     async with client_for(app) as nobody:
         signed = await walker("LogIn", client=nobody, json={"email": user.email, "password": FRESH})

@@ -263,6 +263,8 @@ async def test_the_description_tells_of_the_header(app: Litestar) -> None:
     assert takes == {
         *("CreateCampaign", "DuplicateCampaign", "StartCampaign", "RetryCampaign", "ResolveCampaign"),
         *("StartImport", "CreateNumber", "SendTestMessage", "SyncContacts"),
+        *("BeginCheckout", "RetryPayment", "ChangePlan", "CancelSubscription", "ResumeSubscription"),
+        *("AdminCancelSubscription", "AdminRefundPayment"),
         *("LabelContacts", "DeleteContacts", "BlockContacts", "UnblockContacts", "UndoContactDeletion"),
     }
 

@@ -7,15 +7,17 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from core import database
+from core.payments.schemas import PaymentRead
 from tests.core.campaigns.making import insert
 from tests.core.downloads import rows_of
 from tests.factories import Member
 from tests.outages import without_database
 
-OWN_FIELDS = {"id", "gateway", "transaction_id", "amount", "currency", "status", "created_at", "updated_at"}
+OWN_FIELDS = {field.name for field in msgspec.structs.fields(PaymentRead)}
 
 
 async def pay(payer: Member, **columns: Any) -> int:

@@ -49,7 +49,6 @@ async def _plant(user: Member, client: httpx.AsyncClient, made: Made) -> str:
     await client.post("/api/auth/export")
     number_id = made.number_ids[0]
     await database.execute("UPDATE numbers SET name = $2, number = $2 WHERE id = $1", number_id, mark)
-    await database.execute("UPDATE users SET stripe_id = $2 WHERE id = $1", user.id, mark)
     await database.execute("UPDATE user_sessions SET user_agent = $2 WHERE user_id = $1", user.id, mark)
     await database.execute("UPDATE messages SET content = $2 WHERE campaign_id = $1", made.id, mark)
     await database.execute("UPDATE message_by_contacts SET address = $2 WHERE campaign_id = $1", made.id, mark)

@@ -9,7 +9,7 @@ import pytest
 from core import database
 from core.plugin import Secret
 from core.settings.services import put_setting, remove_setting
-from core.webhooks import applying, log, probe, services
+from core.webhooks import applying, log, probe
 from core.webhooks.controllers import MAXIMUM_BYTES
 from tests.core.downloads import rows_of
 from tests.core.numbers.messaging import Waha, add_number, add_server
@@ -143,12 +143,12 @@ async def test_refused_deliveries_are_logged_without_the_token(
 async def test_genuine_deliveries_are_logged_where_the_setting_asks(client: httpx.AsyncClient, hook: Hook) -> None:
     await deliver(client, hook, acknowledgement("3EB0A6"))
     await put_setting(log.KEEP_GENUINE_SETTING, "true")
-    services._switch.forget()
+    log.switch.forget()
     try:
         await deliver(client, hook, acknowledgement("3EB0A7"))
     finally:
         await remove_setting(log.KEEP_GENUINE_SETTING)
-        services._switch.forget()
+        log.switch.forget()
     payloads = await database.fetch(
         "SELECT payload FROM webhooks_log WHERE (payload->>'number_id')::bigint = $1", hook.number_id
     )
