@@ -35,7 +35,7 @@ app.command(config_app)
 app.command(demo_app)
 cli_plugins.add_to(app)
 
-DemoOption = Annotated[bool, Parameter(help="Also start a simulated WhatsApp server and run a campaign on it.")]
+DemoOption = Annotated[bool, Parameter(help="Also start simulated WhatsApp and payment services, and run a campaign.")]
 HostOption = Annotated[str | None, Parameter(help="Address to listen on, instead of [server] host.")]
 PluginOption = Annotated[
     tuple[Path, ...], Parameter(help="Folder of a plugin outside plugins/, which is loaded again when it changes.")
@@ -291,7 +291,7 @@ def example() -> None:
 
 @demo_app.command
 def leave(*, yes: Annotated[bool, Parameter(help="Do not ask first.")] = False) -> None:
-    """Remove everything that the demo made: users, servers, numbers, contacts, campaigns."""
+    """Remove everything that the demo made: users, servers, numbers, contacts, campaigns, plans and payments."""
     from core import demo
     from core.config import load_config
     from core.embedded import is_held

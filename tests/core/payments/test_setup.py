@@ -18,6 +18,8 @@ import stripe as library
 from core import database
 from core.config import OVERRIDES, PlatformConfig
 from core.payments.setup import is_public
+from plugins.mercadopago.simulator import Options as MercadoPagoOptions
+from plugins.mercadopago.simulator import create_simulator as create_mercado_pago
 from plugins.stripe.simulator import Options, create_simulator
 from tests.conftest import Serve
 
@@ -267,9 +269,10 @@ async def test_every_failure_is_one_line_without_secrets(installation: Installat
     told = [done.stderr for done in (down, wrong, unknown)]
     assert [(done.returncode, done.stdout) for done in (down, wrong, unknown)] == [(1, "")] * 3
     assert [text.count("\n") for text in told] == [1, 1, 1]
-    assert told[0].startswith("recado: stripe: ")
-    assert "checking the account" in told[0]
-    assert "[plugins.stripe] secret_key" in told[1] or "key" in told[1]
+    assert told[0].startswith("recado: stripe: checking the account: Stripe gave no usable answer (")
+    assert told[1].startswith(
+        "recado: stripe: checking the account: Stripe refuses the secret key, or the key may not do"
+    )
     assert told[2] == "recado: There is no payment gateway paypal (enabled: stripe): add [plugins.paypal].\n"
     assert "sk_test" not in "".join(told)
 
@@ -312,3 +315,36 @@ async def test_check_says_whether_webhooks_can_be_verified(installation: Install
         "PROBLEM payments stripe webhooks: A secret stored for gateway_webhooks.secret was encrypted with the key"
     )
     assert (await installation.recado("plugins")).stdout == "stripe  1.0.0 (folder)  payments: stripe\n"
+
+
+@pytest.mark.slow
+async def test_a_gateway_without_registration_says_what_is_done_by_hand(
+    installation: Installation, serve: Serve
+) -> None:
+    simulator = await serve(create_mercado_pago(MercadoPagoOptions(access_token=KEY)))
+    table = f'[plugins.mercadopago]\naccess_token = {{ env = "STRIPE_KEY" }}\napi_url = "{simulator}"\n'
+    installation.configure(installation.simulator, table)
+
+    done = await installation.recado("mercadopago", "setup")
+
+    assert [outcome for outcome, _ in _outcomes(done)] == ["account", *["not needed"] * 3, "by hand"]
+    starter, pro, by_year, webhook = done.stdout.splitlines()[1:5]
+    assert starter == "not needed plan Starter, 49.90 BRL a month: mercadopago is told with each checkout"
+    assert pro == "not needed plan Pro, 99.90 BRL a month: mercadopago is told with each checkout"
+    assert by_year == "not needed plan Pro, 199.00 USD a year: mercadopago charges no USD"
+    assert webhook.startswith(
+        f"by hand    webhook address {URL}/api/webhooks/mercadopago: enter it at mercadopago, and"
+    )
+
+
+@pytest.mark.slow
+async def test_a_run_that_died_before_it_stored_the_address_gets_the_same_one_again(installation: Installation) -> None:
+    await installation.recado("stripe", "setup")
+    (first,) = await _rows()
+    await database.execute("DELETE FROM gateway_webhooks")
+
+    again = await installation.recado("stripe", "setup")
+
+    assert _outcomes(again)[-1] == ("made", f"webhook address {HOOK}")
+    (row,) = await _rows()
+    assert [row["gateway_id"]] == [first["gateway_id"]] == [one["id"] for one in await installation.endpoints()]
