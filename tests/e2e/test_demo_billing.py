@@ -169,6 +169,13 @@ async def test_a_plan_is_bought_in_a_browser_at_both_gateways(browser: Browser, 
                 "Pay with a good card",
             )
 
+        third = await (trying := await demo.register("caio@example.com")).begin(
+            plan_id=plans["Pro"]["id"], gateway="stripe", currency="USD"
+        )
+        async with open_page(browser, third, WINDOW) as opened:
+            await opened.page.get_by_role("button", name="Pay (4242)", exact=True).click()
+            await opened.page.wait_for_url("**/billing/return?*")
+
         assert (urlsplit(back).netloc, urlsplit(back).path) == (urlsplit(demo.url).netloc, "/billing/return")
         assert "outcome=paid" in back
         for account, gateway in ((user, "stripe"), (other, "mercadopago")):
@@ -180,6 +187,13 @@ async def test_a_plan_is_bought_in_a_browser_at_both_gateways(browser: Browser, 
             assert [
                 (one["gateway"], one["amount"], one["currency"]) for one in payments if one["status"] == "completed"
             ] == [(gateway, "49.90", "BRL")]
+
+        tried = await trying.until("/api/subscription", lambda found: found["plan_id"] == plans["Pro"]["id"])
+        assert {name: tried["subscription"][name] for name in ("status", "amount", "currency")} == {
+            "status": "trial",
+            "amount": "19.90",
+            "currency": "USD",
+        }
 
     left = await asyncio.create_subprocess_exec(
         *_recado("demo", "leave", "--yes"), cwd=tmp_path, env=_environment(), stdout=asyncio.subprocess.DEVNULL
