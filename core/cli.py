@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
-from core import cli_plugins
+from core import cli_gateways, cli_plugins
 from core.errors import OperatorError
 from core.version import platform_version
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 app = App(
     name="recado",
     help="A self-hosted platform that sends WhatsApp campaigns.",
+    help_epilogue=cli_gateways.HELP,
     version=platform_version,
     exit_on_error=False,
     print_error=False,
@@ -34,7 +35,7 @@ app.command(config_app)
 app.command(demo_app)
 cli_plugins.add_to(app)
 
-DemoOption = Annotated[bool, Parameter(help="Also start a simulated WhatsApp server and run a campaign on it.")]
+DemoOption = Annotated[bool, Parameter(help="Also start simulated WhatsApp and payment services, and run a campaign.")]
 HostOption = Annotated[str | None, Parameter(help="Address to listen on, instead of [server] host.")]
 PluginOption = Annotated[
     tuple[Path, ...], Parameter(help="Folder of a plugin outside plugins/, which is loaded again when it changes.")
@@ -55,6 +56,8 @@ def main() -> None:
 
 
 def _run() -> int:
+    # Before the line is read, for --help is answered by then.
+    cli_gateways.offer(app, sys.argv[1:])
     try:
         result = app.meta()
     except CycloptsError as error:
@@ -226,6 +229,7 @@ def check() -> int:
     from core.config import load_config
     from core.embedded.session import attach
     from core.numbers import reach
+    from core.payments import checking
     from core.plugin.loader import load_providers
 
     marks = {"ok": "ok      ", "warning": "warning ", "problem": "PROBLEM "}
@@ -234,7 +238,7 @@ def check() -> int:
         config = attach(load_config())
         checkup = checks.Checkup(config, load_providers(config.plugins))
         good = True
-        async for result in checks.run_checks(checkup, (*checks.CHECKS, *reach.CHECKS)):
+        async for result in checks.run_checks(checkup, (*checks.CHECKS, *checking.CHECKS, *reach.CHECKS)):
             print(f"{marks[result.level]}{result.name}: {result.text}", flush=True)
             good = good and result.level != "problem"
         await checkup.providers.aclose()
@@ -287,7 +291,7 @@ def example() -> None:
 
 @demo_app.command
 def leave(*, yes: Annotated[bool, Parameter(help="Do not ask first.")] = False) -> None:
-    """Remove everything that the demo made: users, servers, numbers, contacts, campaigns."""
+    """Remove everything that the demo made: users, servers, numbers, contacts, campaigns, plans and payments."""
     from core import demo
     from core.config import load_config
     from core.embedded import is_held

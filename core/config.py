@@ -30,6 +30,10 @@ OVERRIDES: Mapping[str, tuple[str, str]] = {
 """Environment variables that take the place of a key: for containers, and from ``recado up`` to what it starts."""
 
 
+DEMO_PLUGINS = "RECADO_DEMO_PLUGINS"
+"""Environment variable with tables of plugins as JSON, from ``recado up --demo`` to what it starts; others win."""
+
+
 class ConfigError(OperatorError):
     """platform.toml cannot be used; ``str(error)`` lists every problem, a line each."""
 
@@ -280,7 +284,7 @@ def load_config(path: Path | None = None) -> PlatformConfig:
     tables: dict[str, object] = {}
     if chosen is not DEFAULT_PATH or chosen.exists():
         tables = _read_tables(chosen)
-    return parse_config(_with_overrides(tables), chosen)
+    return parse_config(_with_demo_plugins(_with_overrides(tables)), chosen)
 
 
 def server_variables(config: PlatformConfig) -> dict[str, str]:
@@ -314,3 +318,11 @@ def _with_overrides(tables: Mapping[str, object]) -> dict[str, object]:
         if text and isinstance(known, Mapping):
             merged[table] = {**known, key: int(text) if key == "port" and text.isdecimal() else text}
     return merged
+
+
+def _with_demo_plugins(tables: dict[str, object]) -> dict[str, object]:
+    text = os.environ.get(DEMO_PLUGINS)
+    known = tables.get("plugins", {})
+    if not text or not isinstance(known, Mapping):
+        return tables
+    return {**tables, "plugins": {**msgspec.json.decode(text, type=dict[str, dict[str, object]]), **known}}

@@ -1,4 +1,4 @@
-"""The demo: an administrator, a user and one campaign, all made over HTTP as people would make them.
+"""The demo: an administrator, a user and one campaign, all made over HTTP as people would make them, and two gateways.
 
 It exists on an empty installation only, on loopback, with generated passwords that are printed once.
 """
@@ -6,7 +6,7 @@ It exists on an empty installation only, on loopback, with generated passwords t
 import asyncio
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from core import database
+from core import database, demo_gateways
 from core.accounts import services as accounts
 from core.accounts.tables import Profile
 from core.config import PlatformConfig
+from core.demo_gateways import DemoGateway
 from core.errors import OperatorError
 from core.plans import services as plans
 from core.plugin.secret import Secret
@@ -28,6 +29,7 @@ STATE_KEY = "demo"
 UNFINISHED, FINISHED = "unfinished", "finished"
 ADMINISTRATOR = "admin@example.com"
 USER = "demo@example.com"
+SERVER = "Simulator"
 PHONE = "5511987650001"
 CONTACTS = Path(__file__).parent.parent / "examples" / "contacts.csv"
 POLL_SECONDS = 1.0
@@ -43,7 +45,27 @@ class DemoError(OperatorError):
     """A step of the demo did not go as it must; says which and why."""
 
 
-async def run(config: PlatformConfig, simulator_url: str, simulator_key: Secret) -> None:
+async def prepare(config: PlatformConfig, simulator_url: str) -> Sequence[DemoGateway]:
+    """Return the gateways to enable, none where real users are; an earlier start's demo is brought in step with them.
+
+    Call it before anything runs that the gateways are enabled for.
+    """
+    gateways = demo_gateways.choose(config)
+    await database.open_pool(config, size=2)
+    try:
+        if await settings.get_setting(STATE_KEY) is None:
+            is_empty = not await database.fetch_value("SELECT EXISTS (SELECT FROM users)")
+            return gateways if is_empty else ()
+        await demo_gateways.forget_sales(gateways)
+        await database.execute("UPDATE servers SET url = $2 WHERE name = $1 AND url <> $2", SERVER, simulator_url)
+    finally:
+        await database.close_pool()
+    return gateways
+
+
+async def run(
+    config: PlatformConfig, simulator_url: str, simulator_key: Secret, gateways: Sequence[DemoGateway] = ()
+) -> None:
     """Set the demo up on an empty installation; on one that has it, say where it is; on any other, leave it alone."""
     console = Console(highlight=False, soft_wrap=True)
     await database.open_pool(config, size=2)
@@ -53,11 +75,13 @@ async def run(config: PlatformConfig, simulator_url: str, simulator_key: Secret)
             await _remove()
         elif state == FINISHED or await database.fetch_value("SELECT EXISTS (SELECT FROM users)"):
             _tell_again(console, config, simulator_url, demo=state == FINISHED)
+            await demo_gateways.tell(console, config, gateways, USER, "...")
             return
-        passwords = await _make_accounts()
+        passwords = await _make_accounts(for_sale=bool(gateways))
+        _tell_accounts(console, config, passwords)
+        await demo_gateways.tell(console, config, gateways, USER, passwords[USER])
     finally:
         await database.close_pool()
-    _tell_accounts(console, config, passwords)
     async with httpx.AsyncClient(base_url=config.server.local_url, timeout=60, trust_env=False) as http:
         await _Walk(http, console, simulator_url, simulator_key, passwords).walk()
     await database.open_pool(config, size=2)
@@ -85,23 +109,28 @@ async def leave(config: PlatformConfig) -> None:
         await database.close_pool()
 
 
-async def _make_accounts() -> dict[str, str]:
-    """Make both accounts and return their passwords by address."""
+async def _make_accounts(*, for_sale: bool) -> dict[str, str]:
+    """Make both accounts, and plans where something can be bought; return the passwords by address."""
     await settings.put_setting(STATE_KEY, UNFINISHED, "Whether this installation holds the demo.")
     passwords = {ADMINISTRATOR: secrets.token_urlsafe(12), USER: secrets.token_urlsafe(12)}
-    await accounts.create_user(ADMINISTRATOR, "Administrator", passwords[ADMINISTRATOR], profile=Profile.ADMINISTRATOR)
+    administrator = await accounts.create_user(
+        ADMINISTRATOR, "Administrator", passwords[ADMINISTRATOR], profile=Profile.ADMINISTRATOR
+    )
+    if for_sale:
+        await demo_gateways.make_plans(administrator.id)
     await accounts.create_user(USER, "Demo", passwords[USER], plan_id=await plans.default_plan_id())
     return passwords
 
 
 async def _remove() -> None:
-    """Empty every table but the schema's own, the plans and the settings, and forget the demo."""
+    """Empty every table but the schema's own, the plans and the settings, and forget the demo with its plans."""
     rows = await database.fetch(
         "SELECT quote_ident(tablename) AS name FROM pg_tables WHERE schemaname = current_schema()"
-        " AND tablename NOT IN ('migration', 'plans', 'settings')"
+        " AND tablename NOT IN ('migration', 'plans', 'plan_prices', 'settings')"
     )
     async with database.unit_of_work():
         await database.execute(f"TRUNCATE {', '.join(row['name'] for row in rows)} RESTART IDENTITY")
+        await demo_gateways.remove_plans()
         await settings.remove_setting(STATE_KEY)
 
 
@@ -148,7 +177,7 @@ class _Walk:
             "/api/admin/servers",
             administrator,
             {
-                "name": "Simulator",
+                "name": SERVER,
                 "provider": "waha",
                 "url": self._simulator_url,
                 "credentials": {"api_key": self._simulator_key.reveal()},

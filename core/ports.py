@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from contextlib import suppress
 
 from core.errors import OperatorError
 
@@ -23,3 +24,14 @@ def check_port(host: str, port: int, setting: str) -> None:
         else:
             text = f"{host}:{port} cannot be listened on ({error.strerror or error}): set [server] host and port."
         raise OperatorError(text) from None
+
+
+def find_port(host: str, preferred: int) -> int:
+    """Return ``preferred`` where it can be listened on, else a port that is free at the moment."""
+    for port in (preferred, 0):
+        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            found: int = probe.getsockname()[1]
+            return found
+    raise OperatorError(f"No port on {host} is free.")

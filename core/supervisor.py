@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import httpx
 import msgspec
@@ -24,15 +25,19 @@ from core.plugin.loader import load_providers
 from core.plugin.places import development_folders
 from core.plugin.secret import Secret
 from core.plugin_reload import PluginWatch
-from core.ports import check_port
+from core.ports import check_port, find_port
 from core.processes import end, spawn
 from core.secret_key import load_secret_key, read_or_create
+
+if TYPE_CHECKING:
+    from core.demo_gateways import DemoGateway
 
 STOP_SECONDS = 9.3
 """All of it; whoever pressed Ctrl-C waits at most 10 s."""
 SEND_SECONDS = 8.0
 """What sends that are on the wire get to come back."""
 SIMULATOR_PORT = 3000
+"""Where the demo's messaging server listens if it can."""
 SIMULATOR_KEY = "RECADO_SIMULATOR_KEY"
 
 
@@ -51,6 +56,8 @@ class Supervisor:
         self._demo = demo
         self._servers: EmbeddedServers | None = None
         self._children: list[Child] = []
+        self._simulator_port = SIMULATOR_PORT
+        self._gateways: Sequence[DemoGateway] = ()
         self._watches: list[asyncio.Task[None]] = []
         self._stopping = False
         folders = development_folders()
@@ -65,6 +72,8 @@ class Supervisor:
         await self._check()
         self._config = config = await self._start_servers()
         await _run_once("migrate", self._environment())
+        if self._demo:
+            await self._prepare_demo()
         self._start_children()
         await self._while_watching(wait_until_ready(config.server.local_url))
         say(f"Recado is ready: {config.server.base_url} (Ctrl-C stops it)")
@@ -109,8 +118,15 @@ class Supervisor:
                 "The demo needs the plugin waha: write [plugins.waha] into platform.toml in this folder."
             )
         check_port(self._config.server.host, self._config.server.port, "[server] port")
-        if self._demo:
-            check_port("127.0.0.1", SIMULATOR_PORT, "nothing else: the demo's simulator needs it")
+
+    async def _prepare_demo(self) -> None:
+        """Choose the demo's ports and gateways; without room for a demo, which has no gateways, nothing is sold."""
+        # In a thread, for importing takes long and Ctrl-C must be heard.
+        await asyncio.to_thread(importlib.import_module, "core.demo")
+        from core import demo
+
+        self._simulator_port = find_port("127.0.0.1", SIMULATOR_PORT)
+        self._gateways = await demo.prepare(self._config, self._simulator().url)
 
     async def _start_servers(self) -> PlatformConfig:
         postgres, valkey = missing_servers(self._config)
@@ -157,12 +173,20 @@ class Supervisor:
         # The log of every request would tear the progress bar apart.
         return {
             SIMULATOR_KEY: self._simulator().key.reveal(),
+            **self._gateway_variables(),
             "RECADO_LOG_LEVEL": "warning" if level == LoggingConfig().level else level,
         }
 
+    def _gateway_variables(self) -> dict[str, str]:
+        if not self._gateways:
+            return {}
+        from core.demo_gateways import variables
+
+        return variables(self._gateways)
+
     def _start_children(self) -> None:
-        env = self._environment()
-        count = self._config.worker.processes
+        env, config = self._environment(), self._config
+        count = config.worker.processes
         children = [
             Child("API", ["api"], env),
             *(Child(f"worker {number}", ["worker"], env) for number in range(1, count + 1)),
@@ -170,9 +194,15 @@ class Supervisor:
         ]
         if self._demo:
             # The file lets a second start find the number paired, as a real phone would be.
-            state = self._config.data_folder / "waha-simulator.jsonl"
+            state = config.data_folder / "waha-simulator.jsonl"
             options = ("--option", f"api_key=env:{SIMULATOR_KEY}", "--option", f"file={state}")
-            children.append(Child("simulator", ["simulate", "waha", "--port", str(SIMULATOR_PORT), *options], env))
+            children.append(
+                Child("simulator", ["simulate", "waha", "--port", str(self._simulator_port), *options], env)
+            )
+            children += [
+                Child(f"simulator of {gateway.kind.title}", gateway.command(config.server.local_url), env)
+                for gateway in self._gateways
+            ]
         self._children = children
         self._watches += [asyncio.create_task(child.keep()) for child in children]
         if self._plugins is not None:
@@ -180,7 +210,7 @@ class Supervisor:
 
     async def _restart(self) -> None:
         """Start again what holds plugins; sends on the wire get to come back."""
-        held = [child for child in self._children if child.name != "simulator"]
+        held = [child for child in self._children if not child.name.startswith("simulator")]
         await asyncio.gather(*(child.restart(SEND_SECONDS) for child in held))
 
     async def _while_watching(self, work: Coroutine[object, object, object]) -> None:
@@ -206,7 +236,7 @@ class Supervisor:
                 from core import demo
 
                 simulator = self._simulator()
-                await demo.run(self._config, simulator.url, simulator.key)
+                await demo.run(self._config, simulator.url, simulator.key, self._gateways)
                 return
             token = await make_setup_token(self._config)
             if token is not None:
@@ -219,7 +249,7 @@ class Supervisor:
 
     def _simulator(self) -> Simulator:
         key = read_or_create(self._config.data_folder / "demo.key")
-        return Simulator(f"http://127.0.0.1:{SIMULATOR_PORT}", Secret(key))
+        return Simulator(f"http://127.0.0.1:{self._simulator_port}", Secret(key))
 
 
 async def supervise(config: PlatformConfig, *, demo: bool) -> int:

@@ -336,6 +336,10 @@ class WebhookRegistration(Protocol):
         """Let every event we handle be delivered to ``url``, with the API version of this plugin."""
         ...
 
+    async def is_webhook_current(self, gateway_id: str, url: str) -> bool:
+        """Say whether what was registered before still delivers what ``register_webhook`` would let be delivered."""
+        ...
+
     async def remove_webhook(self, gateway_id: str) -> None:
         """Let nothing be delivered to an address that was registered before; one that is gone is no error."""
         ...

@@ -39,6 +39,21 @@ async def register(connection: Connection, url: str, key: str) -> RegisteredWebh
     return RegisteredWebhook(gateway_id=made.id, secret=Secret(made.secret), version=made.api_version or "")
 
 
+async def is_current(connection: Connection, number: str, url: str) -> bool:
+    """Say whether an address is there and enabled, with our events in the API version of the library.
+
+    Stripe disables one that fails for days, and one of test mode is none of live mode.
+    """
+    found = await connection.find(
+        lambda v1: v1.webhook_endpoints.retrieve_async(number), Named, "looking the webhook address up"
+    )
+    return (
+        found is not None
+        and (found.url, found.status, found.api_version) == (url, "enabled", stripe.api_version)
+        and {*EVENTS} <= {*found.enabled_events}
+    )
+
+
 async def remove(connection: Connection, number: str) -> None:
     """Delete an address; one that is gone is no error."""
     try:

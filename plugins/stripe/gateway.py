@@ -132,6 +132,10 @@ class StripeGateway:
         """Let our events be delivered to ``url``, in the API version of the library."""
         return await endpoints.register(self._connection, url, idempotency_key)
 
+    async def is_webhook_current(self, gateway_id: str, url: str) -> bool:
+        """Say whether an address is there and enabled, with our events in the API version of the library."""
+        return await endpoints.is_current(self._connection, gateway_id, url)
+
     async def remove_webhook(self, gateway_id: str) -> None:
         """Let nothing be delivered there any more."""
         await endpoints.remove(self._connection, gateway_id)

@@ -267,4 +267,5 @@ class Named(msgspec.Struct):
     secret: str | None = None
     api_version: str | None = None
     status: str | None = None
+    enabled_events: tuple[str, ...] = ()
     deleted: bool = False

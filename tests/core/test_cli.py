@@ -51,6 +51,7 @@ def test_help_names_every_command(recado: Recado) -> None:
         assert f"│ {command} " in done.stdout
     for command in ("scheduler", "setup-token", "simulate", "up", "worker"):
         assert f"│ {command} " in done.stdout
+    assert "recado GATEWAY setup, such as recado stripe setup, makes plans and the webhook address known" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,7 @@ def test_help_names_every_command(recado: Recado) -> None:
         (["new-plugin", "waha"], "waha exists already: choose another name, or remove it first."),
         (["api"], "recado: No database is configured: set [database] url, or start the platform with `recado up`."),
         (["worker"], "recado: No database is configured"),
+        (["stripe", "setup"], "recado: There is no payment gateway stripe (enabled: none): add [plugins.stripe]."),
         (["scheduler"], "recado: No database is configured"),
     ],
 )
@@ -156,9 +158,11 @@ def test_check_tells_a_line_each_and_fails_on_a_problem(recado: Recado) -> None:
         "PROBLEM database",
         "PROBLEM redis",
         "warning public address",
+        "ok      payments",
         "ok      media files",
     ]
     assert "cannot reach http://127.0.0.1:8000: set [server] public_url" in done.stdout
+    assert "ok      payments: no gateway is enabled, so administrators assign the plans\n" in done.stdout
 
 
 @pytest.mark.slow

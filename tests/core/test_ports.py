@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from core.errors import OperatorError
-from core.ports import check_port
+from core.ports import check_port, find_port
 
 
 def test_a_free_port_is_fine() -> None:
@@ -28,3 +28,16 @@ def test_a_taken_port_is_told() -> None:
 
         with pytest.raises(OperatorError, match=rf"Port {port} on 127\.0\.0\.1 is taken: stop what uses it, or set x"):
             check_port("127.0.0.1", port, "x")
+
+
+def test_a_taken_port_is_replaced_by_a_free_one() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        found = find_port("127.0.0.1", port)
+
+        assert found != port
+        check_port("127.0.0.1", found, "unused")
+
+    assert find_port("127.0.0.1", found) == found

@@ -46,6 +46,8 @@ class Simulator:
             on_startup=[self._begin],
             on_shutdown=[self._end],
             openapi_config=None,
+            # Litestar's own would tell of every call.
+            logging_config=None,
         )
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
