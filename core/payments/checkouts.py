@@ -91,8 +91,9 @@ async def begin(user: CurrentUser, wanted: CheckoutCreate, *, retry_of: int | No
         if row is None:
             await _drop_others(user.id)
             row = await _store(user, wish)
-    if row["status"] == CheckoutStatus.OPEN:
+    if row["step"]:
         return read(row)
+    # Stored and never called, or found by the sweep after an answer that was lost: the same key gives the same step.
     if await _lease(row["id"]):
         return await _start(gateway, row, wish.plan_name, user)
     return await _await_other(user.id, row["id"])
@@ -102,7 +103,7 @@ async def _lease(checkout_id: int) -> bool:
     """Say whether this request may call the gateway: two at once could make two of it where no key protects."""
     taken = await database.execute(
         "UPDATE checkouts SET lease_until = clock_timestamp() + make_interval(secs => $2) WHERE id = $1"
-        " AND status = 'created' AND (lease_until IS NULL OR lease_until < clock_timestamp())",
+        f" AND {_LIVE} AND step = '' AND (lease_until IS NULL OR lease_until < clock_timestamp())",
         checkout_id,
         CALL_SECONDS + LEASE_MARGIN,
     )
@@ -118,7 +119,7 @@ async def _await_other(user_id: int, checkout_id: int) -> CheckoutRead:
     ends = time.monotonic() + CALL_SECONDS
     while time.monotonic() < ends:
         row = await _find(user_id, checkout_id)
-        if row["status"] != CheckoutStatus.CREATED:
+        if row["step"] or row["status"] not in {CheckoutStatus.CREATED, CheckoutStatus.OPEN}:
             return read(row)
         if row["lease_until"] is None:
             break

@@ -236,6 +236,8 @@ async def _follow_checkout(checkout: asyncpg.Record | None, snapshot: Snapshot) 
     }.get(snapshot.status, CheckoutStatus.COMPLETED)
     if any(one.status == "completed" for one in snapshot.payments):
         status = CheckoutStatus.COMPLETED
+    if status is CheckoutStatus.OPEN and checkout["status"] in {CheckoutStatus.EXPIRED, CheckoutStatus.FAILED}:
+        return  # closed here, and not yet there: only a payment opens it again
     await database.execute(
         "UPDATE checkouts SET status = $2::text, gateway_id = coalesce(nullif($3::text, ''), gateway_id),"
         " step = CASE WHEN $2::text IN ('created', 'open') THEN step ELSE '' END, updated_at = now() WHERE id = $1",

@@ -22,7 +22,7 @@ import stripe as stripe_library
 from core import database
 from core.accounts.tables import Profile
 from core.config import PlatformConfig, server_variables
-from core.payments import fetches, fetching, sweeping
+from core.payments import checkouts, fetches, fetching, sweeping
 from core.payments.subscriptions import apply_snapshot
 from core.plans.schemas import PlanPrice, PlanUpdate
 from core.plans.services import update_plan
@@ -443,6 +443,63 @@ async def test_11_an_answer_that_is_lost_after_the_work_was_done(customer: Custo
     assert (await customer.access())["subscription"]["status"] == "active"
     assert begun["status"] == "open"
     assert await customer.payments() == [("completed", "49.90")]
+
+
+async def test_11_a_lost_checkout_that_was_looked_after_can_still_be_paid(new_customer: NewCustomer) -> None:
+    customer = await new_customer("stripe")
+    await customer.service.fail_after_start("cut")
+    await customer.begin(status=502)
+    await checkouts.sweep(datetime.now(UTC) + timedelta(minutes=11))
+    await customer.shop.work()
+    number = "SELECT id FROM checkouts WHERE user_id = $1"
+    found = await customer.get(f"/api/payments/checkouts/{await database.fetch_value(number, customer.member.id)}")
+
+    begun = await customer.begin()
+
+    assert found["step"] is None
+    assert (begun["id"], begun["step"]["kind"]) == (found["id"], "redirect")
+    assert await customer.service.count() == 1
+
+
+async def test_11_two_requests_at_once_begin_one_checkout(customer: Customer) -> None:
+    """Mercado Pago promises nothing of keys for subscriptions, so only one request may call it."""
+    answers = await asyncio.gather(*(customer.begin() for _ in range(4)))
+
+    assert len({answer["step"]["url"] for answer in answers}) == 1
+    assert await customer.service.count() == 1
+
+
+async def test_a_closed_checkout_stays_closed_until_it_is_paid(customer: Customer) -> None:
+    first = await customer.begin()
+    number = await customer.checkout_id()
+    await database.execute("UPDATE checkouts SET status = 'expired' WHERE id = $1", first["id"])
+    async with database.unit_of_work():
+        await fetches.want(customer.service.name, References(checkout_id=number))
+    await customer.shop.work()
+    closed = await customer.get(f"/api/payments/checkouts/{first['id']}")
+
+    await customer.service.pay(number)
+    await customer.shop.work()
+
+    assert closed["status"] == "expired"
+    assert (await customer.get(f"/api/payments/checkouts/{first['id']}"))["status"] == "completed"
+
+
+async def test_an_erased_account_is_never_charged_again(customer: Customer) -> None:
+    await customer.subscribe()
+    administrator = await make_member(profile=Profile.ADMINISTRATOR)
+    async with customer.shop.client(administrator) as http:
+        erased = await http.delete(f"/api/admin/users/{customer.member.id}")
+        assert erased.status_code in {202, 204}, erased.text
+    await customer.shop.work()
+
+    await customer.service.forward(40)
+    await customer.shop.work()
+
+    rows = await database.fetch("SELECT status FROM payments WHERE user_id = $1", customer.member.id)
+    assert [row["status"] for row in rows] == ["completed"]
+    state = "SELECT status FROM subscriptions WHERE user_id = $1"
+    assert await database.fetch_value(state, customer.member.id) == "canceled"
 
 
 async def test_11_a_process_killed_while_it_begins_a_checkout(
