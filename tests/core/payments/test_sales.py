@@ -9,8 +9,20 @@ import pytest
 from core import database
 from core.accounts.tables import Profile
 from core.payments import sweeping
+from core.plans.schemas import PlanUpdate
+from core.plans.services import update_plan
+from tests.core.campaigns.making import insert
 from tests.core.payments.conftest import NewCustomer
-from tests.core.payments.shop import DECLINED, FAILS_LATER, Customer
+from tests.core.payments.shop import (
+    DECLINED,
+    FAILS_LATER,
+    GOOD,
+    KEY,
+    MERCADOPAGO_SECRET,
+    STRIPE_SECRET,
+    TOKEN,
+    Customer,
+)
 from tests.factories import make_member
 
 pytestmark = pytest.mark.slow
@@ -235,3 +247,126 @@ async def test_a_first_rejection_that_cancels_is_a_new_intent(new_customer: NewC
     await customer.shop.work()
     assert (await customer.access())["subscription"]["status"] == "active"
     assert [status for status, _ in await customer.payments()] == ["failed", "completed"]
+
+
+async def test_a_cancellation_is_taken_back_where_the_gateway_can(customer: Customer) -> None:
+    await customer.subscribe()
+    await customer.post("/api/subscription/cancel", at_period_end=True)
+    await customer.shop.work()
+
+    answer = await customer.http.post("/api/subscription/resume")
+
+    if customer.service.name == "stripe":
+        assert answer.json()["data"]["auto_renew"] is True
+    else:
+        assert answer.json()["code"] in {"cannot_resume", "no_subscription"}
+
+
+async def test_the_portal_is_the_gateways_where_it_has_one(customer: Customer) -> None:
+    await customer.subscribe()
+
+    answer = await customer.http.post("/api/subscription/portal")
+
+    if customer.service.name == "stripe":
+        assert answer.json()["data"]["url"].startswith("http")
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (409, "no_portal")
+
+
+async def test_a_trial_is_free_once(new_customer: NewCustomer) -> None:
+    customer = await new_customer("stripe")
+    administrator = await make_member(profile=Profile.ADMINISTRATOR)
+    await update_plan(administrator.id, customer.shop.starter, PlanUpdate(trial_days=14))
+
+    access = await customer.subscribe()
+
+    subscription = access["subscription"]
+    assert (subscription["status"], await customer.payments()) == ("trial", [])
+    assert access["has_access"]
+    until = datetime.fromisoformat(subscription["access_until"])
+    await sweeping.sweep(until - timedelta(days=2))
+    await sweeping.sweep(until - timedelta(days=1))
+    assert await customer.notifications() == ["trial_ends"]
+    await customer.post("/api/subscription/cancel", at_period_end=False)
+    await customer.shop.work()
+    assert (await customer.begin())["trial_days"] == 0
+
+
+async def test_a_coupon_lowers_the_price_and_a_wrong_one_is_named(new_customer: NewCustomer) -> None:
+    customer = await new_customer("stripe")
+    http = customer.shop.stripe.http
+    coupon = await http.post("/v1/coupons", data={"percent_off": "50", "duration": "once"})
+    code = {"promotion[type]": "coupon", "promotion[coupon]": coupon.json()["id"], "code": "HALF"}
+    assert (await http.post("/v1/promotion_codes", data=code)).status_code == 200
+
+    wrong = await customer.begin(status=422, coupon="NOPE")
+    await customer.subscribe(coupon="HALF")
+
+    assert list(wrong["errors"]) == ["coupon"]
+    assert await customer.payments() == [("completed", "24.95")]
+    other = await new_customer("mercadopago")
+    assert list((await other.begin(status=422, coupon="HALF"))["errors"]) == ["coupon"]
+
+
+async def test_what_a_plan_is_not_sold_for_is_named(customer: Customer) -> None:
+    for field, wish in (
+        ("currency", {"currency": "EUR"}),
+        ("plan_id", {"plan_id": 2**50}),
+        ("gateway", {"gateway": "paypal"}),
+    ):
+        refused = await customer.post(
+            "/api/payments/checkout",
+            422,
+            **{"plan_id": customer.shop.starter, "gateway": customer.service.name, **wish},
+        )
+        assert list(refused["errors"]) == [field]
+    assert await database.fetch_value("SELECT count(*) FROM checkouts WHERE user_id = $1", customer.member.id) == 0
+
+
+async def test_without_a_subscription_there_is_nothing_to_change(customer: Customer) -> None:
+    for path, body in (
+        ("change", {"plan_id": customer.shop.pro}),
+        ("preview", {"plan_id": customer.shop.pro}),
+        ("cancel", {}),
+        ("resume", {}),
+        ("portal", {}),
+    ):
+        assert (await customer.post(f"/api/subscription/{path}", 409, **body))["code"] == "no_subscription"
+
+
+async def test_what_is_over_a_smaller_plan_is_told_stays_and_cannot_grow(customer: Customer) -> None:
+    await customer.subscribe(customer.shop.pro)
+    for number in range(3):
+        await insert("contacts", user_id=customer.member.id, number=f"55119876500{number:02}", type=1, status=1)
+    administrator = await make_member(profile=Profile.ADMINISTRATOR)
+    await update_plan(administrator.id, customer.shop.starter, PlanUpdate(contacts_limit=2))
+    preview = await customer.post("/api/subscription/preview", plan_id=customer.shop.starter)
+    await customer.post("/api/subscription/change", plan_id=customer.shop.starter)
+    await customer.shop.work()
+    access = await customer.access()
+
+    await sweeping.sweep(datetime.fromisoformat(access["subscription"]["access_until"]))
+
+    over = [{"limit": "contacts", "present": 3, "allowed": 2}]
+    assert preview["over"] == over
+    assert (await customer.access())["over"] == over
+    assert len(await customer.get("/api/contacts")) == 3
+    assert (await customer.post("/api/contacts", 402, number="+5511987650099"))["code"] == "plan_limit"
+
+
+async def test_no_secret_and_no_card_reaches_a_table_or_a_log(
+    customer: Customer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await customer.subscribe()
+    await customer.post("/api/subscription/cancel", at_period_end=True)
+    await customer.service.order("faults", kind="500_before") if customer.service.name == "stripe" else None
+    await customer.http.post("/api/subscription/portal")
+    names = await database.fetch("SELECT quote_ident(tablename) AS name FROM pg_tables WHERE schemaname = 'public'")
+
+    written = caplog.text
+    for row in names:
+        found = await database.fetch(f"SELECT t::text AS row FROM {row['name']} t")
+        written += "".join(one["row"] for one in found)
+
+    planted = (KEY, TOKEN, STRIPE_SECRET, MERCADOPAGO_SECRET, GOOD, GOOD[-12:])
+    assert [secret for secret in planted if secret in written] == []
