@@ -6,20 +6,36 @@ from decimal import Decimal
 from core import database
 from core.errors import InvalidInputError
 from core.plans.schemas import PlanPrice
-from core.texts import text
+from core.plugin import exponent_of
+from core.texts import Text, text
 
 
-def check_prices(prices: Sequence[PlanPrice], currency: str) -> None:
-    """Refuse two prices for the same, the plan's own `value` a month counted too."""
+def check_prices(prices: Sequence[PlanPrice], currency: str, value: Decimal) -> None:
+    """Refuse two prices for the same, and amounts with more decimals than their currency has.
+
+    The plan's own `value` a month counts too.
+    """
     seen = {(currency, "month")}
     errors = {}
+    if not _fits(value, currency):
+        errors["value"] = [_too_exact(currency)]
     for index, price in enumerate(prices):
         kind = (price.currency, price.interval)
         if kind in seen:
             errors[f"prices.{index}.currency"] = [text("price_repeated", currency=price.currency)]
         seen.add(kind)
+        if not _fits(Decimal(price.amount), price.currency):
+            errors[f"prices.{index}.amount"] = [_too_exact(price.currency)]
     if errors:
         raise InvalidInputError(errors)
+
+
+def _fits(amount: Decimal, currency: str) -> bool:
+    return amount == round(amount, exponent_of(currency))
+
+
+def _too_exact(currency: str) -> Text:
+    return text("too_many_decimals", currency=currency, decimals=exponent_of(currency))
 
 
 async def set_prices(plan_id: int, prices: Sequence[PlanPrice]) -> None:

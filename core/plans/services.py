@@ -185,7 +185,7 @@ async def default_plan_id() -> int | None:
 
 async def create_plan(actor_id: int, new: PlanCreate) -> PlanRead:
     """Make a plan."""
-    check_prices(new.prices, new.currency)
+    check_prices(new.prices, new.currency, Decimal(new.value))
     async with database.unit_of_work():
         fields = _columns(msgspec.structs.asdict(new))
         names, places = ", ".join(fields), ", ".join(f"${index}" for index in range(1, len(fields) + 1))
@@ -206,7 +206,8 @@ async def update_plan(actor_id: int, plan_id: int, changes: PlanUpdate) -> PlanR
     async with database.unit_of_work():
         before = await get_plan(plan_id)
         wanted = before.prices if changes.prices is UNSET else changes.prices
-        check_prices(wanted, before.currency if changes.currency is UNSET else changes.currency)
+        currency = before.currency if changes.currency is UNSET else changes.currency
+        check_prices(wanted, currency, before.value if changes.value is UNSET else Decimal(changes.value))
         found = await database.execute(
             f"UPDATE plans SET {assignments}updated_at = now() WHERE id = $1", plan_id, *fields.values()
         )

@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 
 from core import database
-from core.errors import NotFoundError, PlanLimitError
+from core.errors import InvalidInputError, NotFoundError, PlanLimitError
 from core.plans import services
-from core.plans.schemas import PlanCreate
+from core.plans.schemas import PlanCreate, PlanPrice, PlanUpdate
 from tests.conftest import ClientOf
 from tests.factories import Member
 
@@ -219,3 +219,31 @@ class TestOffers:
         with pytest.raises(PlanLimitError) as caught:
             await services.ensure_feature(user.id, "reports")
         assert caught.value.code == "access_ended"
+
+
+@pytest.mark.parametrize(
+    ("plan", "field"),
+    [
+        (PlanCreate(name="Yen", value="500.50", currency="JPY"), "value"),
+        (PlanCreate(name="Peso", prices=(PlanPrice(currency="CLP", amount="990.90"),)), "prices.0.amount"),
+        (PlanCreate(name="Twice", prices=(PlanPrice(currency="BRL", amount="1"),)), "prices.0.currency"),
+    ],
+)
+async def test_a_price_that_cannot_be_is_named(administrator: Member, plan: PlanCreate, field: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        await services.create_plan(administrator.id, plan)
+
+    assert list(caught.value.errors) == [field]
+
+
+async def test_prices_are_replaced_as_a_whole(administrator: Member) -> None:
+    first = (PlanPrice(currency="USD", amount="9.90"), PlanPrice(currency="BRL", interval="year", amount="499"))
+    plan = await services.create_plan(administrator.id, PlanCreate(name="Priced", prices=first))
+
+    changed = await services.update_plan(administrator.id, plan.id, PlanUpdate(prices=(first[0],)))
+
+    assert [(price.currency, price.interval, price.amount) for price in plan.prices] == [
+        ("BRL", "year", "499.00"),
+        ("USD", "month", "9.90"),
+    ]
+    assert [price.currency for price in changed.prices] == ["USD"]
