@@ -176,7 +176,8 @@ class Shop:
     async def _open(self) -> bool:
         return bool(
             await database.fetch_value(
-                "SELECT EXISTS (SELECT FROM webhook_events WHERE applied_at IS NULL AND due_at <= now())"
+                "SELECT EXISTS (SELECT FROM webhook_events WHERE applied_at IS NULL AND number_id = 0"
+                " AND due_at <= now())"
                 " OR EXISTS (SELECT FROM gateway_fetches WHERE failed_at IS NULL AND due_at <= now())"
                 " OR EXISTS (SELECT FROM gateway_actions WHERE status = 'pending' AND due_at <= now())"
             )
