@@ -9,6 +9,9 @@ BIN := .venv/bin
 export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 export UV_PYTHON_DOWNLOADS := never
 
+# Each process of a run has its own PostgreSQL and Valkey, and whole files, whose fixtures build on each other.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: run test check bench chaos migrate new-plugin docs texts lock help
 
@@ -17,11 +20,11 @@ run: .venv/.synced ## Start everything with a demo campaign; Ctrl-C stops it
 
 test: .venv/.synced chromium ## Check everything: lint, types, imports and all tests
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 check: .venv/.synced ## The quick part of test: lint, types, imports and the fast tests
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 # Debian's package, where root can install it; `check` runs no browser.
 .PHONY: chromium

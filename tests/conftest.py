@@ -28,6 +28,7 @@ from core.plugin.secret import Secret
 from core.runtime import Runtime
 from core.startup import running_process
 from tests.factories import Member, make_member
+from tests.whole_run import secrets_left
 
 TEMPLATE = "recado_template"
 UNLIMITED = LimitsConfig(
@@ -40,11 +41,6 @@ UNLIMITED = LimitsConfig(
 
 ClientOf = Callable[[Member], httpx.AsyncClient]
 Serve = Callable[[ASGIApp], Awaitable[str]]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what judges the whole run behind all others."""
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
 @pytest.fixture(scope="session")
@@ -91,10 +87,12 @@ async def config(servers: EmbeddedUrls, template: PlatformConfig) -> PlatformCon
 
 
 @pytest.fixture(scope="session")
-async def runtime(config: PlatformConfig) -> AsyncIterator[Runtime]:
-    """This process, started as the API's is."""
+async def runtime(config: PlatformConfig, log_file: logging.FileHandler) -> AsyncIterator[Runtime]:
+    """This process, started as the API's is; at the end, no secret of anybody stands in what it left behind."""
     async with running_process(config) as started:
         yield started
+    log_file.flush()
+    assert await secrets_left(config, Path(log_file.baseFilename)) == []
 
 
 @pytest.fixture(scope="session")
