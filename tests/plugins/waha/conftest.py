@@ -78,7 +78,7 @@ async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 
 @asynccontextmanager
 async def serve(app: Any) -> AsyncIterator[str]:
     """Run an ASGI application on a free port."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", lifespan="on")
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on")
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
