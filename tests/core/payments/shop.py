@@ -25,6 +25,7 @@ from plugins.stripe.connection import Connection
 from plugins.stripe.gateway import StripeGateway
 from plugins.stripe.simulator import Options as StripeOptions
 from plugins.stripe.simulator import create_simulator as create_stripe
+from plugins.stripe.simulator.shapes import misfits
 from tests.conftest import Serve
 from tests.factories import Member, make_member
 
@@ -282,6 +283,9 @@ async def open_shop(runtime: Runtime, serve: Serve) -> AsyncIterator[Shop]:
         await _sell(shop)
         try:
             yield shop
+            # Requests are held to the library's types as they come, answers here.
+            answers = await shop.stripe.look("/simulator/answers")
+            assert {fault for answer in answers for fault in misfits(answer)} == set()
         finally:
             for gateway in gateways.values():
                 await gateway.aclose()
