@@ -11,7 +11,7 @@ from core.audit import services as audit
 from core.notifications import outbox
 from core.notifications.alarms import raise_alarm
 from core.payments import actions
-from core.payments.lifecycle import Applied, PaymentChange, Policy, State, access_end
+from core.payments.lifecycle import ALIVE, Applied, PaymentChange, Policy, State, access_end
 from core.payments.recording import Row
 from core.payments.tables import ActionKind
 from core.plans.services import default_plan_id
@@ -43,6 +43,11 @@ async def follow(
     if row.duplicate:
         await _give_back(row, before, applied, payment_ids)
         return
+    status_before = None if before is None else before.state.status
+    if status_before != row.state.status:
+        await _log_status(row, status_before)
+    if not await _counts(row):
+        return
     end = access_end(row.state, policy.grace)
     if applied.access_changed and (before is not None or (end is not None and end > now)):
         await _grant(row, end)
@@ -57,9 +62,18 @@ async def follow(
         )
     if applied.closed:
         await _fall_back(row)
-    status_before = None if before is None else before.state.status
-    if status_before != row.state.status:
-        await _log_status(row, status_before)
+
+
+async def _counts(row: Row) -> bool:
+    """Say whether the user's access rests on this subscription: the one that is alive, else the latest."""
+    if row.state.status in ALIVE:
+        return True
+    return not await database.fetch_value(
+        "SELECT EXISTS (SELECT FROM subscriptions WHERE user_id = $1 AND id <> $2 AND NOT duplicate"
+        " AND status <> 'pending' AND (id > $2 OR status <> 'canceled'))",
+        row.user_id,
+        row.id,
+    )
 
 
 async def _grant(row: Row, end: datetime | None) -> None:

@@ -27,6 +27,8 @@ from tests.factories import make_member
 
 pytestmark = pytest.mark.slow
 
+MINUTE = timedelta(minutes=1)
+
 
 async def test_a_plan_is_chosen_paid_and_there(customer: Customer) -> None:
     begun = await customer.begin()
@@ -370,3 +372,25 @@ async def test_no_secret_and_no_card_reaches_a_table_or_a_log(
 
     planted = (KEY, TOKEN, STRIPE_SECRET, MERCADOPAGO_SECRET, GOOD, GOOD[-12:])
     assert [secret for secret in planted if secret in written] == []
+
+
+async def test_what_becomes_of_an_old_subscription_leaves_the_new_one_alone(customer: Customer) -> None:
+    await customer.subscribe()
+    payment_id = (await customer.get("/api/payments"))[0]["id"]
+    await customer.post("/api/subscription/cancel", at_period_end=customer.service.name == "mercadopago")
+    await customer.shop.work()
+    old = await database.fetch_value("SELECT id FROM subscriptions WHERE user_id = $1", customer.member.id)
+    new = await customer.subscribe()
+    administrator = await make_member(profile=Profile.ADMINISTRATOR)
+
+    async with customer.shop.client(administrator) as http:
+        assert (await http.post(f"/api/admin/payments/{payment_id}/refund", json={})).status_code == 200
+    await customer.shop.work()
+    await database.execute("UPDATE subscriptions SET access_until = now() WHERE id = $1", old)
+    await sweeping.sweep(datetime.now(UTC) + MINUTE)
+
+    after = await customer.access()
+    assert await database.fetch_value("SELECT closed_at IS NOT NULL FROM subscriptions WHERE id = $1", old)
+    assert (after["plan_id"], after["has_access"]) == (customer.shop.starter, True)
+    assert after["access_until"] == new["access_until"]
+    assert after["subscription"]["id"] != old
