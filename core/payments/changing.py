@@ -269,7 +269,9 @@ async def _detail(gateway: PaymentGateway, row: Row, wanted: ChangeWanted) -> Ch
     if found is None or not found[0]:
         raise InvalidInputError({"plan_id": [text("plan_not_sold_so")]})
     price = Money(*found)
-    present = await price_of(state.plan_id, state.price.currency, row.interval)
+    # While another plan is to follow, the gateway has that one's price already.
+    planned = state.next_plan_id is not None
+    present = await price_of(state.plan_id, state.price.currency, row.interval) if planned else None
     is_dearer = price.amount > (state.price.amount if present is None else present[0])
     interval: Interval = "year" if row.interval == "year" else "month"
     try:
