@@ -1,19 +1,29 @@
 """The outbox: what one person is to be told, written in the unit of work of its cause."""
 
-from collections.abc import Mapping
 from datetime import datetime
+
+import msgspec
 
 from core import database
 from core.crypto import encrypt
+from core.notifications.kinds import KINDS
+from core.queue import NOTIFICATIONS, enqueue
 
 SEAL = "notifications.detail"
+ACTOR = "notifications.plan"
 
 
-async def put(kind: str, user_id: int, key: str, detail: Mapping[str, object]) -> bool:
+async def put(kind: str, user_id: int, key: str, detail: msgspec.Struct) -> bool:
     """Have a user told of ``kind``, once for each ``key``; return whether it is new.
 
-    It joins the present unit of work, so that it stands or falls with its cause.
+    It joins the present unit of work, so that it stands or falls with its cause. ``detail`` has the shape that the
+    kind states in ``core.notifications.kinds``; domains call ``core.announcing.announce`` where an event is told.
+
+    Raises:
+        TypeError: ``detail`` has another shape.
     """
+    if type(detail) is not KINDS[kind].detail:
+        raise TypeError(f"the detail of {kind} is {KINDS[kind].detail.__name__}, not {type(detail).__name__}")
     added = await database.execute(
         "INSERT INTO notifications (key, kind, user_id, detail, created_at) VALUES ($1, $2, $3, $4, now())"
         " ON CONFLICT (key) DO NOTHING",
@@ -22,14 +32,18 @@ async def put(kind: str, user_id: int, key: str, detail: Mapping[str, object]) -
         user_id,
         encrypt(database.encode_json(detail), purpose=SEAL),
     )
+    if added == 1:
+        enqueue(ACTOR, queue=NOTIFICATIONS)
     return added == 1
 
 
 async def forget_sent(before: datetime, limit: int) -> int:
-    """Delete up to ``limit`` notifications that were sent before a moment; return how many."""
+    """Delete up to ``limit`` notifications from before a moment of which nothing is left to tell; return how many."""
     return await database.execute(
-        "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications WHERE sent_at < $1 ORDER BY sent_at"
-        " LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications n WHERE created_at < $1"
+        " AND planned_at IS NOT NULL AND NOT EXISTS (SELECT FROM notification_deliveries d"
+        " WHERE d.notification_id = n.id AND d.status IN ('pending', 'claimed', 'sending'))"
+        " ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
         before,
         limit,
     )

@@ -18,7 +18,14 @@ Put the folder into ``plugins/`` or publish it with an entry point in the group 
 table ``[plugins.<name>]`` to platform.toml.
 """
 
-from core.plugin.errors import MisconfiguredError, ProviderError, RefusedError, UnavailableError, UncertainError
+from core.plugin.errors import (
+    LimitReachedError,
+    MisconfiguredError,
+    ProviderError,
+    RefusedError,
+    UnavailableError,
+    UncertainError,
+)
 from core.plugin.hookspecs import hookimpl
 from core.plugin.messaging import (
     Absent,
@@ -45,7 +52,15 @@ from core.plugin.messaging import (
     WebhookTarget,
 )
 from core.plugin.money import EXPONENTS, Money, exponent_of, from_minor, read_amount, to_minor
-from core.plugin.notifications import Channel, Notification, Notifier
+from core.plugin.notifications import (
+    Broadcasting,
+    Channel,
+    HandingOver,
+    LiveEvent,
+    Notification,
+    Notifier,
+    Subscribable,
+)
 from core.plugin.optional import (
     AddressLookup,
     Challenge,
@@ -122,6 +137,7 @@ __all__ = (
     "Accepted",
     "AddressLookup",
     "AnyEvent",
+    "Broadcasting",
     "CannotTell",
     "Capabilities",
     "Challenge",
@@ -144,9 +160,12 @@ __all__ = (
     "GatewayCapabilities",
     "GatewayHint",
     "GatewayVerdict",
+    "HandingOver",
     "IdentityEvent",
     "Interval",
+    "LimitReachedError",
     "ListedContact",
+    "LiveEvent",
     "Media",
     "MessageInEvent",
     "MessageKind",
@@ -199,6 +218,7 @@ __all__ = (
     "SignIn",
     "Snapshot",
     "Stage",
+    "Subscribable",
     "SubscriptionStatus",
     "Typing",
     "UnavailableError",

@@ -18,7 +18,7 @@ from core.checks import (
 )
 from core.config import parse_config
 from core.errors import OperatorError
-from core.plugin import Notification, PluginInfo, UnavailableError
+from core.plugin import HandingOver, Notification, PluginInfo, UnavailableError
 from core.plugin.registry import Providers
 
 
@@ -26,7 +26,7 @@ class FailingNotifier:
     name = "mail"
     channel = "email"
 
-    async def send(self, notification: Notification) -> None: ...
+    async def send(self, notification: Notification, handing_over: HandingOver) -> None: ...
 
     async def check(self) -> str:
         raise UnavailableError("smtp://user:hidden@mail.example:25 does not answer")

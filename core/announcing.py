@@ -1,0 +1,29 @@
+"""Telling of an event: to live listeners and tenants' webhooks, and to the person, in the unit of work of its cause."""
+
+from collections.abc import Sequence
+
+from core.events.catalogue import Event, seal
+from core.notifications import outbox
+from core.notifications.kinds import OF_EVENT
+
+
+async def announce(user_id: int, event: Event, key: str) -> bool:
+    """Notify a user of an event and emit it, once for each ``key``; return whether it is new.
+
+    It joins the present unit of work.
+    """
+    if not await outbox.put(OF_EVENT[type(event)].name, user_id, key, event):
+        return False
+    await emit(user_id, event)
+    return True
+
+
+async def emit(user_id: int, event: Event) -> None:
+    """Tell live listeners and webhooks of an event that nobody is notified of; joins the present unit of work."""
+    await emit_all([(user_id, event)])
+
+
+async def emit_all(events: Sequence[tuple[int, Event]]) -> None:
+    """Emit several events, each with its user's id."""
+    for _, event in events:
+        seal(event)
