@@ -50,7 +50,7 @@ async def redeem(ticket: str) -> CurrentUser:
         NotReadyError: Redis does not answer.
     """
     found = await _answer(runtime().redis.getdel(_key_of(ticket))) if len(ticket) == LENGTH else None
-    if found is None:
+    if not isinstance(found, bytes):
         raise NotSignedInError
     return msgspec.msgpack.decode(found, type=CurrentUser)
 
@@ -78,7 +78,7 @@ async def _answer(asking: Awaitable[_T]) -> _T:
         async with asyncio.timeout(LIMIT_SECONDS):
             return await asking
     except (RedisError, OSError, TimeoutError):
-        raise NotReadyError("Redis, which holds tickets, does not answer.", code="tickets_away") from None
+        raise NotReadyError("Redis, which holds tickets, does not answer: try again shortly.", code="tickets_away") from None
 
 
 def _key_of(ticket: str) -> str:
