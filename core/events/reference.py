@@ -40,18 +40,19 @@ _STREAM = """
 `event` is the type, `data` the envelope, and `id` the place in the stream. That is another id than the envelope's; it is
 what the header `Last-Event-ID`, or the parameter `last_event_id`, takes.
 
-- The first event is `stream.opened`, or `stream.reset` where not everything since the given id is kept. The last 500 events
-  of an account are kept, for an hour after the last one. A page fetches again after `stream.opened` with `resumed` false,
-  and after `stream.reset`.
-- A comment comes every 15 seconds. Somebody who reads too slowly is told `stream.reset` and goes on with what is new; a
-  connection that takes nothing for 30 seconds is ended.
-- It takes a bearer token, an API key with the scope `read`, the cookie of a sign-in, or a ticket: `POST /api/events/ticket`
-  makes one that opens it once, within 45 seconds (`GET /api/events?ticket=...`). When the sign-in ends, so does the stream,
-  within 5 seconds.
-- One account may have 20 connections in each API process; one more is 429 `too_many_streams`. Opening one counts as one
-  request.
+- The first event is `stream.opened`, or `stream.reset` where not everything since the given id is kept. The last 500
+  events of an account are kept, for an hour after the last one. A page fetches again after `stream.opened` with
+  `resumed` false, and after `stream.reset`.
+- A comment comes every 15 seconds. Somebody who reads too slowly is told `stream.reset` and goes on with what is new;
+  a connection that takes nothing for 30 seconds is ended.
+- It takes a bearer token, an API key with the scope `read`, the cookie of a sign-in, or a ticket: `POST
+  /api/events/ticket` makes one that opens it once, within 45 seconds (`GET /api/events?ticket=...`). When the sign-in
+  ends, so does the stream, within 5 seconds.
+- One account may have 20 connections in each API process; one more is 429 `too_many_streams`. Opening one counts as
+  one request.
 - Events are hints. When Redis is away some are lost; the rows that the API shows are the truth.
-- `campaign.progress` and `job.progress` come at most twice a second for each campaign and job; the last change is always told.
+- `campaign.progress` and `job.progress` come at most twice a second for each campaign and job; the last change is
+  always told.
 
 ## Every event
 """

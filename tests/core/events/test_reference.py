@@ -52,7 +52,7 @@ def _where(name: str) -> str:
 
 def test_every_event_is_told_somewhere() -> None:
     assert set(EVENTS) == LIVE | WEBHOOK | STREAM
-    assert LIVE & STREAM == frozenset()
+    assert frozenset() == LIVE & STREAM
 
 
 @pytest.mark.parametrize("kind", EVENTS.values(), ids=lambda kind: kind.type)
