@@ -37,8 +37,8 @@ _STREAM = """
 ## The stream
 
 `GET /api/events` answers with [server-sent events](https://html.spec.whatwg.org/multipage/server-sent-events.html):
-`event` is the type, `data` the envelope, and `id` the place in the stream. That is another id than the envelope's; it is
-what the header `Last-Event-ID`, or the parameter `last_event_id`, takes.
+`event` is the type, `data` the envelope, and `id` the place in the stream. That is another id than the envelope's; the
+header `Last-Event-ID`, or the parameter `last_event_id`, takes it.
 
 - The first event is `stream.opened`, or `stream.reset` where not everything since the given id is kept. The last 500
   events of an account are kept, for an hour after the last one. A page fetches again after `stream.opened` with
