@@ -34,6 +34,7 @@ ACTOR_MODULES = (
     "core.campaigns.actors",
     "core.payments.actors",
     "core.webhooks.actors",
+    "core.notifications.actors",
     "core.privacy.actors",
 )
 LANDING_SECONDS = 7.5
