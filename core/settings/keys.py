@@ -76,7 +76,7 @@ SETTINGS: tuple[Setting, ...] = (
         key="retention.notifications_days",
         type=Days,
         default=30,
-        description="Days that notifications that were sent are kept. 0: for ever.",
+        description="Days that notifications of which nothing is left to tell are kept. 0: for ever.",
     ),
     Setting(
         key="payments.grace_days",
