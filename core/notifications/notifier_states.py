@@ -51,7 +51,7 @@ async def usable(names: Collection[str]) -> frozenset[str]:
 
 
 async def note_success(name: str) -> None:
-    """Note that a service took something; what was wrong with it is over, unless that was noted since this one began."""
+    """Note that a service took something; what was wrong is over, unless that was noted since this one began."""
     over = await database.fetch_value(
         "UPDATE notifier_states SET failures = 0, failing_since = NULL, paused_until = NULL, reason = ''"
         " WHERE name = $1 AND failures > 0 AND (paused_until IS NULL OR paused_until <= now()) RETURNING id",
