@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 import asyncpg
+import msgspec
 
 from core import database
 from core.errors import NotFoundError
 from core.notifications.composing import read_detail
-from core.notifications.schemas import NotificationDetail, NotificationRead
+from core.notifications.schemas import DeliveryRead, NotificationDetail, NotificationRead
 from core.notifications.wording import text_of, title_of
 from core.pagination import PageQuery
 
@@ -61,6 +62,12 @@ async def get_notification(user_id: int, notification_id: int, language: str, ti
         notification_id,
         FOLDED_SHOWN,
     )
+    deliveries = await database.fetch(
+        "SELECT channel, notifier, status, attempts, due_at, sent_at FROM notification_deliveries"
+        " WHERE user_id = $1 AND notification_id = $2 ORDER BY id",
+        user_id,
+        notification_id,
+    )
     shown = _read(row, language, timezone)
     return NotificationDetail(
         id=shown.id,
@@ -72,6 +79,7 @@ async def get_notification(user_id: int, notification_id: int, language: str, ti
         read_at=shown.read_at,
         detail=read_detail(row["kind"], row["detail"]),
         folded=[_read(one, language, timezone) for one in folded],
+        deliveries=[msgspec.convert(dict(delivery), DeliveryRead) for delivery in deliveries],
     )
 
 

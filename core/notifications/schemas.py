@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from core.notifications.tables import DeliveryStatus
 from core.validation import MAXIMUM_BIGINT
 
 
@@ -40,12 +41,26 @@ class NotificationRead(msgspec.Struct, frozen=True, kw_only=True):
     read_at: datetime | None
 
 
+class DeliveryRead(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a notification in one channel."""
+
+    channel: Literal["email", "realtime"]
+    notifier: str
+    """The realtime service, `live` for the built-in stream; empty for e-mail."""
+    status: DeliveryStatus
+    attempts: int
+    due_at: datetime
+    """When it is tried, or was."""
+    sent_at: datetime | None
+
+
 class NotificationDetail(NotificationRead, frozen=True, kw_only=True):
     """A notification with what its event says, and the latest of those folded into it."""
 
     detail: Any
     """The body of its event, see the catalogue of events."""
     folded: Sequence[NotificationRead]
+    deliveries: Sequence[DeliveryRead]
 
 
 class Unread(msgspec.Struct, frozen=True):

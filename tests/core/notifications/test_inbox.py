@@ -1,5 +1,6 @@
 """The list of notifications."""
 
+from core.plugin import RefusedError
 from tests.conftest import ClientOf
 from tests.core.notifications.post import Post, announce, completed, disconnected, paid
 from tests.factories import Member
@@ -61,6 +62,20 @@ async def test_reading(post: Post, user: Member, api: ClientOf) -> None:
         assert (await client.patch(path, json={"read": False})).status_code == 204
         assert (await client.get("/api/notifications/unread")).json()["data"] == {"unread": 2}
         assert (await client.post("/api/notifications/read", json={})).json()["data"] == {"unread": 0}
+
+
+async def test_what_became_of_mails_and_events_is_shown(post: Post, user: Member, api: ClientOf) -> None:
+    post.mail.before = [RefusedError("550 no such mailbox")]
+    await announce(user.id, paid(1), f"p:{user.id}")
+    await post.go()
+    async with api(user) as client:
+        (own,) = (await client.get("/api/notifications")).json()["data"]
+        shown = (await client.get(f"/api/notifications/{own['id']}")).json()["data"]
+    assert [(one["channel"], one["notifier"], one["status"]) for one in shown["deliveries"]] == [
+        ("realtime", "live", "sent"),
+        ("realtime", "bell", "sent"),
+        ("email", "", "refused"),
+    ]
 
 
 async def test_a_kind_can_be_asked_for(post: Post, user: Member, api: ClientOf) -> None:
