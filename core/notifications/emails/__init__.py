@@ -1,0 +1,1 @@
+"""The e-mails: a notification in HTML and in text, in the look of the installation."""
