@@ -8,6 +8,7 @@ import msgspec
 from core.plugin import Notifier, Secret, Settings, hookimpl
 from plugins.pusher.notifier import App, PusherNotifier
 
+_NAME = r"^[A-Za-z0-9_-]{1,100}$"
 _ORIGIN = r"^(https?://[^\s/?#@]+)?$"
 
 
@@ -15,11 +16,20 @@ class PusherSettings(Settings, frozen=True):
     """The ``[plugins.pusher]`` table of platform.toml: one app of Pusher Channels, or of a compatible server."""
 
     app_id: Annotated[
-        str, msgspec.Meta(description="Number of the app, as its page says it.", pattern=r"^[A-Za-z0-9_-]{1,100}$")
+        str,
+        msgspec.Meta(
+            description="Number of the app, as its page says it.",
+            examples=["1880783"],
+            pattern=_NAME,
+        ),
     ]
     key: Annotated[
         str,
-        msgspec.Meta(description="Key of the app, which browsers are told too.", pattern=r"^[A-Za-z0-9_-]{1,100}$"),
+        msgspec.Meta(
+            description="Key of the app, which browsers are told too.",
+            examples=["your-key"],
+            pattern=_NAME,
+        ),
     ]
     secret: Annotated[Secret, msgspec.Meta(description="Secret of the app, as env or file.")]
     cluster: Annotated[
