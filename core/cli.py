@@ -115,6 +115,7 @@ def api(*, host: HostOption = None, port: PortOption = None) -> None:
         # Forwarded addresses are believed only of [server] trusted_proxies, which the application decides.
         proxy_headers=False,
         server_header=False,
+        ws="none",
         timeout_graceful_shutdown=5,
     )
 
