@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+import asyncpg
 import msgspec
 
+from core import database
+from core.config import PlatformConfig
+from core.errors import OperatorError
 from core.runtime import config
 from core.settings.keys import BY_KEY
 from core.settings.typed import values_of
@@ -52,6 +56,20 @@ def brand_of(values: Mapping[str, Any], base_url: str) -> Brand:
 async def read_brand() -> Brand:
     """Return the brand as it is set now."""
     return brand_of(await values_of(list(_FIELDS.values())), config().server.base_url)
+
+
+async def brand_for(chosen: PlatformConfig) -> Brand:
+    """Return the brand for a command, which has no process around it: the defaults where no database answers."""
+    try:
+        await database.open_pool(chosen, size=1)
+    except (OperatorError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return brand_of({}, chosen.server.base_url)
+    try:
+        return brand_of(await values_of(list(_FIELDS.values())), chosen.server.base_url)
+    except asyncpg.UndefinedTableError:
+        return brand_of({}, chosen.server.base_url)
+    finally:
+        await database.close_pool()
 
 
 def _luminance(color: str) -> float:

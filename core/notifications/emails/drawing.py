@@ -142,7 +142,8 @@ class _Writer:
             Item(title_of(kind, detail, language), text_of(kind, detail, language, self.timezone))
             for detail in details[:LISTED]
         ]
-        subject = items[0].title if count == 1 else self.say(f"{kind}_many", count=count)
+        folded = count > 1 and KINDS[kind].folds
+        subject = self.say(f"{kind}_many", count=count) if folded else items[0].title
         label, link = self._button(details[0]) if count == 1 else self._home()
         why = "why" if KINDS[kind].muted else "why_security"
         return msgspec.structs.replace(
