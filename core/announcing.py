@@ -1,8 +1,11 @@
 """Telling of an event: to live listeners and tenants' webhooks, and to the person, in the unit of work of its cause."""
 
 from collections.abc import Sequence
+from functools import partial
 
-from core.events.catalogue import Event, seal
+from core import database
+from core.events.catalogue import LIVE, Event, seal
+from core.live import stream
 from core.notifications import outbox
 from core.notifications.kinds import OF_EVENT
 
@@ -25,5 +28,7 @@ async def emit(user_id: int, event: Event) -> None:
 
 async def emit_all(events: Sequence[tuple[int, Event]]) -> None:
     """Emit several events, each with its user's id."""
-    for _, event in events:
-        seal(event)
+    sealed = [(user_id, seal(event)) for user_id, event in events]
+    live = [(user_id, envelope) for user_id, envelope in sealed if envelope.type in LIVE]
+    if live:
+        database.after_commit(partial(stream.publish, live))

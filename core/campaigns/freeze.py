@@ -31,6 +31,7 @@ from core.campaigns.turns import load_steps
 from core.clock import Clock, synced_clock
 from core.errors import InvalidInputError, NotFoundError
 from core.jobs.services import JobContext, job_handler
+from core.live import progress
 
 FREEZE = "campaigns.freeze"
 BATCH_CONTACTS = 20_000
@@ -99,6 +100,7 @@ async def freeze(context: JobContext) -> Mapping[str, Any]:
                 return {}
             contacts = await _batch(campaign_id, plan, state, clock.now())
             await context.checkpoint(msgspec.to_builtins(state), done=state.contacts)
+            progress.changed("campaign", campaign_id)
         if contacts:
             await lanes.wake(campaign_id, clock.now())
         if contacts < BATCH_CONTACTS:
@@ -111,6 +113,7 @@ async def freeze(context: JobContext) -> Mapping[str, Any]:
         clock.now(),
         state.rows,
     )
+    progress.changed("campaign", campaign_id)
     await lanes.wake(campaign_id, clock.now())
     return state.result
 

@@ -13,6 +13,7 @@ import msgspec
 from core import database
 from core.campaigns.claims import Cap
 from core.campaigns.tables import RecipientState
+from core.live import progress
 
 _BITS: dict[str, int] = {state: 1 << place for place, state in enumerate(RecipientState)}
 
@@ -210,4 +211,6 @@ async def apply(
         steps,
         [recipient_id for recipient_id, _ in given_back],
     )
-    return _changed.decode(str(found))
+    rows = _changed.decode(str(found))
+    progress.changed("campaign", *{row.campaign_id for row in rows})
+    return rows

@@ -311,6 +311,24 @@ class NotificationCreated(Event, frozen=True, kw_only=True):
     unread: int
 
 
+class StreamOpened(Event, frozen=True, kw_only=True):
+    """Told by ``GET /api/events`` first of all; what is on the screen is fetched again now, unless ``resumed``."""
+
+    type = "stream.opened"
+    live = False
+    webhook = False
+    resumed: bool
+    """Every event after the one asked for follows."""
+
+
+class StreamReset(Event, frozen=True, kw_only=True):
+    """Told by ``GET /api/events`` where events were lost between: what is on the screen is fetched again now."""
+
+    type = "stream.reset"
+    live = False
+    webhook = False
+
+
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """What goes over every wire: an event with its id, which is the same wherever and however often it is told."""
 
@@ -339,3 +357,5 @@ EVENTS = _all()
 """Every event by its type."""
 LIVE = frozenset(name for name, found in EVENTS.items() if found.live)
 WEBHOOK = frozenset(name for name, found in EVENTS.items() if found.webhook)
+STREAM = frozenset({StreamOpened.type, StreamReset.type})
+"""What a connection of ``GET /api/events`` tells of itself."""

@@ -24,6 +24,7 @@ from core.jobs.services import (
     find_handler,
 )
 from core.jobs.tables import JobStatus
+from core.live import progress
 from core.problems import detail_of
 from core.queue import JOBS, send
 from core.runtime import runtime
@@ -81,6 +82,7 @@ async def run_job(job_id: int) -> None:
     try:
         row = await database.fetch_row(CLAIM, job_id, holder_name(), LEASE_SECONDS)
         if row is not None:
+            progress.changed("job", job_id)
             await _work(row)
     finally:
         _running.discard(job_id)
@@ -95,6 +97,7 @@ async def sweep() -> int:
     waiting = [row["id"] for row in rows if row["status"] == JobStatus.WAITING]
     for job_id in waiting:
         await send(ACTOR, job_id, queue=JOBS)
+    progress.changed("job", *(row["id"] for row in rows if row["status"] != JobStatus.WAITING))
     return len(waiting)
 
 
@@ -185,6 +188,7 @@ async def _end(
         error,
         database.encode_json(result or {}),
     )
+    progress.changed("job", job_id)
 
 
 async def _retry(row: Mapping[str, Any], error: Exception) -> None:
@@ -213,3 +217,4 @@ async def _release(
         error,
         refund,
     )
+    progress.changed("job", job_id)
