@@ -78,7 +78,9 @@ async def _answer(asking: Awaitable[_T]) -> _T:
         async with asyncio.timeout(LIMIT_SECONDS):
             return await asking
     except (RedisError, OSError, TimeoutError):
-        raise NotReadyError("Redis, which holds tickets, does not answer: try again shortly.", code="tickets_away") from None
+        raise NotReadyError(
+            "Redis, which holds tickets, does not answer: try again shortly.", code="tickets_away"
+        ) from None
 
 
 def _key_of(ticket: str) -> str:

@@ -65,6 +65,7 @@ async def follow(
     if applied.closed:
         await _fall_back(row)
 
+
 async def _counts(row: Row) -> bool:
     """Say whether the user's access rests on this subscription: the one that is alive, else the latest."""
     if row.state.status in ALIVE:

@@ -176,10 +176,10 @@ class TestSlowReader:
         url = httpx.URL(await serve(create_app(runtime.config)))
         async with listening(str(url), other_user.token) as bystander:
             await bystander.opened()
-            reader, writer = await asyncio.open_connection(
-                "127.0.0.1", url.port, limit=1024, family=socket.AF_INET
+            reader, writer = await asyncio.open_connection("127.0.0.1", url.port, limit=1024, family=socket.AF_INET)
+            request = (
+                f"GET /api/events HTTP/1.1\r\nHost: {url.netloc.decode()}\r\nAuthorization: Bearer {user.token}\r\n\r\n"
             )
-            request = f"GET /api/events HTTP/1.1\r\nHost: {url.netloc.decode()}\r\nAuthorization: Bearer {user.token}\r\n\r\n"
             writer.write(request.encode())
             await reader.readuntil(b"stream.opened")
             before = psutil.Process().memory_info().rss
@@ -207,7 +207,9 @@ class TestSlowReader:
         app.state[HUB] = Hub(living, beat_seconds=0.1)
         url = httpx.URL(await serve(app))
         reader, writer = await asyncio.open_connection("127.0.0.1", url.port, limit=1024)
-        request = f"GET /api/events HTTP/1.1\r\nHost: {url.netloc.decode()}\r\nAuthorization: Bearer {user.token}\r\n\r\n"
+        request = (
+            f"GET /api/events HTTP/1.1\r\nHost: {url.netloc.decode()}\r\nAuthorization: Bearer {user.token}\r\n\r\n"
+        )
         writer.write(request.encode())
         await reader.readuntil(b"stream.opened")
         text = "x" * 20_000
