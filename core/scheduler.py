@@ -31,6 +31,7 @@ from core.payments import actions, checkouts, fetches, sweeping
 from core.privacy import exports
 from core.runtime import runtime
 from core.startup import running_process
+from core.watch import Watch
 from core.webhooks import services as webhooks
 from core.worker import load_actors
 
@@ -51,7 +52,7 @@ EVERY_ROUND: tuple[Task, ...] = (
     lambda _: actions.sweep(),
     lambda _: notifications.sweep(),
 )
-EVERY_MINUTE: tuple[Task, ...] = (watching.watch, retention.sweep, sweeping.sweep, checkouts.sweep)
+EVERY_MINUTE: tuple[Task, ...] = (watching.watch, retention.sweep, sweeping.sweep, checkouts.sweep, Watch().look)
 NOW_AND_THEN: tuple[Task, ...] = (
     lambda _: idempotency.clean_up(),
     lambda _: sessions.clean_up(),

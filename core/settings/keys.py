@@ -41,6 +41,13 @@ SETTINGS: tuple[Setting, ...] = (
         description="Whether genuine deliveries of messaging servers are kept in the webhooks log, too.",
     ),
     Setting(
+        key="watch.disk_free_percent",
+        type=Annotated[int, msgspec.Meta(ge=0, le=90)],
+        default=5,
+        description="Below how many per cent of free space on the disk of paths.data administrators are told; below"
+        " 1 GiB they always are.",
+    ),
+    Setting(
         key="retention.logs_days",
         type=Days,
         default=365,
