@@ -1,4 +1,4 @@
-"""What an administrator is to know of the machine itself: queues that stand still, workers that are gone, a full disk."""
+"""What administrators are to know of the machine itself: queues that stand still, no worker, a disk that is full."""
 
 import asyncio
 import shutil

@@ -43,7 +43,7 @@ Subject = Literal[
     "queue",
     "platform",
 ]
-"""What an alarm is about: the table of ``subject_id``; a queue's place in ``QUEUES``, from 1, and 0 for the platform."""
+"""What an alarm is about: whose row ``subject_id`` is; a queue's place in ``QUEUES`` from 1, 0 for the platform."""
 Kind = Literal[
     "server_down",
     "server_refuses",

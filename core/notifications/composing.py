@@ -25,7 +25,7 @@ WHERE d.id = $1 OR d.into_id = $1 ORDER BY n.id LIMIT $2
 """
 _PERSON = "SELECT email, name, locale, timezone FROM users WHERE id = $1 AND deleted_at IS NULL"
 _HEAD = """
-SELECT h.id, h.count, h.created_at,
+SELECT h.id, h.times, h.created_at,
     (SELECT count(*) FROM notifications u WHERE u.user_id = h.user_id AND u.listed AND u.folded_into IS NULL
         AND u.read_at IS NULL AND u.planned_at IS NOT NULL) AS unread
 FROM notifications n JOIN notifications h ON h.id = coalesce(n.folded_into, n.id) WHERE n.id = $1
@@ -102,7 +102,7 @@ async def _event(
         kind=delivery.kind,
         title=title,
         text=text,
-        count=head["count"],
+        count=head["times"],
         unread=head["unread"],
     )
     envelope = seal(created, event_id=f"ntf_{delivery.notification_id}", created_at=head["created_at"])

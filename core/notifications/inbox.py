@@ -15,7 +15,7 @@ from core.pagination import PageQuery
 FOLDED_SHOWN = 50
 _SORTS = {"id": "n.id", "created_at": "n.id"}
 _LISTED = "n.user_id = $1 AND n.listed AND n.folded_into IS NULL AND n.planned_at IS NOT NULL"
-_COLUMNS = "n.id, n.kind, n.detail, n.count, n.created_at, n.read_at"
+_COLUMNS = "n.id, n.kind, n.detail, n.times, n.created_at, n.read_at"
 
 
 async def list_notifications(
@@ -118,7 +118,7 @@ def _read(row: asyncpg.Record, language: str, timezone: str) -> NotificationRead
         # What an older version wrote in another shape still has its name.
         title=row["kind"].replace("_", " ") if detail is None else title_of(row["kind"], detail, language),
         text="" if detail is None else text_of(row["kind"], detail, language, timezone),
-        count=row["count"],
+        count=row["times"],
         created_at=row["created_at"],
         read_at=row["read_at"],
     )

@@ -35,7 +35,7 @@ FROM notifications n JOIN users u ON u.id = n.user_id AND u.deleted_at IS NULL A
 WHERE n.id = ANY($1::bigint[]) ORDER BY n.id
 """
 _HEAD = """
-UPDATE notifications SET count = count + 1 WHERE id = (
+UPDATE notifications SET times = times + 1 WHERE id = (
     SELECT id FROM notifications WHERE user_id = $1 AND kind = $2 AND listed AND folded_into IS NULL
         AND read_at IS NULL AND planned_at IS NOT NULL AND created_at > $3
     ORDER BY id DESC LIMIT 1)

@@ -27,7 +27,7 @@ class Notification(Table, tablename="notifications"):
     """Something one person is to be told: written with its cause, delivered after the commit, at most once by its key.
 
     ``detail`` is encrypted: it may hold a link that signs somebody in. ``planned_at`` is when it was decided where it
-    is told. One that folds stands in the list under ``folded_into``, whose ``count`` says how many there are.
+    is told. One that folds stands in the list under ``folded_into``, whose ``times`` says how many there are.
     """
 
     id = BigSerial(primary_key=True)
@@ -37,7 +37,7 @@ class Notification(Table, tablename="notifications"):
     detail = Text(default="", secret=True)
     listed = Boolean(default=True)
     folded_into = BigInt(default=None, null=True)
-    count = Integer(default=1)
+    times = Integer(default=1)
     created_at = Timestamptz()
     planned_at = Timestamptz(default=None, null=True)
     read_at = Timestamptz(default=None, null=True)
