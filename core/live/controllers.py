@@ -1,17 +1,14 @@
 """Routes of live events and of the realtime services that tell them too."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
-import msgspec
 from litestar import Controller, Litestar, Response, get, post
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
-from litestar.params import QueryParameter
+from litestar.params import JSONBody, QueryParameter
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from core.errors import ContentTypeError, InvalidInputError, MalformedError
+from core.errors import InvalidInputError, MalformedError
 from core.live import realtime, tickets
 from core.live.hub import Hub
 from core.live.listener import Listener
@@ -19,10 +16,9 @@ from core.live.schemas import ChannelRequest, RealtimeRead, TicketRead
 from core.live.stream import NOWHERE, parse_event_id
 from core.pagination import Resource
 from core.problems import problem_responses
-from core.request import JSON, AnyRequest
+from core.request import AnyRequest, PlatformRequest
 from core.security import SCOPE, current_user, requires_user
 from core.texts import text
-from core.validation import validate
 
 HUB = "live_events"
 """Under which name the application keeps the connections of its process."""
@@ -112,21 +108,16 @@ class EventController(Controller):
         return Resource(await tickets.issue(current_user(request)))
 
 
-@dataclass
-class ChannelOperation(Operation):
-    """Describes a body that is a form or JSON."""
+class FormOrJson(PlatformRequest):
+    """A request whose body may be a form too, as pusher-js sends it."""
 
-    def __post_init__(self) -> None:
-        """Say what it holds."""
-        names = ("socket_id", "channel_name")
-        examples = {"socket_id": "1234.5678", "channel_name": "private-user-7"}
-        fields: dict[str, Any] = {
-            name: Schema(type=OpenAPIType.STRING, min_length=1, examples=[examples[name]]) for name in names
-        }
-        body = Schema(type=OpenAPIType.OBJECT, properties=fields, required=list(names))
-        self.request_body = RequestBody(
-            content={JSON: OpenAPIMediaType(schema=body), FORM: OpenAPIMediaType(schema=body)}, required=True
-        )
+    async def _decoded(self) -> object:
+        if self.content_type[0].lower() != FORM:
+            return await super()._decoded()
+        try:
+            return dict(parse_qsl((await self.body()).decode(), keep_blank_values=True))
+        except ValueError:
+            raise MalformedError(text("form_unreadable")) from None
 
 
 class RealtimeController(Controller):
@@ -147,18 +138,22 @@ class RealtimeController(Controller):
         summary="Permit a connection to a channel",
         status_code=200,
         opt={SCOPE: "read"},
-        operation_class=ChannelOperation,
+        request_class=FormOrJson,
         responses=problem_responses(400, 401, 403, 404, 413, 415, 422),
     )
     async def authorize(
         self,
         request: AnyRequest,
+        data: JSONBody[ChannelRequest],
         notifier: Annotated[
             str | None, QueryParameter(description="Which service, where there are several.", max_length=60)
         ] = None,
     ) -> Mapping[str, str]:
-        """Permit a connection to listen to the caller's own channel; pusher-js calls this (`channelAuthorization`)."""
-        return realtime.authorize(current_user(request).id, notifier, await _channel_request(request))
+        """Permit a connection to listen to the caller's own channel; pusher-js calls this (`channelAuthorization`).
+
+        The body may be a form (`application/x-www-form-urlencoded`) with the same fields.
+        """
+        return realtime.authorize(current_user(request).id, notifier, data)
 
 
 def hub_of(app: Litestar) -> Hub:
@@ -167,26 +162,6 @@ def hub_of(app: Litestar) -> Hub:
     if not isinstance(hub, Hub):
         raise TypeError(f"the application keeps no Hub as {HUB}")
     return hub
-
-
-async def _channel_request(request: AnyRequest) -> ChannelRequest:
-    media_type = request.content_type[0].lower()
-    if media_type == FORM:
-        try:
-            body: object = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
-        except ValueError:
-            raise MalformedError(text("form_unreadable")) from None
-    elif media_type == JSON:
-        try:
-            body = msgspec.json.decode(await request.body())
-        except (ValueError, RecursionError):
-            raise MalformedError("The body is not valid JSON.", code="malformed_json") from None
-    else:
-        raise ContentTypeError(f"{JSON} or {FORM}")
-    found = validate(ChannelRequest, body)
-    if not isinstance(found, ChannelRequest):
-        raise TypeError("validate gave something else")
-    return found
 
 
 CONTROLLERS: tuple[type[Controller], ...] = (EventController, RealtimeController)

@@ -104,7 +104,7 @@ class Hub:
     def end(self) -> None:
         """End every connection and take no new one: the process is asked to end."""
         self._ended = True
-        for listener in list(self._all()):
+        for listener in list(self.listeners()):
             listener.end()
 
     @property
@@ -112,7 +112,8 @@ class Hub:
         """How many listen."""
         return sum(map(len, self._listeners.values()))
 
-    def _all(self) -> Iterator[Listener]:
+    def listeners(self) -> Iterator[Listener]:
+        """Yield every connection."""
         for own in self._listeners.values():
             yield from own
 
@@ -158,7 +159,7 @@ class Hub:
         if message["type"] == "subscribe":
             # For the first time, or after the client connected again by itself.
             self._subscribed = True
-            for listener in list(self._all()):
+            for listener in list(self.listeners()):
                 listener.catch_up()
         elif message["type"] == "message":
             user_id, told = decode_message(message["data"])
@@ -172,7 +173,7 @@ class Hub:
         while True:
             await asyncio.sleep(min(1.0, self._beat_seconds, self._review_seconds))
             now = loop.time()
-            for listener in list(self._all()):
+            for listener in list(self.listeners()):
                 if listener.beat_at <= now:
                     listener.beat_at = now + self._beat_seconds
                     listener.beat()
@@ -182,11 +183,11 @@ class Hub:
 
     async def _review(self) -> None:
         try:
-            over = await self._over([listener.user for listener in self._all()])
+            over = await self._over([listener.user for listener in self.listeners()])
         except Exception:  # noqa: BLE001 - while the database is away, nobody is sent away
             _log.warning("live_events_not_reviewed", exc_info=True)
             return
-        for listener in list(self._all()):
+        for listener in list(self.listeners()):
             if _credential(listener.user) in over:
                 listener.end()
 

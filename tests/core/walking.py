@@ -40,6 +40,8 @@ BODIES: dict[str, Any] = {
     "UpdateContact": {"name": "Ana"},
 }
 """Whose documented example names what is not there: a file's address, a plan, a contact, a label."""
+QUERIES = {"ListenToEvents": {"last_event_id": "none"}}
+"""Would be answered for ever: it is refused after everything that lets somebody in or keeps them out."""
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -75,6 +77,8 @@ class Operation(msgspec.Struct, frozen=True):
             more["files"] = {"file": ("contacts.csv", b"number\n5511900001234\n", "text/csv")}
         elif self.example is not None:
             more["json"] = BODIES.get(self.id, self.example)
+        if self.id in QUERIES:
+            more["params"] = QUERIES[self.id]
         return await client.request(self.method, path, **more)
 
 

@@ -309,6 +309,11 @@ export interface ChangeWanted {
   as_of?: string | null;
 }
 
+export interface ChannelRequest {
+  socket_id: string;
+  channel_name: string;
+}
+
 export interface CheckCreate {
   phone: string;
 }
@@ -1026,7 +1031,7 @@ export interface NextStep {
 export interface NotificationChoices {
   email?: boolean;
   realtime?: boolean;
-  muted?: Array<"campaign_started" | "campaign_waiting" | "campaign_paused" | "campaign_completed" | "campaign_needs_attention" | "number_connected" | "number_disconnected" | "number_restricted" | "import_finished" | "payment_succeeded" | "payment_failed" | "payment_refunded" | "plan_changed" | "access_ends" | "trial_ends" | "new_device">;
+  muted?: Array<"campaign_started" | "campaign_waiting" | "campaign_paused" | "campaign_completed" | "campaign_needs_attention" | "number_connected" | "number_disconnected" | "number_restricted" | "import_finished" | "payment_succeeded" | "payment_failed" | "payment_refunded" | "plan_changed" | "access_ends" | "trial_ends" | "new_device" | "webhook_disabled">;
 }
 
 export interface NumberAdministrationRead {
@@ -1568,6 +1573,14 @@ export interface Readiness {
   redis: "ok";
 }
 
+export interface RealtimeRead {
+  services: Record<string, Record<string, string>>;
+}
+
+export interface RealtimeReadResource {
+  data: RealtimeRead;
+}
+
 export interface RecipientRead {
   id: number;
   message_id: number;
@@ -1956,6 +1969,15 @@ export interface SyncCreate {
   label_id?: number | null;
   /** Instead: its name; made where it is missing. */
   label_name?: string | null;
+}
+
+export interface TicketRead {
+  ticket: string;
+  expires_in: number;
+}
+
+export interface TicketReadResource {
+  data: TicketRead;
 }
 
 export interface TimelineEntry {
@@ -2564,6 +2586,13 @@ export interface Operations {
     body: UserUpdate;
     answer: UserReadResource;
   };
+  /** Permit a connection to a channel */
+  AuthorizeChannel: {
+    path: Record<never, never>;
+    query: { notifier?: string; };
+    body: ChannelRequest;
+    answer: Record<string, string>;
+  };
   /** Subscribe to a plan */
   BeginCheckout: {
     path: Record<never, never>;
@@ -2921,6 +2950,13 @@ export interface Operations {
     body: ForgottenPassword;
     answer: undefined;
   };
+  /** Get a ticket for the stream of events */
+  IssueEventTicket: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: TicketReadResource;
+  };
   /** Label many contacts */
   LabelContacts: {
     path: Record<never, never>;
@@ -3081,6 +3117,13 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: strListResource;
+  };
+  /** Listen to events */
+  ListenToEvents: {
+    path: Record<never, never>;
+    query: { last_event_id?: string; ticket?: string; };
+    body: undefined;
+    answer: string;
   };
   /** Sign in */
   LogIn: {
@@ -3432,6 +3475,13 @@ export interface Operations {
     body: undefined;
     answer: PublicReadResource;
   };
+  /** Show the realtime services */
+  ShowRealtime: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: RealtimeReadResource;
+  };
   /** Show the report */
   ShowReport: {
     path: { campaign_id: number; };
@@ -3656,6 +3706,7 @@ export const ROUTES = {
   AdminUpdateServer: { method: "PATCH", path: "/api/admin/servers/{server_id}" },
   AdminUpdateSettings: { method: "PATCH", path: "/api/admin/settings" },
   AdminUpdateUser: { method: "PATCH", path: "/api/admin/users/{user_id}" },
+  AuthorizeChannel: { method: "POST", path: "/api/realtime/auth" },
   BeginCheckout: { method: "POST", path: "/api/payments/checkout" },
   BeginTwoFactor: { method: "POST", path: "/api/auth/two-factor" },
   BlockContact: { method: "POST", path: "/api/contacts/{contact_id}/block" },
@@ -3707,6 +3758,7 @@ export const ROUTES = {
   ExportContact: { method: "GET", path: "/api/contacts/{contact_id}/export.zip" },
   FetchMedia: { method: "POST", path: "/api/media/fetch" },
   ForgetPassword: { method: "POST", path: "/api/auth/forgot-password" },
+  IssueEventTicket: { method: "POST", path: "/api/events/ticket" },
   LabelContacts: { method: "POST", path: "/api/contacts/bulk/labels" },
   ListApiKeys: { method: "GET", path: "/api/api-keys" },
   ListBlockedNumbers: { method: "GET", path: "/api/block-contacts" },
@@ -3730,6 +3782,7 @@ export const ROUTES = {
   ListServers: { method: "GET", path: "/api/servers" },
   ListSessions: { method: "GET", path: "/api/auth/sessions" },
   ListVariables: { method: "GET", path: "/api/contacts/variables" },
+  ListenToEvents: { method: "GET", path: "/api/events" },
   LogIn: { method: "POST", path: "/api/auth/login" },
   LogOut: { method: "POST", path: "/api/auth/logout" },
   LogOutEverywhere: { method: "POST", path: "/api/auth/logout-all" },
@@ -3780,6 +3833,7 @@ export const ROUTES = {
   ShowNumberScreenshot: { method: "GET", path: "/api/numbers/{number_id}/screenshot" },
   ShowPayment: { method: "GET", path: "/api/payments/{payment_id}" },
   ShowPublic: { method: "GET", path: "/api/publics/{public_id}" },
+  ShowRealtime: { method: "GET", path: "/api/realtime" },
   ShowReport: { method: "GET", path: "/api/campaigns/{campaign_id}/report" },
   ShowSubscription: { method: "GET", path: "/api/subscription" },
   ShowTwoFactor: { method: "GET", path: "/api/auth/two-factor" },

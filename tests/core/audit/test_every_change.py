@@ -45,6 +45,8 @@ SILENT = {
     "ReadNotifications": "notes what its reader has seen, many times a day",
     "ReceiveGatewayWebhook": "says what is worth fetching; what that brings is logged by the platform",
     "ReceiveWebhook": "brings what a service says; it is kept in webhook_events and webhooks_log",
+    "IssueEventTicket": "opens the stream of events once, to read; it changes no row",
+    "AuthorizeChannel": "permits to listen and changes nothing",
     "SetUp": "opens an empty installation once, and writes installation.set_up: see accounts/test_setup.py",
 }
 FRESH = "an entirely different passphrase"
