@@ -1,5 +1,6 @@
 """Amounts, moments, figures and names as people of one language and time zone read them."""
 
+import re
 import unicodedata
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
@@ -17,6 +18,7 @@ _ZONE = "ZZZZ"
 """CLDR's pattern field for a zone's distance from Greenwich: the same in every language, and never ambiguous."""
 _ISOLATE = "\u2068{}\u2069"
 """FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE (Unicode Standard Annex 9): what is between them turns nothing."""
+_LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI"})
 
 
@@ -34,7 +36,9 @@ class Formats(msgspec.Struct, frozen=True):
             value = Decimal(amount)
         except InvalidOperation:
             return one_line(f"{amount} {currency}")
-        return _plain(format_currency(value, currency, locale=self.locale))
+        shown = _plain(format_currency(value, currency, locale=self.locale))
+        # As CLDR wants it (currencySpacing) and Babel does not do it.
+        return _LETTER_BEFORE_DIGIT.sub("\u00a0", shown)
 
     def moment(self, moment: datetime) -> str:
         """Return date, time and time zone, as the person's clock shows them."""
