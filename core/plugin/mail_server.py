@@ -79,7 +79,7 @@ class _EndedError(Exception):
 class MailServer:
     """An SMTP server on 127.0.0.1 that takes mail of ``user`` and remembers commands and mails.
 
-    ``implicit`` speaks TLS from the first byte; ``offers_starttls`` and ``offers_utf8`` can be changed while it runs.
+    ``implicit`` speaks TLS from the first byte; what it offers and takes can be changed while it runs.
     ``keep`` is called with every mail that was taken.
     """
 
@@ -97,6 +97,8 @@ class MailServer:
         self.mails: list[ReceivedMail] = []
         self.offers_starttls = True
         self.offers_utf8 = True
+        self.takes_clear_text = False
+        """Whether it takes passwords and mails without encryption, as no server should."""
         self.decide = decide
         self.port = 0
         self._tls = tls
@@ -200,6 +202,10 @@ class _Conversation:
         else:
             await act(argument)
 
+    @property
+    def _is_private(self) -> bool:
+        return self._session.secured or self._server.takes_clear_text
+
     def _reaction(self, verb: str, argument: str = "") -> MailReaction | None:
         command = MailCommand(verb, argument, self._session.secured, self._session.number)
         self._server.commands.append(command)
@@ -240,9 +246,9 @@ class _Conversation:
         offered = ["simulated", "8BITMIME", f"SIZE {LARGEST}"]
         if self._server.offers_utf8:
             offered.append("SMTPUTF8")
-        if self._session.secured:
+        if self._is_private:
             offered.append("AUTH PLAIN LOGIN")
-        elif self._server.offers_starttls:
+        if not self._session.secured and self._server.offers_starttls:
             offered.append("STARTTLS")
         await self._say(MailReply(250, "\n".join(offered)))
 
@@ -271,7 +277,7 @@ class _Conversation:
         self._session = MailSession(number=self._session.number, secured=True)
 
     async def _do_auth(self, argument: str) -> None:
-        if not self._session.secured:
+        if not self._is_private:
             await self._say(MailReply(530, "5.7.0 Must issue a STARTTLS command first"))
             return
         mechanism, _, first = argument.partition(" ")
@@ -317,7 +323,7 @@ class _Conversation:
 
     def _wrong(self, verb: str, address: str, *, understood: bool) -> MailReply | None:
         session = self._session
-        if not session.secured:
+        if not self._is_private:
             return MailReply(530, "5.7.0 Must issue a STARTTLS command first")
         if not session.user:
             return MailReply(530, "5.7.0 Authentication Required")

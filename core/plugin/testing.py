@@ -14,6 +14,7 @@ option, and under ``recado conformance`` without pytest. That command looks for 
 
 from core.plugin.certificates import CertificateAuthority
 from core.plugin.conformance.checking import CANARY, Contract, expect, not_applicable, run
+from core.plugin.conformance.mail import MailNotifierContract, MailPlace
 from core.plugin.conformance.messaging import MessagingProviderContract
 from core.plugin.conformance.notifications import NotifierContract, NotifierSubject
 from core.plugin.conformance.optional import (
@@ -48,6 +49,8 @@ __all__ = (
     "GatewaySubject",
     "Hang",
     "MailCommand",
+    "MailNotifierContract",
+    "MailPlace",
     "MailReaction",
     "MailReply",
     "MailServer",
