@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from core import database, demo_gateways, demo_realtime
+from core import database, demo_gateways, demo_mail, demo_realtime
 from core.accounts import services as accounts
 from core.accounts.tables import Profile
 from core.config import PlatformConfig
@@ -52,7 +52,7 @@ async def prepare(config: PlatformConfig, simulator_url: str) -> Sequence[DemoSe
     Call it before anything runs that the services are enabled for.
     """
     gateways = demo_gateways.choose(config)
-    services: Sequence[DemoService] = (*gateways, *demo_realtime.choose(config))
+    services: Sequence[DemoService] = (*gateways, *demo_mail.choose(config), *demo_realtime.choose(config))
     await database.open_pool(config, size=2)
     try:
         if await settings.get_setting(STATE_KEY) is None:
@@ -79,11 +79,13 @@ async def run(
         elif state == FINISHED or await database.fetch_value("SELECT EXISTS (SELECT FROM users)"):
             _tell_again(console, config, simulator_url, demo=state == FINISHED)
             await demo_gateways.tell(console, config, gateways, USER, "...")
+            demo_mail.tell(console, services)
             demo_realtime.tell(console, services)
             return
         passwords = await _make_accounts(for_sale=bool(gateways))
         _tell_accounts(console, config, passwords)
         await demo_gateways.tell(console, config, gateways, USER, passwords[USER])
+        demo_mail.tell(console, services)
         demo_realtime.tell(console, services)
     finally:
         await database.close_pool()

@@ -41,8 +41,8 @@ class SmtpSettings(Settings, frozen=True):
         msgspec.Meta(description="Password to sign in with, at Gmail an app password, as env or file."),
     ] = None
     port: Annotated[
-        int | None, msgspec.Meta(description="Port of the server; 587 for starttls, 465 for tls.", ge=1, le=65535)
-    ] = None
+        int, msgspec.Meta(description="Port of the server; 465 as a rule where security is tls.", ge=1, le=65535)
+    ] = 587
     security: Annotated[
         Literal["starttls", "tls"],
         msgspec.Meta(description="Encrypt the connection after its first words (starttls), or from its start (tls)."),
@@ -78,7 +78,7 @@ class Plugin:
             raise ValueError("username, password: one is of no use without the other")
         account = Account(
             host=settings.host,
-            port=settings.port or (465 if settings.security == "tls" else 587),
+            port=settings.port,
             security=settings.security,
             username=settings.username,
             password=_password(settings),

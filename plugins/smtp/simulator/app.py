@@ -1,6 +1,7 @@
 """The simulator as an ASGI application that has its mail server beside it."""
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -130,9 +131,16 @@ def create(options: Mapping[str, str]) -> Simulator:
     """Return a simulator from the options of a command line.
 
     Raises:
-        ValueError: An option is not known or has a wrong value.
+        ValueError: An option is not known, has a wrong value, or names a port that is taken.
     """
-    return Simulator(parse_options(options))
+    parsed = parse_options(options)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", parsed.smtp_port))
+        except OSError as error:
+            raise ValueError(f"smtp_port {parsed.smtp_port} cannot be listened on ({error.strerror})") from None
+    return Simulator(parsed)
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -78,7 +78,7 @@ class Pages:
     async def source_of(self, number: FromPath[int]) -> Response[str]:
         """Give the source of a mail as text."""
         mail = self._mailbox.find(number)
-        return _missing() if mail is None else Response(mail.raw, media_type="text/plain; charset=utf-8", headers=_SAFE)
+        return _missing() if mail is None else Response(mail.raw, media_type="text/plain", headers=_SAFE)
 
 
 def listed(mail: Mail) -> dict[str, object]:
@@ -108,7 +108,7 @@ def _page(title: str, content: str, more: str = "") -> Response[str]:
 
 def _html(text: str, policy: str) -> Response[str]:
     headers = {**_SAFE, "Content-Security-Policy": policy}
-    return Response(text, media_type="text/html; charset=utf-8", headers=headers)
+    return Response(text, media_type="text/html", headers=headers)
 
 
 def _missing() -> Response[str]:
