@@ -10,6 +10,7 @@ import binascii
 import re
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable
 from typing import Self
 
@@ -19,6 +20,8 @@ from core.plugin.scripted_server import Cut, Hang
 
 LARGEST = 25 * 1024 * 1024
 """Bytes of a mail, as at Gmail."""
+MOST_COMMANDS = 10_000
+"""How many it remembers."""
 HOST = "127.0.0.1"
 _PATH = re.compile(r"(?:FROM|TO):\s*<([^<>\s]*)>(.*)", re.IGNORECASE)
 
@@ -80,7 +83,7 @@ class MailServer:
     """An SMTP server on 127.0.0.1 that takes mail of ``user`` and remembers commands and mails.
 
     ``implicit`` speaks TLS from the first byte; what it offers and takes can be changed while it runs.
-    ``keep`` is called with every mail that was taken.
+    ``keep`` gets every mail that was taken; without it they stand in ``mails``.
     """
 
     def __init__(
@@ -90,10 +93,10 @@ class MailServer:
         user: str,
         password: str,
         decide: Decide = lambda _: None,
-        keep: Callable[[ReceivedMail], None] = lambda _: None,
+        keep: Callable[[ReceivedMail], None] | None = None,
         implicit: bool = False,
     ) -> None:
-        self.commands: list[MailCommand] = []
+        self.commands: deque[MailCommand] = deque(maxlen=MOST_COMMANDS)
         self.mails: list[ReceivedMail] = []
         self.offers_starttls = True
         self.offers_utf8 = True
@@ -103,7 +106,7 @@ class MailServer:
         self.port = 0
         self._tls = tls
         self._user, self._password = user, password
-        self._keep = keep
+        self._keep = keep or self.mails.append
         self._implicit = implicit
         self._server: asyncio.Server | None = None
         self._closed = False
@@ -348,7 +351,6 @@ class _Conversation:
         if reaction is None and len(content) > LARGEST:
             reaction = MailReply(552, "5.3.4 too big")
         if reaction is None:
-            self._server.mails.append(mail)
             self._server._keep(mail)  # noqa: SLF001 - as above
         await self._say(reaction or MailReply(250, "2.0.0 OK"))
 

@@ -11,14 +11,14 @@ class SmtpContract(MailNotifierContract):
     """SMTP keeps the contract of every notifier that sends mails."""
 
     def subject(self, place: MailPlace) -> NotifierSubject:
-        """Make a notifier that waits half a second."""
+        """Make a notifier that waits a second."""
         account = Account(
             host=place.host,
             port=place.port,
             username=place.username,
             password=Secret(place.password),
             ca_file=place.ca_file,
-            timeout_seconds=0.5,
+            timeout_seconds=1.0,
         )
         author = Author(address="messages@example.com", name="Recado")
         return NotifierSubject(SmtpNotifier(account, author), "ana@example.com", (place.password,))

@@ -202,8 +202,10 @@ async def _answers(client: aiosmtplib.SMTP, seconds: float) -> bool:
 
 def _drop(client: aiosmtplib.SMTP) -> None:
     """Close at once: the farewell of TLS would wait for a server that hangs."""
-    if isinstance(client.transport, asyncio.WriteTransport):
-        client.transport.abort()
+    # By its name, for the transports of uvloop derive from none of asyncio's.
+    abort = getattr(client.transport, "abort", None)
+    if abort is not None:
+        abort()
     client.close()
 
 

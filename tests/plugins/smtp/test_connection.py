@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
+import uvloop
 
 from core.plugin import UnavailableError
 from core.plugin.testing import Hang, MailReply, unused_port
 from plugins.smtp.connection import MOST_CONNECTIONS
-from tests.plugins.smtp.conftest import Begin, Mail, notification, until
+from tests.plugins.smtp.conftest import USER, Begin, Mail, notification, until
 
 
 async def _sessions(mail: Mail) -> list[int]:
@@ -41,7 +42,7 @@ async def test_a_connection_that_the_server_gave_up_is_replaced(mail: Mail) -> N
 
 
 async def test_a_connection_that_hangs_is_replaced_within_the_limit(begin: Begin) -> None:
-    mail = await begin(seconds=1.0)
+    mail = await begin(seconds=3.0)
     await mail.send()
     mail.simulator.server.decide = lambda command: Hang() if command.verb == "RSET" else None
     await mail.send()
@@ -73,6 +74,25 @@ async def test_closing_says_goodbye(mail: Mail) -> None:
 
     await until(is_gone)
     assert (await mail.commands())[-1] == "QUIT"
+
+
+async def test_it_works_on_the_loop_of_the_api(mail: Mail) -> None:
+    """Uvloop has transports of its own."""
+
+    async def send() -> str:
+        notifier = mail.make_notifier()
+        try:
+            await mail.send(notifier=notifier)
+            return await notifier.check()
+        finally:
+            await notifier.aclose()
+
+    def on_uvloop() -> str:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(send())
+
+    assert (await asyncio.to_thread(on_uvloop)).endswith(f"accepts {USER}")
+    assert await _sessions(mail) == [1]
 
 
 async def test_many_mails_at_once_take_few_connections(mail: Mail) -> None:
