@@ -21,7 +21,12 @@ class SmtpSettings(Settings, frozen=True):
     """The ``[plugins.smtp]`` table of platform.toml."""
 
     host: Annotated[
-        str, msgspec.Meta(description="Name of the mail server, as in its certificate.", examples=["smtp.gmail.com"])
+        str,
+        msgspec.Meta(
+            description="Name of the mail server, as in its certificate.",
+            examples=["smtp.gmail.com"],
+            pattern=r"^[A-Za-z0-9._:-]+$",
+        ),
     ]
     from_address: Annotated[
         str,
