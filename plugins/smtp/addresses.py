@@ -27,9 +27,7 @@ def read_address(text: str) -> str | None:
 
 def one_line(text: str) -> str:
     """Return ``text`` with a space for whatever could end a header."""
-    return " ".join(
-        "".join(" " if unicodedata.category(sign) in _BREAKING else sign for sign in text).split(" ")
-    ).strip()
+    return "".join(" " if unicodedata.category(sign) in _BREAKING else sign for sign in text).strip()
 
 
 def printable(text: str) -> str:

@@ -58,8 +58,8 @@ class Connections:
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
 
     @asynccontextmanager
-    async def lend(self) -> AsyncIterator[aiosmtplib.SMTP]:
-        """Lend a connection that is signed in; it is kept for the next mail unless the block raises.
+    async def lend(self, *, anew: bool = False) -> AsyncIterator[aiosmtplib.SMTP]:
+        """Lend a connection that is signed in, just now if ``anew``; it is kept unless the block raises.
 
         A block that ends in a ``ProviderError`` with a code had a whole answer, so that the connection is kept too.
 
@@ -74,7 +74,7 @@ class Connections:
         except TimeoutError:
             raise UnavailableError(f"{self.account.title} has not finished earlier mails yet.") from None
         try:
-            client = await self._ready(here)
+            client = await self._ready(here, anew=anew)
             keep = False
             try:
                 yield client
@@ -98,11 +98,11 @@ class Connections:
                 self._part(here, client)
             await asyncio.gather(*here.farewells, return_exceptions=True)
 
-    async def _ready(self, here: _Loop) -> aiosmtplib.SMTP:
+    async def _ready(self, here: _Loop, *, anew: bool) -> aiosmtplib.SMTP:
         """Return an idle connection that still answers, else a new one, within the limit of time."""
         try:
             async with asyncio.timeout(self.account.timeout_seconds):
-                while here.idle:
+                while here.idle and not anew:
                     client, timer = here.idle.popitem()
                     timer.cancel()
                     if await _answers(client, min(RESET_SECONDS, self.account.timeout_seconds / 2)):

@@ -48,7 +48,8 @@ class SmtpNotifier:
     async def check(self) -> str:
         """Connect and sign in, and say who the server takes mail of."""
         account = self._account
-        async with self._connections.lend() as client:
+        # Not one that signed in before somebody changed the password.
+        async with self._connections.lend(anew=True) as client:
             try:
                 await client.noop()
             except (aiosmtplib.SMTPException, OSError) as error:

@@ -21,7 +21,12 @@ class SmtpSettings(Settings, frozen=True):
     """The ``[plugins.smtp]`` table of platform.toml."""
 
     host: Annotated[
-        str, msgspec.Meta(description="Name of the mail server, as in its certificate.", examples=["smtp.gmail.com"])
+        str,
+        msgspec.Meta(
+            description="Name of the mail server, as in its certificate.",
+            examples=["smtp.gmail.com"],
+            pattern=r"^[A-Za-z0-9._:-]+$",
+        ),
     ]
     from_address: Annotated[
         str,
@@ -34,7 +39,10 @@ class SmtpSettings(Settings, frozen=True):
     reply_to: Annotated[str, msgspec.Meta(description="Address that answers go to; empty: from_address.")] = ""
     username: Annotated[
         str,
-        msgspec.Meta(description="Name to sign in with, at Gmail the whole address; empty where the server asks none."),
+        msgspec.Meta(
+            description="Name to sign in with, at Gmail the whole address; empty where the server asks none.",
+            examples=["messages@example.com"],
+        ),
     ] = ""
     password: Annotated[
         Secret | None,

@@ -86,6 +86,11 @@ async def test_it_works_on_the_loop_of_the_api(mail: Mail) -> None:
             return await notifier.check()
         finally:
             await notifier.aclose()
+            # What this loop still has to hear of them comes before it ends.
+            await until(is_gone)
+
+    async def is_gone() -> bool:
+        return mail.simulator.server.open_connections == 0
 
     def on_uvloop() -> str:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -105,11 +105,8 @@ FAULTS = {
     ),
     "checks_nothing": (
         "notifier.py",
-        "        account = self._account\n        async with self._connections.lend() as client:\n            try:",
-        (
-            '        account = self._account\n        return "fine"\n'
-            "        async with self._connections.lend() as client:\n            try:"
-        ),
+        "        account = self._account\n        # Not one",
+        '        account = self._account\n        return "fine"\n        # Not one',
         {"check_fails_where_the_server_does"},
     ),
     "shows_its_password": (

@@ -90,6 +90,14 @@ async def test_the_check_names_server_and_account(mail: Mail) -> None:
     assert (await mail.commands())[-1] == "NOOP"
 
 
+async def test_the_check_signs_in_anew(mail: Mail) -> None:
+    await mail.send()
+    await mail.fault("wrong_password")
+
+    with pytest.raises(MisconfiguredError, match="password"):
+        await mail.notifier.check()
+
+
 REFUSALS: dict[str, tuple[type[ProviderError], str, int]] = {
     "wrong_password": (MisconfiguredError, "535 5.7.8", 0),
     "sender_refused": (MisconfiguredError, "553 5.7.1", 0),

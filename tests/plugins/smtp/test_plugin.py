@@ -76,6 +76,8 @@ def test_encryption_is_the_default_and_has_no_alternative() -> None:
         ({"from_address": "nobody"}, "from_address"),
         ({"from_address": "me@example.com\r\nBcc: you@example.com"}, "from_address"),
         ({"reply_to": "a b@example.com"}, "reply_to"),
+        ({"host": ""}, "host"),
+        ({"host": "https://smtp.gmail.com"}, "host"),
         ({"port": 0}, "port"),
         ({"timeout_seconds": 0}, "timeout_seconds"),
     ],
