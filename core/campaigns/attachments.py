@@ -7,8 +7,8 @@ import structlog
 
 from core import database, outbound
 from core.campaigns.schemas import CampaignCreate, MessageCreate
+from core.campaigns.status_events import tell
 from core.campaigns.tables import MessageType
-from core.campaigns.telling import tell
 from core.errors import InvalidInputError
 from core.media.kinds import fits
 from core.media.services import begin_fetch, find_media

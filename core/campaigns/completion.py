@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from core import database
 from core.campaigns.reports import REPORT
 from core.campaigns.skipping import skip_waiting
-from core.campaigns.telling import tell
+from core.campaigns.status_events import tell
 from core.jobs.services import create_job
 
 ATTENTION_LIFETIME = timedelta(hours=24)

@@ -27,7 +27,7 @@ from core.campaigns.judging import (
     used_room,
 )
 from core.campaigns.renderings import gather, measure
-from core.campaigns.telling import tell
+from core.campaigns.status_events import tell
 from core.campaigns.turns import load_steps
 from core.clock import Clock, synced_clock
 from core.errors import InvalidInputError, NotFoundError

@@ -3,7 +3,7 @@
 import structlog
 
 from core import database
-from core.campaigns.telling import tell
+from core.campaigns.status_events import tell
 
 KEY = "system_identifier"
 

@@ -8,8 +8,8 @@ from core import database
 from core.audit.services import record
 from core.campaigns import lanes
 from core.campaigns.drafts import check_draft, fill_in, load_draft, localize, store_numbers
+from core.campaigns.status_events import tell
 from core.campaigns.tables import CampaignStatus
-from core.campaigns.telling import tell
 from core.clock import synced_clock
 from core.errors import ConflictError, NotFoundError
 from core.jobs.services import create_job

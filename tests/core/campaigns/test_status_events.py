@@ -16,7 +16,6 @@ from core.events.catalogue import (
     CampaignPaused,
     CampaignStarted,
     CampaignWaiting,
-    Event,
 )
 from core.notifications.kinds import KINDS
 from core.notifications.outbox import SEAL
@@ -24,7 +23,7 @@ from tests.core.campaigns.making import make_campaign, now, run_jobs, running, s
 from tests.factories import Member
 
 
-async def told(user: Member) -> Sequence[Event]:
+async def told(user: Member) -> Sequence[msgspec.Struct]:
     """Return what a user is told of campaigns, the oldest first."""
     rows = await database.fetch(
         "SELECT kind, detail FROM notifications WHERE user_id = $1 AND kind LIKE 'campaign%' ORDER BY id", user.id
