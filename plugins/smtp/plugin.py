@@ -39,7 +39,10 @@ class SmtpSettings(Settings, frozen=True):
     reply_to: Annotated[str, msgspec.Meta(description="Address that answers go to; empty: from_address.")] = ""
     username: Annotated[
         str,
-        msgspec.Meta(description="Name to sign in with, at Gmail the whole address; empty where the server asks none."),
+        msgspec.Meta(
+            description="Name to sign in with, at Gmail the whole address; empty where the server asks none.",
+            examples=["messages@example.com"],
+        ),
     ] = ""
     password: Annotated[
         Secret | None,
