@@ -83,8 +83,18 @@ def _shown(value: object, reader: Formats) -> str:
 def _titled(detail: msgspec.Struct, facts: dict[str, str]) -> dict[str, str]:
     """Return the facts for a title: of an alarm, what is the matter without what to do, which follows a colon."""
     if isinstance(detail, catalogue.AlarmRaised):
-        facts["text"] = one_line(detail.text).partition(": ")[0].rstrip(".")
+        facts["text"] = _matter(one_line(detail.text))
     return facts
+
+
+def _matter(text: str) -> str:
+    """Return an alarm's text up to its colon; colons within parentheses belong to an error's own words."""
+    depth = 0
+    for at, sign in enumerate(text):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0 and text.startswith(": ", at):
+            return text[:at]
+    return text.rstrip(".")
 
 
 def _title_key(kind: str, detail: msgspec.Struct) -> str:

@@ -167,10 +167,20 @@ def test_an_endless_browser_name_is_cut() -> None:
     assert "x" * 200 + ", from" in told("new_device", user_agent="x" * 5000)
 
 
-def test_the_title_of_an_alarm_is_what_is_the_matter() -> None:
-    assert title_of("alarm_raised", EXAMPLES["alarm_raised"], "es") == (
-        "Alarma: The server main does not answer (timeout)"
-    )
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        (
+            "The server main does not answer (timeout): see whether it runs.",
+            "The server main does not answer (timeout)",
+        ),
+        ("The server main refuses (SSLError: expired): mend it.", "The server main refuses (SSLError: expired)"),
+        ("The disk is almost full.", "The disk is almost full"),
+    ],
+)
+def test_the_title_of_an_alarm_is_what_is_the_matter(text: str, title: str) -> None:
+    assert title_of("alarm_raised", changed("alarm_raised", text=text), "es") == f"Alarma: {title}"
+    assert told("alarm_raised", text=text) == text
 
 
 def test_a_name_cannot_begin_another_line_or_fill_a_placeholder() -> None:
