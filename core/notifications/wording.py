@@ -40,6 +40,8 @@ https://www.mercadopago.com.br/developers/en/reference/payments/_payments_id/get
 """
 _OVER = frozenset({"completed", "completed_with_unknown"})
 """Reasons of a campaign's end of which its figures say everything."""
+_NOT_RESUMED = frozenset({"audience_gone", "missed_date", "missed_date_skipped", "too_uniform"})
+"""Reasons of a campaign that stopped without being paused; each says itself what can be done."""
 
 
 def title_of(kind: str, detail: msgspec.Struct, language: str) -> str:
@@ -100,6 +102,8 @@ def _matter(text: str) -> str:
 def _title_key(kind: str, detail: msgspec.Struct) -> str:
     if isinstance(detail, catalogue.ImportFinished) and detail.status in {"failed", "canceled"}:
         return f"{kind}_title_{detail.status}"
+    if isinstance(detail, catalogue.CampaignPaused) and detail.reason in _NOT_RESUMED:
+        return f"{kind}_title_stopped"
     return f"{kind}_title"
 
 
@@ -115,7 +119,8 @@ def _sentences(_detail: msgspec.Struct, notice: _Notice, _reader: Formats) -> li
 
 @_sentences.register
 def _(detail: catalogue.CampaignPaused, notice: _Notice, reader: Formats) -> list[str]:
-    return [_sentence(blocker_text(detail.reason, reader.language)), notice("text")]
+    why = _sentence(blocker_text(detail.reason, reader.language))
+    return [why, "" if detail.reason in _NOT_RESUMED else notice("text")]
 
 
 @_sentences.register
@@ -173,8 +178,14 @@ def _(detail: catalogue.AlarmRaised, _notice: _Notice, _reader: Formats) -> list
 
 @_sentences.register
 def _(detail: catalogue.WebhookDisabled, notice: _Notice, _reader: Formats) -> list[str]:
-    reason = notice("reason", reason=isolated(_readable(detail.reason)[:LONGEST])) if detail.reason.strip() else ""
-    return [notice("text"), reason, notice("mend")]
+    if detail.reason == "gone":
+        return [notice("gone"), notice("mend")]
+    known = detail.reason in {"", "failing"}
+    return [
+        notice("text"),
+        "" if known else notice("reason", reason=isolated(_readable(detail.reason))),
+        notice("mend"),
+    ]
 
 
 def _readable(code: str) -> str:

@@ -228,9 +228,7 @@ def test_no_text_is_left_over() -> None:
     composed = {f"file_{state.value}" for state in MediaState} | {
         f"return_{outcome}_{part}" for outcome in OUTCOMES for part in ("title", "body")
     }
-    composed |= {f"{kind}_{part}" for kind in KINDS for part in PARTS} | {
-        f"import_finished_title_{end}" for end in ENDS
-    }
+    composed |= {f"{kind}_{part}" for kind in KINDS for part in PARTS} | TITLES
     composed |= set(SenderState) | set(SubscriptionStatus)
     assert [f"{table}.{key}" for table, key in sources() if key not in written | composed | WRITTEN_BY_SQL] == []
 
@@ -238,7 +236,7 @@ def test_no_text_is_left_over() -> None:
 WRITTEN_BY_SQL = {"audience_gone", "database_restored", "moved"}
 PARTS = literal_arguments("notice") | {"title", "many", "otherwise"}
 """What a kind of notification has texts for."""
-ENDS = ("failed", "canceled")
+TITLES = {"import_finished_title_failed", "import_finished_title_canceled", "campaign_paused_title_stopped"}
 
 
 def test_every_kind_of_notification_has_its_texts() -> None:

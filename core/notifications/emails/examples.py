@@ -70,7 +70,7 @@ EXAMPLES: Mapping[str, msgspec.Struct] = {
     "new_device": catalogue.NewDevice(address="203.0.113.7", user_agent="Firefox 140 on Linux"),
     "password_changed": catalogue.PasswordChanged(),
     "webhook_disabled": catalogue.WebhookDisabled(
-        endpoint_id=4, url="https://shop.example.com/hooks/recado", reason="answered 500 for 24 hours"
+        endpoint_id=4, url="https://shop.example.com/hooks/recado", reason="failing"
     ),
     "alarm_raised": catalogue.AlarmRaised(
         alarm_id=9,

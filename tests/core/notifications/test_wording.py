@@ -71,12 +71,32 @@ def test_another_end_of_a_campaign_is_told_with_its_reason() -> None:
 @pytest.mark.parametrize(
     ("reason", "shown"),
     [
-        ("paused_by_user", "The campaign was paused. Nothing more is sent until you resume it."),
-        ("never_heard_of", "Never heard of. Nothing more is sent until you resume it."),
+        ("paused_by_user", "The campaign was paused. Nothing more is sent until you start it again."),
+        ("never_heard_of", "Never heard of. Nothing more is sent until you start it again."),
     ],
 )
 def test_why_a_campaign_is_paused_is_said_in_words(reason: str, shown: str) -> None:
     assert told("campaign_paused", reason=reason) == shown
+
+
+def test_a_campaign_that_cannot_go_on_is_not_called_paused() -> None:
+    detail = changed("campaign_paused", reason="missed_date")
+    assert title_of("campaign_paused", detail, "en") == "The campaign Spring offers is not sent"
+    assert told("campaign_paused", reason="missed_date") == (
+        "The schedule date passed while nothing could be started: start the campaign, or cancel it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("gone", " answered that it is gone for good (410), so nothing more is sent there. Mend"),
+        ("failing", " failed for so long that nothing more is sent there. Mend"),
+        ("odd_reason", " failed for so long that nothing more is sent there. Reason: odd reason. Mend"),
+    ],
+)
+def test_why_a_webhook_was_switched_off(reason: str, shown: str) -> None:
+    assert f"https://shop.example.com/hooks/recado{shown}" in told("webhook_disabled", reason=reason)
 
 
 @pytest.mark.parametrize(
