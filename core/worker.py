@@ -37,6 +37,7 @@ ACTOR_MODULES = (
     "core.campaigns.actors",
     "core.payments.actors",
     "core.webhooks.actors",
+    "core.notifications.actors",
     "core.privacy.actors",
 )
 PROGRESS: Mapping[progress.Kind, progress.Reader] = {"campaign": campaign_progress, "job": job_progress}

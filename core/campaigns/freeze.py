@@ -27,6 +27,7 @@ from core.campaigns.judging import (
     used_room,
 )
 from core.campaigns.renderings import gather, measure
+from core.campaigns.status_events import tell
 from core.campaigns.turns import load_steps
 from core.clock import Clock, synced_clock
 from core.errors import InvalidInputError, NotFoundError
@@ -138,6 +139,7 @@ async def _if_varied(context: JobContext, state: Checkpoint, plan: Plan, clock: 
         async with database.unit_of_work():
             version = await database.fetch_value(REFUSE, campaign_id, clock.now(), current.version)
             if isinstance(version, int):
+                await tell(campaign_id)
                 measured = msgspec.structs.replace(found, version=version)
                 state.result = {"refused": "too_uniform", "entropy": msgspec.to_builtins(measured)}
                 state.refused = True
@@ -157,12 +159,15 @@ async def _is_wanted(campaign_id: int) -> bool:
 
 async def _fail(campaign_id: int, now: datetime) -> None:
     """End a campaign whose audience or labels were deleted between its start and now."""
-    await database.execute(
-        "UPDATE campaigns SET status = 6, status_reason = 'audience_gone', version = version + 1, updated_at = $2"
-        " WHERE id = $1 AND status IN (2, 3)",
-        campaign_id,
-        now,
-    )
+    async with database.unit_of_work():
+        failed = await database.execute(
+            "UPDATE campaigns SET status = 6, status_reason = 'audience_gone', version = version + 1, updated_at = $2"
+            " WHERE id = $1 AND status IN (2, 3)",
+            campaign_id,
+            now,
+        )
+        if failed:
+            await tell(campaign_id)
 
 
 async def _batch(campaign_id: int, plan: Plan, state: Checkpoint, now: datetime) -> int:

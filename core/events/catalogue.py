@@ -39,7 +39,7 @@ class CampaignWaiting(Event, frozen=True, kw_only=True):
 
 
 class CampaignPaused(Event, frozen=True, kw_only=True):
-    """A campaign stopped sending; ``reason`` is its ``status_reason``, ``paused_by_user`` where a person asked."""
+    """A campaign stopped sending or did not begin; ``reason`` is its ``status_reason``, such as ``paused_by_user``."""
 
     type = "campaign.paused"
     campaign_id: int

@@ -34,6 +34,8 @@ TOLD_SECONDS: Final = 900
 """For how long an event that is published again is known to be told already."""
 AT_ONCE: Final = 100
 LIMIT_SECONDS: Final = 1.0
+UNAVAILABLE: Final = (RedisError, OSError, TimeoutError)
+"""What is raised where Redis is away."""
 
 # KEYS: the epoch, the stream of realtime services, then each user's stream and what says that the event was told.
 # ARGV: a fresh epoch, the channel, how many events and seconds are kept, for how long an event counts as told, how
@@ -160,13 +162,13 @@ async def publish(events: Sequence[tuple[int, Envelope]]) -> None:
     for start in range(0, len(events), AT_ONCE):
         part = events[start : start + AT_ONCE]
         try:
-            async with asyncio.timeout(LIMIT_SECONDS):
-                await _publish(part)
-        except (RedisError, OSError, TimeoutError) as error:
+            await append(part)
+        except UNAVAILABLE as error:
             _complaints.say(error, events=len(part))
 
 
-async def _publish(events: Sequence[tuple[int, Envelope]]) -> None:
+async def append(events: Sequence[tuple[int, Envelope]]) -> None:
+    """Do as ``publish`` does with a hundred events at most, and raise one of ``UNAVAILABLE`` where Redis is away."""
     keys = [EPOCH, RELAYED]
     values: list[str | bytes | int] = [
         secrets.token_hex(4),
@@ -180,7 +182,8 @@ async def _publish(events: Sequence[tuple[int, Envelope]]) -> None:
     for user_id, envelope in events:
         keys += [_stream_of(user_id), f"recado:live:told:{envelope.id}"]
         values += [user_id, envelope.type, msgspec.json.encode(envelope)]
-    await run_script(_PUBLISH, keys, values)
+    async with asyncio.timeout(LIMIT_SECONDS):
+        await run_script(_PUBLISH, keys, values)
 
 
 async def read_after(user_id: int, asked: tuple[Position, bytes] | None, count: int = AT_ONCE) -> Part:

@@ -1,6 +1,7 @@
 """What people are told of: each kind with the event that causes it, where it is told, and how often at most."""
 
-from typing import Literal
+from datetime import timedelta
+from typing import Any, Literal
 
 import msgspec
 
@@ -53,15 +54,20 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """A mail whose fate is unknown goes out once more, with the same Message-ID: two receipts are better than none."""
     muted: bool = True
     """The user may mute it."""
+    lasts: timedelta = timedelta(hours=24)
+    """After so long it is told nowhere but in the list: a link has ended by then, and news are old."""
 
 
-def _of(event: type[Event], name: str = "", **options: bool) -> Kind:
+_RECEIPTS = timedelta(days=7)
+
+
+def _of(event: type[Event], name: str = "", **options: Any) -> Kind:
     return Kind(name=name or event.type.replace(".", "_"), detail=event, **options)
 
 
 _ALL = (
     _of(catalogue.CampaignStarted, email=False),
-    _of(catalogue.CampaignWaiting, matters=True),
+    _of(catalogue.CampaignWaiting, email=False, matters=True),
     _of(catalogue.CampaignPaused, matters=True),
     _of(catalogue.CampaignCompleted),
     _of(catalogue.CampaignNeedsAttention, matters=True),
@@ -69,18 +75,34 @@ _ALL = (
     _of(catalogue.NumberDisconnected, matters=True),
     _of(catalogue.NumberRestricted, matters=True),
     _of(catalogue.ImportFinished, email=False),
-    _of(catalogue.PaymentSucceeded, folds=False, repeats=True, matters=True),
-    _of(catalogue.PaymentFailed, folds=False, repeats=True, matters=True),
-    _of(catalogue.PaymentRefunded, folds=False, repeats=True, matters=True),
-    _of(catalogue.PlanChanged, folds=False, repeats=True, matters=True),
-    _of(catalogue.AccessEnds, folds=False, repeats=True, matters=True),
-    _of(catalogue.TrialEnds, folds=False, repeats=True, matters=True),
+    _of(catalogue.PaymentSucceeded, folds=False, repeats=True, matters=True, lasts=_RECEIPTS),
+    _of(catalogue.PaymentFailed, folds=False, repeats=True, matters=True, lasts=_RECEIPTS),
+    _of(catalogue.PaymentRefunded, folds=False, repeats=True, matters=True, lasts=_RECEIPTS),
+    _of(catalogue.PlanChanged, folds=False, repeats=True, matters=True, lasts=_RECEIPTS),
+    _of(catalogue.AccessEnds, folds=False, repeats=True, matters=True, lasts=_RECEIPTS),
+    _of(catalogue.TrialEnds, folds=False, repeats=True, matters=True, lasts=_RECEIPTS),
     _of(catalogue.NewDevice, "new_device", matters=True),
     _of(catalogue.PasswordChanged, "password_changed", folds=False, repeats=True, matters=True, muted=False),
     _of(catalogue.WebhookDisabled, matters=True),
     _of(catalogue.AlarmRaised, "alarm_raised", matters=True, muted=False),
-    Kind(name="password_reset", detail=ResetLink, listed=False, folds=False, repeats=True, matters=True, muted=False),
-    Kind(name="confirm_email", detail=ResetLink, listed=False, folds=False, repeats=True, matters=True, muted=False),
+    Kind(
+        name="password_reset",
+        detail=ResetLink,
+        listed=False,
+        folds=False,
+        repeats=True,
+        muted=False,
+        lasts=timedelta(hours=1),
+    ),
+    Kind(
+        name="confirm_email",
+        detail=ResetLink,
+        listed=False,
+        folds=False,
+        repeats=True,
+        muted=False,
+        lasts=timedelta(days=3),
+    ),
 )
 
 KINDS = {kind.name: kind for kind in _ALL}

@@ -12,6 +12,20 @@ from core.queue import NOTIFICATIONS, enqueue
 SEAL = "notifications.detail"
 ACTOR = "notifications.plan"
 
+_FORGET = """
+WITH gone AS (
+    DELETE FROM notifications WHERE id IN (
+        SELECT n.id FROM notifications n WHERE n.created_at < $1 AND n.planned_at IS NOT NULL
+            AND NOT EXISTS (SELECT FROM notification_deliveries d WHERE d.notification_id = n.id
+                            AND d.status IN ('pending', 'claimed', 'sending'))
+        ORDER BY n.created_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+    RETURNING id
+), deliveries AS (
+    DELETE FROM notification_deliveries WHERE notification_id IN (SELECT id FROM gone)
+)
+SELECT count(*) FROM gone
+"""
+
 
 async def put(kind: str, user_id: int, key: str, detail: msgspec.Struct) -> bool:
     """Have a user told of ``kind``, once for each ``key``; return whether it is new.
@@ -39,11 +53,5 @@ async def put(kind: str, user_id: int, key: str, detail: msgspec.Struct) -> bool
 
 async def forget_sent(before: datetime, limit: int) -> int:
     """Delete up to ``limit`` notifications from before a moment of which nothing is left to tell; return how many."""
-    return await database.execute(
-        "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications n WHERE created_at < $1"
-        " AND planned_at IS NOT NULL AND NOT EXISTS (SELECT FROM notification_deliveries d"
-        " WHERE d.notification_id = n.id AND d.status IN ('pending', 'claimed', 'sending'))"
-        " ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        before,
-        limit,
-    )
+    removed = await database.fetch_value(_FORGET, before, limit)
+    return int(str(removed))

@@ -78,6 +78,7 @@ HOLDINGS = (
     Holding(table="media", hidden=("path",)),
     Holding(table="configurations"),
     Holding(table="idempotency_keys", exported=False),
+    Holding(table="notification_deliveries", hidden=("holder",)),
     Holding(table="notifications"),
     Holding(
         table="replaced_tokens",

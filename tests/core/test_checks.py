@@ -100,6 +100,16 @@ async def test_a_service_that_fails_is_named_without_its_password() -> None:
     ]
 
 
+async def test_without_e_mails_nobody_gets_password_links_and_that_is_warned_of() -> None:
+    assert (await _lines(check_services(_checkup())))[1:] == [
+        (
+            "warning",
+            "e-mail",
+            "nothing can send e-mails, so nobody gets password links: add [plugins.smtp] to platform.toml",
+        )
+    ]
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [

@@ -16,6 +16,8 @@ from litestar.routes import HTTPRoute
 from core import database
 from core.accounts import sessions
 from core.accounts.tokens import digest
+from core.crypto import encrypt
+from core.notifications.outbox import SEAL
 from core.openapi import SCHEMAS, document
 from core.security import needed_scope
 from tests.conftest import client_for
@@ -160,6 +162,14 @@ async def make_tenant(app: Litestar, member: Member) -> Tenant:
             "key_id": key["id"],
             "session_id": await session_id(await open_session(member)),
             "job_id": await insert("jobs", status="waiting", **job),
+            "notification_id": await insert(
+                "notifications",
+                key=secrets.token_hex(8),
+                kind="password_changed",
+                user_id=member.id,
+                detail=encrypt("{}", purpose=SEAL),
+                planned_at=datetime.now(UTC),
+            ),
             "payment_id": await insert("payments", user_id=member.id, gateway="stripe", **payment),
             "checkout_id": await _checkout(member),
             "subscription_id": await _subscription(member),

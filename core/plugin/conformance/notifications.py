@@ -9,7 +9,7 @@ import msgspec
 from core.plugin.conformance.checking import CANARY, NOWHERE, Contract, expect, failure, not_applicable, run
 from core.plugin.conformance.hiding import captured_logs, expect_hidden, told_by
 from core.plugin.errors import MisconfiguredError, ProviderError, RefusedError, UnavailableError, UncertainError
-from core.plugin.notifications import Channel, Notification, Notifier
+from core.plugin.notifications import Channel, LiveEvent, Notification, Notifier
 from core.plugin.scripted_server import (
     Answer,
     Cut,
@@ -23,6 +23,22 @@ from core.plugin.scripted_server import (
 
 CALL_SECONDS = 30.0
 KEY = "event:person:channel"
+_SUBJECT, _TEXT = "Words of the subject", "words of the text"
+_EVENT = LiveEvent(
+    id="evt_1",
+    type="notification.created",
+    user_id=1,
+    body=msgspec.Raw(
+        msgspec.json.encode(
+            {
+                "id": "evt_1",
+                "type": "notification.created",
+                "created_at": "2030-01-01T12:00:00Z",
+                "data": {"kind": "campaign.completed", "title": _SUBJECT, "text": _TEXT},
+            }
+        )
+    ),
+)
 
 
 class NotifierSubject(msgspec.Struct, frozen=True):
@@ -67,7 +83,7 @@ class NotifierContract(Contract):
         expect(error is None, f"send raises {error!r}")
         changing = [one for one in requests if one.method not in {"GET", "HEAD"}]
         expect(len(changing) == 1, f"one notification made {len(changing)} requests")
-        for part in ("Words of the subject", "words of the text"):
+        for part in (_SUBJECT, _TEXT):
             expect(part.encode() in changing[0].body, f"the notification lost its {part.rpartition(' ')[2]}")
 
     def test_handing_over_is_announced(self) -> None:
@@ -153,9 +169,10 @@ class NotifierContract(Contract):
             kind="campaign.completed",
             user_id=1,
             recipient=subject.recipient,
-            subject="Words of the subject",
-            text="words of the text",
+            subject=_SUBJECT,
+            text=_TEXT,
             html="<p>words of the page</p>",
+            event=_EVENT if subject.notifier.channel == "realtime" else None,
         )
         try:
             async with asyncio.timeout(CALL_SECONDS):

@@ -314,6 +314,11 @@ export interface ChannelRequest {
   channel_name: string;
 }
 
+export interface Channels {
+  email?: boolean | null;
+  realtime?: boolean | null;
+}
+
 export interface CheckCreate {
   phone: string;
 }
@@ -553,6 +558,18 @@ export interface DeletionReadPage {
   links: Links;
   meta: Meta;
 }
+
+export interface DeliveryRead {
+  channel: "email" | "realtime";
+  notifier: string;
+  status: DeliveryStatus;
+  attempts: number;
+  due_at: string;
+  sent_at: string | null;
+}
+
+/** What became of a notification in one channel. */
+export type DeliveryStatus = "pending" | "claimed" | "sending" | "sent" | "folded" | "refused" | "failed" | "unknown";
 
 export interface Device {
   id: number;
@@ -1032,6 +1049,40 @@ export interface NotificationChoices {
   email?: boolean;
   realtime?: boolean;
   muted?: Array<"campaign_started" | "campaign_waiting" | "campaign_paused" | "campaign_completed" | "campaign_needs_attention" | "number_connected" | "number_disconnected" | "number_restricted" | "import_finished" | "payment_succeeded" | "payment_failed" | "payment_refunded" | "plan_changed" | "access_ends" | "trial_ends" | "new_device" | "webhook_disabled">;
+  kinds?: Record<string, Channels>;
+}
+
+export interface NotificationDetail {
+  id: number;
+  kind: string;
+  title: string;
+  text: string;
+  count: number;
+  created_at: string;
+  read_at: string | null;
+  detail: unknown;
+  folded: Array<NotificationRead>;
+  deliveries: Array<DeliveryRead>;
+}
+
+export interface NotificationDetailResource {
+  data: NotificationDetail;
+}
+
+export interface NotificationRead {
+  id: number;
+  kind: string;
+  title: string;
+  text: string;
+  count: number;
+  created_at: string;
+  read_at: string | null;
+}
+
+export interface NotificationReadPage {
+  data: Array<NotificationRead>;
+  links: Links;
+  meta: Meta;
 }
 
 export interface NumberAdministrationRead {
@@ -1567,6 +1618,14 @@ export interface Rates {
   failed: number | null;
 }
 
+export interface ReadMark {
+  read: boolean;
+}
+
+export interface ReadUpTo {
+  up_to?: number | null;
+}
+
 export interface Readiness {
   status: "ready";
   database: "ok";
@@ -2073,6 +2132,14 @@ export interface UndoRead {
   contacts_restored: number | null;
   memberships_removed: number | null;
   labels_removed: number | null;
+}
+
+export interface Unread {
+  unread: number;
+}
+
+export interface UnreadResource {
+  data: Unread;
 }
 
 export interface UserCounts {
@@ -2712,6 +2779,13 @@ export interface Operations {
     body: AudienceCountCreate;
     answer: AudienceCountResource;
   };
+  /** Count what is unread */
+  CountUnreadNotifications: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: UnreadResource;
+  };
   /** Make an API key */
   CreateApiKey: {
     path: Record<never, never>;
@@ -3041,6 +3115,13 @@ export interface Operations {
     body: undefined;
     answer: MediaReadPage;
   };
+  /** List the notifications */
+  ListNotifications: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; unread?: boolean; kind?: string; };
+    body: undefined;
+    answer: NotificationReadPage;
+  };
   /** List your numbers */
   ListNumbers: {
     path: Record<never, never>;
@@ -3160,6 +3241,13 @@ export interface Operations {
     body: ForgottenPassword;
     answer: undefined;
   };
+  /** Mark a notification as read or unread */
+  MarkNotification: {
+    path: { notification_id: number; };
+    query: Record<never, never>;
+    body: ReadMark;
+    answer: undefined;
+  };
   /** Measure how uniform the texts are */
   MeasureEntropy: {
     path: { campaign_id: number; };
@@ -3215,6 +3303,13 @@ export interface Operations {
     query: Record<never, never>;
     body: ChangeWanted;
     answer: ChangePreviewReadResource;
+  };
+  /** Mark notifications as read */
+  ReadNotifications: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ReadUpTo;
+    answer: UnreadResource;
   };
   /** Read a file by its signed address */
   ReadSignedMedia: {
@@ -3439,6 +3534,13 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: MediaReadResource;
+  };
+  /** Show a notification */
+  ShowNotification: {
+    path: { notification_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: NotificationDetailResource;
   };
   /** Show a number */
   ShowNumber: {
@@ -3724,6 +3826,7 @@ export const ROUTES = {
   ConfirmTwoFactor: { method: "POST", path: "/api/auth/two-factor/confirm" },
   ConnectNumber: { method: "POST", path: "/api/numbers/{number_id}/connect" },
   CountAudience: { method: "POST", path: "/api/publics/count" },
+  CountUnreadNotifications: { method: "GET", path: "/api/notifications/unread" },
   CreateApiKey: { method: "POST", path: "/api/api-keys" },
   CreateCampaign: { method: "POST", path: "/api/campaigns" },
   CreateContact: { method: "POST", path: "/api/contacts" },
@@ -3771,6 +3874,7 @@ export const ROUTES = {
   ListJobs: { method: "GET", path: "/api/jobs" },
   ListLabels: { method: "GET", path: "/api/labels" },
   ListMedia: { method: "GET", path: "/api/media" },
+  ListNotifications: { method: "GET", path: "/api/notifications" },
   ListNumbers: { method: "GET", path: "/api/numbers" },
   ListOwnLogs: { method: "GET", path: "/api/logs" },
   ListPayments: { method: "GET", path: "/api/payments" },
@@ -3788,6 +3892,7 @@ export const ROUTES = {
   LogOutEverywhere: { method: "POST", path: "/api/auth/logout-all" },
   LogOutNumber: { method: "POST", path: "/api/numbers/{number_id}/logout" },
   MailConfirmationAgain: { method: "POST", path: "/api/auth/confirm-email/again" },
+  MarkNotification: { method: "PATCH", path: "/api/notifications/{notification_id}" },
   MeasureEntropy: { method: "POST", path: "/api/campaigns/{campaign_id}/entropy" },
   MergeContacts: { method: "POST", path: "/api/contacts/{contact_id}/merge" },
   OpenPaymentPortal: { method: "POST", path: "/api/subscription/portal" },
@@ -3796,6 +3901,7 @@ export const ROUTES = {
   PreviewCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/preview" },
   PreviewImport: { method: "GET", path: "/api/imports/{import_id}/preview" },
   PreviewPlanChange: { method: "POST", path: "/api/subscription/preview" },
+  ReadNotifications: { method: "POST", path: "/api/notifications/read" },
   ReadSignedMedia: { method: "GET", path: "/api/media/files/{token}" },
   ReceiveGatewayWebhook: { method: "POST", path: "/api/webhooks/{plugin}" },
   ReceiveWebhook: { method: "POST", path: "/api/webhooks/{plugin}/{token}" },
@@ -3828,6 +3934,7 @@ export const ROUTES = {
   ShowLabel: { method: "GET", path: "/api/labels/{label_id}" },
   ShowMe: { method: "GET", path: "/api/auth/me" },
   ShowMedia: { method: "GET", path: "/api/media/{media_id}" },
+  ShowNotification: { method: "GET", path: "/api/notifications/{notification_id}" },
   ShowNumber: { method: "GET", path: "/api/numbers/{number_id}" },
   ShowNumberQr: { method: "GET", path: "/api/numbers/{number_id}/qr" },
   ShowNumberScreenshot: { method: "GET", path: "/api/numbers/{number_id}/screenshot" },

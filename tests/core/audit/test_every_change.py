@@ -41,6 +41,8 @@ SILENT = {
     "AdminProbeServer": "asks a server how it is, which happens by itself every minute",
     "PreviewPlanChange": "asks the gateway and changes nothing",
     "OpenPaymentPortal": "asks the gateway for an address",
+    "MarkNotification": "notes what its reader has seen, many times a day",
+    "ReadNotifications": "notes what its reader has seen, many times a day",
     "ReceiveGatewayWebhook": "says what is worth fetching; what that brings is logged by the platform",
     "ReceiveWebhook": "brings what a service says; it is kept in webhook_events and webhooks_log",
     "IssueEventTicket": "opens the stream of events once, to read; it changes no row",
