@@ -16,8 +16,8 @@ from core.notifications.outbox import SEAL
 from core.notifications.wording import text_of, title_of
 from core.plugin import LiveEvent, Notification
 
-MOST_FOLDED = 200
-"""A mail lists no more than so many, and says how many there are."""
+MOST_FOLDED = 5_000
+"""Details that one mail is made of, the latest; it lists fewer, and says how many there are."""
 
 _TOLD = """
 SELECT n.id, n.detail, n.created_at FROM notification_deliveries d JOIN notifications n ON n.id = d.notification_id
