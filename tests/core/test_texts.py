@@ -415,5 +415,6 @@ def test_title() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_alarm_fills_its_placeholders(language: str) -> None:
     for kind in get_args(Kind):
-        detail = dict.fromkeys(("name", "reason", "gateway", "concerns", "asked", "status"), "a")
+        names = ("name", "reason", "gateway", "concerns", "asked", "status", "until", "minutes", "free", "gigabytes")
+        detail = dict.fromkeys(names, "a")
         assert "{" not in alarm_text(kind, detail, language)
