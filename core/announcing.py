@@ -15,10 +15,20 @@ async def announce(user_id: int, event: Event, key: str) -> bool:
 
     It joins the present unit of work.
     """
-    if not await outbox.put(OF_EVENT[type(event)].name, user_id, key, event):
-        return False
-    await emit(user_id, event)
-    return True
+    return await announce_all([(user_id, event, key)]) == 1
+
+
+async def announce_all(told: Sequence[tuple[int, Event, str]]) -> int:
+    """Announce several events, each with its user's id and its key; return how many are new."""
+    events = {key: (user_id, event) for user_id, event, key in told}
+    added = await outbox.put_all(
+        [
+            outbox.Entry(kind=OF_EVENT[type(event)].name, user_id=user_id, key=key, detail=event)
+            for key, (user_id, event) in events.items()
+        ]
+    )
+    await emit_all([events[entry.key] for entry in added])
+    return len(added)
 
 
 async def emit(user_id: int, event: Event) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from core import database
 from core.audit import services as audit
 from core.errors import ConflictError, NotFoundError
+from core.jobs.ending import tell_ended
 from core.jobs.schemas import JobRead
 from core.jobs.tables import JobStatus
 from core.live import progress
@@ -249,6 +250,8 @@ async def cancel_job(user_id: int, job_id: int) -> JobRead:
             job_id,
         )
         progress.changed("job", job_id)
+        if row["status"] == JobStatus.WAITING:
+            await tell_ended([row])
         if row["cancel_requested_at"] is None:
             await audit.record("job.canceled", user_id=user_id, entity_id=job_id, facts={"kind": row["kind"]})
     return await get_job(user_id, job_id)

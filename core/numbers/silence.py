@@ -8,16 +8,22 @@ from core import database
 from core.notifications.alarms import clear_alarms
 from core.numbers.changes import announce
 from core.numbers.states import SILENT
+from core.numbers.telling import tell_flipped
 
+_OLD = "WITH old AS MATERIALIZED (SELECT id, status_connection FROM numbers WHERE id = $1 FOR UPDATE)"
 _HOLD = f"""
-UPDATE numbers SET silent_until = now() + make_interval(secs => $2), poll_at = now() + make_interval(secs => $2),
+{_OLD}
+UPDATE numbers n SET silent_until = now() + make_interval(secs => $2), poll_at = now() + make_interval(secs => $2),
     status_connection = false, connection_reason = '{SILENT}', updated_at = now()
-WHERE id = $1 AND deleted_at IS NULL AND (status_connection OR silent_until IS NOT NULL) RETURNING id
+FROM old WHERE n.id = old.id AND n.deleted_at IS NULL AND (n.status_connection OR n.silent_until IS NOT NULL)
+RETURNING n.status_connection <> old.status_connection AS flipped
 """
 _RELEASE = f"""
-UPDATE numbers SET silent_until = NULL, status_connection = connection = 'connected',
+{_OLD}
+UPDATE numbers n SET silent_until = NULL, status_connection = connection = 'connected',
     connection_reason = CASE WHEN connection_reason = '{SILENT}' THEN '' ELSE connection_reason END, updated_at = now()
-WHERE id = $1 AND deleted_at IS NULL AND silent_until IS NOT NULL RETURNING id
+FROM old WHERE n.id = old.id AND n.deleted_at IS NULL AND n.silent_until IS NOT NULL
+RETURNING n.status_connection <> old.status_connection AS flipped
 """
 
 
@@ -38,7 +44,9 @@ async def speaks(number_id: int) -> None:
 
 async def _write(statement: str, number_id: int, *values: object) -> bool:
     async with database.unit_of_work():
-        held = await database.fetch_value(statement, number_id, *values)
-        if held is not None:
+        flipped = await database.fetch_value(statement, number_id, *values)
+        if flipped is not None:
             await announce([number_id])
-    return held is not None
+        if flipped:
+            await tell_flipped([number_id])
+    return flipped is not None
