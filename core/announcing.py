@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from core.events.catalogue import Event, seal
+from core.events.catalogue import WEBHOOK, Event, seal
 from core.notifications import outbox
 from core.notifications.kinds import OF_EVENT
+from core.webhooks.outgoing import queueing
 
 
 async def announce(user_id: int, event: Event, key: str) -> bool:
@@ -25,5 +26,7 @@ async def emit(user_id: int, event: Event) -> None:
 
 async def emit_all(events: Sequence[tuple[int, Event]]) -> None:
     """Emit several events, each with its user's id."""
-    for _, event in events:
-        seal(event)
+    sealed = [(user_id, seal(event)) for user_id, event in events]
+    webhooks = [(user_id, envelope) for user_id, envelope in sealed if envelope.type in WEBHOOK]
+    if webhooks:
+        await queueing.queue(webhooks)

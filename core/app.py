@@ -35,6 +35,7 @@ from core.request import PlatformRequest, refuse_unusable_address
 from core.security import AuthenticationMiddleware
 from core.settings import controllers as settings
 from core.webhooks import controllers as webhooks
+from core.webhooks.outgoing import controllers as outgoing_webhooks
 
 BODY_LIMIT_BYTES = 2**20
 """The longest body a route takes; routes that take files state their own."""
@@ -49,6 +50,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     *media.CONTROLLERS,
     *jobs.CONTROLLERS,
     *webhooks.CONTROLLERS,
+    *outgoing_webhooks.CONTROLLERS,
     *notifications.CONTROLLERS,
     *audit.CONTROLLERS,
     *privacy.CONTROLLERS,
