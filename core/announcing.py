@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from core import database
-from core.events.catalogue import LIVE, Event, seal
+from core.events.catalogue import LIVE, WEBHOOK, Event, seal
 from core.live import stream
 from core.notifications import outbox
 from core.notifications.kinds import OF_EVENT
+from core.webhooks.outgoing import queueing
 
 
 async def announce(user_id: int, event: Event, key: str) -> bool:
@@ -39,6 +40,9 @@ async def emit(user_id: int, event: Event) -> None:
 async def emit_all(events: Sequence[tuple[int, Event]]) -> None:
     """Emit several events, each with its user's id."""
     sealed = [(user_id, seal(event)) for user_id, event in events]
+    webhooks = [(user_id, envelope) for user_id, envelope in sealed if envelope.type in WEBHOOK]
+    if webhooks:
+        await queueing.queue(webhooks)
     live = [(user_id, envelope) for user_id, envelope in sealed if envelope.type in LIVE]
     if live:
         database.after_commit(partial(stream.publish, live))

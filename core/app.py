@@ -39,6 +39,7 @@ from core.request import PlatformRequest, refuse_unusable_address
 from core.security import AuthenticationMiddleware
 from core.settings import controllers as settings
 from core.webhooks import controllers as webhooks
+from core.webhooks.outgoing import controllers as outgoing_webhooks
 
 BODY_LIMIT_BYTES = 2**20
 """The longest body a route takes; routes that take files state their own."""
@@ -53,6 +54,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     *media.CONTROLLERS,
     *jobs.CONTROLLERS,
     *webhooks.CONTROLLERS,
+    *outgoing_webhooks.CONTROLLERS,
     *notifications.CONTROLLERS,
     *live.CONTROLLERS,
     *audit.CONTROLLERS,

@@ -28,6 +28,7 @@ from core.numbers.event_polling import keep_polling
 from core.runtime import runtime
 from core.signals import caught
 from core.startup import start_process, stop_process
+from core.webhooks.outgoing.delivering import keep_delivering
 
 ACTOR_MODULES = (
     "core.jobs.actors",
@@ -61,6 +62,7 @@ async def _start(config: PlatformConfig) -> None:
     _beats.append(asyncio.create_task(keep_polling()))
     _beats.append(asyncio.create_task(progress.keep_telling(PROGRESS)))
     _beats.append(asyncio.create_task(relaying.keep_relaying()))
+    _beats.append(asyncio.create_task(keep_delivering()))
 
 
 async def _stop() -> None:

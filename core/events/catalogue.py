@@ -255,7 +255,11 @@ class MessageReceived(Event, frozen=True, kw_only=True):
 
 
 class MessageUpdated(Event, frozen=True, kw_only=True):
-    """What is known of one message of a campaign changed; too many for a frontend, so webhooks alone have it."""
+    """What is known of one message of a campaign changed; too many for a frontend, so webhooks alone have it.
+
+    ``state`` is ``accepted``, ``sent``, ``failed``, ``unknown`` or ``skipped``. What was left out before the
+    service was asked to take it stands in the campaign's report alone.
+    """
 
     type = "message.updated"
     live = False
@@ -265,15 +269,29 @@ class MessageUpdated(Event, frozen=True, kw_only=True):
     number_id: int | None
     state: str
     reason: str
+    delivered_at: datetime | None
+    read_at: datetime | None
 
 
 class ContactOptedOut(Event, frozen=True, kw_only=True):
-    """Somebody asked not to be written to any more; ``source`` says how: their own word, a person, the API."""
+    """Somebody wrote that they want no more messages: ``source`` is ``word``.
+
+    ``number`` is E.164 digits where they are known, else the address they wrote from.
+    """
 
     type = "contact.opted_out"
     contact_id: int | None
     number: str
     source: str
+
+
+class WebhookTest(Event, frozen=True, kw_only=True):
+    """What an endpoint is sent when its tenant tries it; it cannot be subscribed."""
+
+    type = "webhook.test"
+    live = False
+    webhook = False
+    endpoint_id: int
 
 
 class WebhookDisabled(Event, frozen=True, kw_only=True):

@@ -32,8 +32,12 @@ HOLDINGS = (
     Holding(table="jobs", hidden=("params", "checkpoint", "holder", "lease_until")),
     Holding(table="webhook_events", own=f"t.number_id IN ({NUMBERS})", exported=False),
     Holding(
-        table="webhooks_log", own=f"t.payload->>'number_id' IN (SELECT id::text FROM ({NUMBERS}) n)", exported=False
+        table="webhooks_log",
+        own=f"t.payload->>'number_id' IN (SELECT id::text FROM ({NUMBERS}) n) OR t.payload->>'user_id' = $1::text",
+        exported=False,
     ),
+    Holding(table="webhook_deliveries", hidden=("lease_until",)),
+    Holding(table="webhook_endpoints"),
     Holding(table="lanes", exported=False),
     Holding(table="check_budgets", own=f"t.number_id IN ({NUMBERS})", exported=False),
     Holding(table="status_polls", own=f"t.number_id IN ({NUMBERS})", exported=False),

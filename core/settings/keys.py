@@ -67,6 +67,13 @@ SETTINGS: tuple[Setting, ...] = (
         " 0: for ever.",
     ),
     Setting(
+        key="retention.webhook_deliveries_days",
+        type=Days,
+        default=7,
+        description="Days that deliveries to tenants' webhook endpoints are kept, for their log and to be sent again;"
+        " 2 at least. 0: for ever.",
+    ),
+    Setting(
         key="retention.recipients_days",
         type=Days,
         default=0,

@@ -145,6 +145,8 @@ async def make_tenant(app: Litestar, member: Member) -> Tenant:
         await client.post(f"/api/publics/{public['id']}/contacts", json={"ids": [contact["id"]]})
         file = await client.post("/api/media", files={"file": ("a.png", _PNG, "image/png")})
         key = await add(client, "api-keys", name="Shop", scopes=["read"])
+        hook = {"url": "https://93.184.216.34/hook", "events": ["campaign.completed"]}
+        endpoint = await add(client, "webhook-endpoints", **hook)
         job = {"user_id": member.id, "kind": "walk", "params": "{}", "checkpoint": "{}", "result": "{}"}
         gone = await client.post("/api/contacts/bulk/delete", json={"ids": [(await add_contact(client))["id"]]})
         payment = {"transaction_id": f"pi_{secrets.token_hex(8)}", "amount": Decimal("49.90"), "currency": "BRL"}
@@ -160,6 +162,8 @@ async def make_tenant(app: Litestar, member: Member) -> Tenant:
             "recipient_id": recipient,
             "media_id": file.json()["data"]["id"],
             "key_id": key["id"],
+            "endpoint_id": endpoint["id"],
+            "delivery_id": await _delivery(member, endpoint["id"]),
             "session_id": await session_id(await open_session(member)),
             "job_id": await insert("jobs", status="waiting", **job),
             "notification_id": await insert(
@@ -176,6 +180,15 @@ async def make_tenant(app: Litestar, member: Member) -> Tenant:
             "fetch_id": await insert("gateway_fetches", gateway="nobody", subject=secrets.token_hex(8), due_at=FAR),
         }
     return Tenant(member, ids)
+
+
+async def _delivery(member: Member, endpoint_id: int) -> int:
+    """A delivery that is over, so that nobody attempts it."""
+    body = '{"id":"evt_1","type":"campaign.completed","created_at":"2026-11-26T15:00:00Z","data":{}}'
+    told = {"event_id": "evt_1", "type": "campaign.completed", "body": body, "status": "failed"}
+    return await insert(
+        "webhook_deliveries", user_id=member.id, endpoint_id=endpoint_id, due_at=FAR, give_up_at=FAR, **told
+    )
 
 
 async def _checkout(member: Member) -> int:

@@ -559,17 +559,21 @@ export interface DeletionReadPage {
   meta: Meta;
 }
 
-export interface DeliveryRead {
-  channel: "email" | "realtime";
-  notifier: string;
-  status: DeliveryStatus;
-  attempts: number;
-  due_at: string;
-  sent_at: string | null;
+export interface DeliveryReadPage {
+  data: Array<WebhooksOutgoingDeliveryRead>;
+  links: Links;
+  meta: Meta;
 }
 
-/** What became of a notification in one channel. */
-export type DeliveryStatus = "pending" | "claimed" | "sending" | "sent" | "folded" | "refused" | "failed" | "unknown";
+export interface DeliveryReadResource {
+  data: WebhooksOutgoingDeliveryRead;
+}
+
+export interface DeliveryReadScroll {
+  data: Array<WebhooksOutgoingDeliveryRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
 
 export interface Device {
   id: number;
@@ -611,6 +615,66 @@ export interface EmailConfirmation {
   token: string;
 }
 
+export interface EndpointCreate {
+  url: string;
+  events: Array<"access.ends" | "campaign.completed" | "campaign.needs_attention" | "campaign.paused" | "campaign.started" | "campaign.waiting" | "contact.opted_out" | "import.finished" | "message.received" | "message.updated" | "number.connected" | "number.disconnected" | "number.restricted" | "payment.failed" | "payment.refunded" | "payment.succeeded" | "plan.changed" | "trial.ends">;
+  name?: string;
+}
+
+export interface EndpointRead {
+  id: number;
+  name: string;
+  url: string;
+  events: Array<string>;
+  number_id: number | null;
+  status: EndpointStatus;
+  failing_since: string | null;
+  disabled_at: string | null;
+  disabled_reason: "" | "failing" | "gone" | "by_hand";
+  previous_secret_until: string | null;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface EndpointReadPage {
+  data: Array<EndpointRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface EndpointReadResource {
+  data: EndpointRead;
+}
+
+export interface EndpointSecret {
+  id: number;
+  name: string;
+  url: string;
+  events: Array<string>;
+  number_id: number | null;
+  status: EndpointStatus;
+  failing_since: string | null;
+  disabled_at: string | null;
+  disabled_reason: "" | "failing" | "gone" | "by_hand";
+  previous_secret_until: string | null;
+  created_at: string;
+  updated_at: string;
+  secret: string;
+}
+
+export interface EndpointSecretResource {
+  data: EndpointSecret;
+}
+
+/** Whether an endpoint is delivered to. */
+export type EndpointStatus = "active" | "disabled";
+
+export interface EndpointUpdate {
+  url?: string;
+  events?: Array<"access.ends" | "campaign.completed" | "campaign.needs_attention" | "campaign.paused" | "campaign.started" | "campaign.waiting" | "contact.opted_out" | "import.finished" | "message.received" | "message.updated" | "number.connected" | "number.disconnected" | "number.restricted" | "payment.failed" | "payment.refunded" | "payment.succeeded" | "plan.changed" | "trial.ends">;
+  name?: string;
+}
+
 export interface Entropy {
   campaign_id: number;
   version: number;
@@ -648,6 +712,13 @@ export interface ErrorReport {
   class: "refused" | "gave_up" | "network" | "unknown";
   reason: string;
   messages: number;
+}
+
+export interface EventRead {
+  id: string;
+  type: string;
+  created_at: string;
+  data: Record<string, unknown>;
 }
 
 export interface Explanation {
@@ -1062,7 +1133,7 @@ export interface NotificationDetail {
   read_at: string | null;
   detail: unknown;
   folded: Array<NotificationRead>;
-  deliveries: Array<DeliveryRead>;
+  deliveries: Array<NotificationsDeliveryRead>;
 }
 
 export interface NotificationDetailResource {
@@ -1085,6 +1156,18 @@ export interface NotificationReadPage {
   meta: Meta;
 }
 
+export interface NotificationsDeliveryRead {
+  channel: "email" | "realtime";
+  notifier: string;
+  status: NotificationsTablesDeliveryStatus;
+  attempts: number;
+  due_at: string;
+  sent_at: string | null;
+}
+
+/** What became of a notification in one channel. */
+export type NotificationsTablesDeliveryStatus = "pending" | "claimed" | "sending" | "sent" | "folded" | "refused" | "failed" | "unknown";
+
 export interface NumberAdministrationRead {
   id: number;
   server_id: number;
@@ -1103,6 +1186,7 @@ export interface NumberAdministrationRead {
   last_event_at: string | null;
   recent_sends: number;
   recent_acknowledged: number;
+  webhook_url: string | null;
   settings: NumberLimits;
   sign_in: Array<string>;
   extra: boolean;
@@ -1173,6 +1257,7 @@ export interface NumberRead {
   last_event_at: string | null;
   recent_sends: number;
   recent_acknowledged: number;
+  webhook_url: string | null;
   settings: NumberLimits;
   sign_in: Array<string>;
   extra: boolean;
@@ -1201,6 +1286,38 @@ export interface NumberUpdate {
   name?: string;
   status?: boolean;
   settings?: NumberLimits;
+  webhook_url?: string | null;
+}
+
+export interface NumberUpdated {
+  id: number;
+  server_id: number;
+  provider: string;
+  instance: string;
+  name: string;
+  number: string;
+  status: boolean;
+  status_connection: boolean;
+  connection: string;
+  connection_reason: string;
+  connection_at: string | null;
+  restricted_until: string | null;
+  first_connected_at: string | null;
+  silent_until: string | null;
+  last_event_at: string | null;
+  recent_sends: number;
+  recent_acknowledged: number;
+  webhook_url: string | null;
+  settings: NumberLimits;
+  sign_in: Array<string>;
+  extra: boolean;
+  created_at: string;
+  updated_at: string;
+  webhook_secret: string | null;
+}
+
+export interface NumberUpdatedResource {
+  data: NumberUpdated;
 }
 
 export interface OptOut {
@@ -2228,6 +2345,26 @@ export interface WebhookLogReadScroll {
   meta: ScrollMeta;
 }
 
+export interface WebhooksOutgoingDeliveryRead {
+  id: number;
+  endpoint_id: number;
+  event_id: string;
+  type: string;
+  status: WebhooksTablesDeliveryStatus;
+  attempts: number;
+  response_code: number | null;
+  response_body: string;
+  error: string;
+  body: EventRead;
+  next_attempt_at: string | null;
+  attempted_at: string | null;
+  finished_at: string | null;
+  created_at: string;
+}
+
+/** Where a delivery to an endpoint stands. */
+export type WebhooksTablesDeliveryStatus = "pending" | "delivered" | "failed";
+
 export interface Window {
   start: string;
   end: string;
@@ -2541,7 +2678,7 @@ export interface Operations {
     body: undefined;
     answer: undefined;
   };
-  /** Apply an event again */
+  /** Apply or send an event again */
   AdminReplayWebhook: {
     path: { entry_id: number; };
     query: Record<never, never>;
@@ -2835,6 +2972,13 @@ export interface Operations {
     body: PublicCreate;
     answer: PublicReadResource;
   };
+  /** Add a webhook endpoint */
+  CreateWebhookEndpoint: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: EndpointCreate;
+    answer: EndpointSecretResource;
+  };
   /** Delete an API key */
   DeleteApiKey: {
     path: { key_id: number; };
@@ -2905,12 +3049,26 @@ export interface Operations {
     body: undefined;
     answer: undefined;
   };
+  /** Delete a webhook endpoint */
+  DeleteWebhookEndpoint: {
+    path: { endpoint_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
   /** Switch the second factor off */
   DisableTwoFactor: {
     path: Record<never, never>;
     query: Record<never, never>;
     body: PasswordProof;
     answer: undefined;
+  };
+  /** Disable a webhook endpoint */
+  DisableWebhookEndpoint: {
+    path: { endpoint_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: EndpointReadResource;
   };
   /** Disconnect a number */
   DisconnectNumber: {
@@ -2974,6 +3132,13 @@ export interface Operations {
     query: Record<never, never>;
     body: Duplicate | null;
     answer: CampaignReadResource;
+  };
+  /** Enable a webhook endpoint */
+  EnableWebhookEndpoint: {
+    path: { endpoint_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: EndpointReadResource;
   };
   /** Erase a contact */
   EraseContact: {
@@ -3199,6 +3364,20 @@ export interface Operations {
     body: undefined;
     answer: strListResource;
   };
+  /** List the deliveries of an endpoint */
+  ListWebhookDeliveries: {
+    path: { endpoint_id: number; };
+    query: { page?: number; per_page?: number; sort?: string; search?: string; status?: WebhooksTablesDeliveryStatus; type?: string; cursor?: string; };
+    body: undefined;
+    answer: DeliveryReadPage | DeliveryReadScroll;
+  };
+  /** List your webhook endpoints */
+  ListWebhookEndpoints: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; status?: EndpointStatus; };
+    body: undefined;
+    answer: EndpointReadPage;
+  };
   /** Listen to events */
   ListenToEvents: {
     path: Record<never, never>;
@@ -3367,6 +3546,13 @@ export interface Operations {
     body: PasswordProof;
     answer: RecoveryCodesResource;
   };
+  /** Send a delivery again */
+  ReplayWebhookDelivery: {
+    path: { endpoint_id: number; delivery_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: DeliveryReadResource;
+  };
   /** Ask for everything that is held of me */
   RequestExport: {
     path: Record<never, never>;
@@ -3429,6 +3615,13 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: RetryReadResource;
+  };
+  /** Roll the secret */
+  RollWebhookSecret: {
+    path: { endpoint_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: EndpointSecretResource;
   };
   /** Send a test message */
   SendTestMessage: {
@@ -3605,6 +3798,13 @@ export interface Operations {
     body: undefined;
     answer: TwoFactorReadResource;
   };
+  /** Show a webhook endpoint */
+  ShowWebhookEndpoint: {
+    path: { endpoint_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: EndpointReadResource;
+  };
   /** Start a campaign */
   StartCampaign: {
     path: { campaign_id: number; };
@@ -3625,6 +3825,13 @@ export interface Operations {
     query: Record<never, never>;
     body: SyncCreate;
     answer: JobReadResource;
+  };
+  /** Send a test event */
+  TestWebhookEndpoint: {
+    path: { endpoint_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: DeliveryReadResource;
   };
   /** Unblock a contact */
   UnblockContact: {
@@ -3715,7 +3922,7 @@ export interface Operations {
     path: { number_id: number; };
     query: Record<never, never>;
     body: NumberUpdate;
-    answer: NumberReadResource;
+    answer: NumberUpdatedResource;
   };
   /** Change an audience */
   UpdatePublic: {
@@ -3723,6 +3930,13 @@ export interface Operations {
     query: Record<never, never>;
     body: PublicUpdate;
     answer: PublicReadResource;
+  };
+  /** Change a webhook endpoint */
+  UpdateWebhookEndpoint: {
+    path: { endpoint_id: number; };
+    query: Record<never, never>;
+    body: EndpointUpdate;
+    answer: EndpointReadResource;
   };
   /** Upload a file */
   UploadMedia: {
@@ -3834,6 +4048,7 @@ export const ROUTES = {
   CreateLabel: { method: "POST", path: "/api/labels" },
   CreateNumber: { method: "POST", path: "/api/numbers" },
   CreatePublic: { method: "POST", path: "/api/publics" },
+  CreateWebhookEndpoint: { method: "POST", path: "/api/webhook-endpoints" },
   DeleteApiKey: { method: "DELETE", path: "/api/api-keys/{key_id}" },
   DeleteCampaign: { method: "DELETE", path: "/api/campaigns/{campaign_id}" },
   DeleteContact: { method: "DELETE", path: "/api/contacts/{contact_id}" },
@@ -3844,7 +4059,9 @@ export const ROUTES = {
   DeleteOtherSessions: { method: "DELETE", path: "/api/auth/sessions" },
   DeletePublic: { method: "DELETE", path: "/api/publics/{public_id}" },
   DeleteSession: { method: "DELETE", path: "/api/auth/sessions/{session_id}" },
+  DeleteWebhookEndpoint: { method: "DELETE", path: "/api/webhook-endpoints/{endpoint_id}" },
   DisableTwoFactor: { method: "POST", path: "/api/auth/two-factor/disable" },
+  DisableWebhookEndpoint: { method: "POST", path: "/api/webhook-endpoints/{endpoint_id}/disable" },
   DisconnectNumber: { method: "POST", path: "/api/numbers/{number_id}/disconnect" },
   DownloadCampaigns: { method: "GET", path: "/api/campaigns.csv" },
   DownloadContacts: { method: "GET", path: "/api/contacts.csv" },
@@ -3854,6 +4071,7 @@ export const ROUTES = {
   DownloadMedia: { method: "GET", path: "/api/media/{media_id}/content" },
   DownloadReport: { method: "GET", path: "/api/campaigns/{campaign_id}/report.csv" },
   DuplicateCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/duplicate" },
+  EnableWebhookEndpoint: { method: "POST", path: "/api/webhook-endpoints/{endpoint_id}/enable" },
   EraseContact: { method: "DELETE", path: "/api/contacts/{contact_id}/personal-data" },
   EraseMe: { method: "POST", path: "/api/auth/erase" },
   ExplainCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/explain" },
@@ -3886,6 +4104,8 @@ export const ROUTES = {
   ListServers: { method: "GET", path: "/api/servers" },
   ListSessions: { method: "GET", path: "/api/auth/sessions" },
   ListVariables: { method: "GET", path: "/api/contacts/variables" },
+  ListWebhookDeliveries: { method: "GET", path: "/api/webhook-endpoints/{endpoint_id}/deliveries" },
+  ListWebhookEndpoints: { method: "GET", path: "/api/webhook-endpoints" },
   ListenToEvents: { method: "GET", path: "/api/events" },
   LogIn: { method: "POST", path: "/api/auth/login" },
   LogOut: { method: "POST", path: "/api/auth/logout" },
@@ -3910,6 +4130,7 @@ export const ROUTES = {
   RemovePublicContact: { method: "DELETE", path: "/api/publics/{public_id}/contacts/{contact_id}" },
   RemovePublicContacts: { method: "POST", path: "/api/publics/{public_id}/contacts/remove" },
   RenewRecoveryCodes: { method: "POST", path: "/api/auth/two-factor/recovery-codes" },
+  ReplayWebhookDelivery: { method: "POST", path: "/api/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/replay" },
   RequestExport: { method: "POST", path: "/api/auth/export" },
   ResetPassword: { method: "POST", path: "/api/auth/reset-password" },
   ResolveCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/resolve" },
@@ -3919,6 +4140,7 @@ export const ROUTES = {
   ResumeSubscription: { method: "POST", path: "/api/subscription/resume" },
   RetryCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/retry" },
   RetryPayment: { method: "POST", path: "/api/payments/{payment_id}/retry" },
+  RollWebhookSecret: { method: "POST", path: "/api/webhook-endpoints/{endpoint_id}/secret" },
   SendTestMessage: { method: "POST", path: "/api/numbers/{number_id}/test-message" },
   SetUp: { method: "POST", path: "/api/setup" },
   ShowBlockedNumber: { method: "GET", path: "/api/block-contacts/{block_id}" },
@@ -3944,9 +4166,11 @@ export const ROUTES = {
   ShowReport: { method: "GET", path: "/api/campaigns/{campaign_id}/report" },
   ShowSubscription: { method: "GET", path: "/api/subscription" },
   ShowTwoFactor: { method: "GET", path: "/api/auth/two-factor" },
+  ShowWebhookEndpoint: { method: "GET", path: "/api/webhook-endpoints/{endpoint_id}" },
   StartCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/start" },
   StartImport: { method: "POST", path: "/api/imports/{import_id}/start" },
   SyncContacts: { method: "POST", path: "/api/numbers/{number_id}/sync" },
+  TestWebhookEndpoint: { method: "POST", path: "/api/webhook-endpoints/{endpoint_id}/test" },
   UnblockContact: { method: "POST", path: "/api/contacts/{contact_id}/unblock" },
   UnblockContacts: { method: "POST", path: "/api/contacts/bulk/unblock" },
   UnblockNumber: { method: "DELETE", path: "/api/block-contacts/{block_id}" },
@@ -3961,6 +4185,7 @@ export const ROUTES = {
   UpdateMe: { method: "PATCH", path: "/api/auth/me" },
   UpdateNumber: { method: "PATCH", path: "/api/numbers/{number_id}" },
   UpdatePublic: { method: "PATCH", path: "/api/publics/{public_id}" },
+  UpdateWebhookEndpoint: { method: "PATCH", path: "/api/webhook-endpoints/{endpoint_id}" },
   UploadMedia: { method: "POST", path: "/api/media" },
   VerifyTwoFactor: { method: "POST", path: "/api/auth/two-factor/verify" },
   VerifyWebhook: { method: "GET", path: "/api/webhooks/{plugin}/{token}" },
