@@ -1,10 +1,12 @@
 """Routes of live events and of the realtime services that tell them too."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 from litestar import Controller, Litestar, Response, get, post
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody
 from litestar.params import JSONBody, QueryParameter
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -16,7 +18,7 @@ from core.live.schemas import ChannelRequest, RealtimeRead, TicketRead
 from core.live.stream import NOWHERE, parse_event_id
 from core.pagination import Resource
 from core.problems import problem_responses
-from core.request import AnyRequest, PlatformRequest
+from core.request import JSON, AnyRequest, PlatformRequest
 from core.security import SCOPE, current_user, requires_user
 from core.texts import text
 
@@ -108,6 +110,16 @@ class EventController(Controller):
         return Resource(await tickets.issue(current_user(request)))
 
 
+@dataclass
+class FormOrJsonOperation(Operation):
+    """Describes a body that may be a form too."""
+
+    def __post_init__(self) -> None:
+        """Say that it holds the same."""
+        if isinstance(self.request_body, RequestBody):
+            self.request_body.content[FORM] = OpenAPIMediaType(schema=self.request_body.content[JSON].schema)
+
+
 class FormOrJson(PlatformRequest):
     """A request whose body may be a form too, as pusher-js sends it."""
 
@@ -139,6 +151,7 @@ class RealtimeController(Controller):
         status_code=200,
         opt={SCOPE: "read"},
         request_class=FormOrJson,
+        operation_class=FormOrJsonOperation,
         responses=problem_responses(400, 401, 403, 404, 413, 415, 422),
     )
     async def authorize(
@@ -149,10 +162,7 @@ class RealtimeController(Controller):
             str | None, QueryParameter(description="Which service, where there are several.", max_length=60)
         ] = None,
     ) -> Mapping[str, str]:
-        """Permit a connection to listen to the caller's own channel; pusher-js calls this (`channelAuthorization`).
-
-        The body may be a form (`application/x-www-form-urlencoded`) with the same fields.
-        """
+        """Permit a connection to listen to the caller's own channel; pusher-js calls this (`channelAuthorization`)."""
         return realtime.authorize(current_user(request).id, notifier, data)
 
 

@@ -117,6 +117,7 @@ NOBODYS = {
     "server_health": "the platform's",
     "server_breakers": "the platform's",
     "number_checks": "what services answered about numbers, for all tenants alike, for 30 days at most",
+    "notifier_states": "how the platform's own mail and realtime services are",
     "sign_in_failures": "keyed hashes, for some days",
 }
 """Tables without rows of a user, and whose they are."""
