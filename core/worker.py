@@ -69,7 +69,6 @@ async def _stop() -> None:
     _, unfinished = await asyncio.wait(_beats, timeout=LANDING_SECONDS)
     for task in unfinished:
         task.cancel()
-    await progress.NOTES.flush()
     await stop_process()
 
 

@@ -76,6 +76,8 @@ class Notes:
         """Write what waits: the process is about to end."""
         if self._writer is not None:
             self._writer.cancel()
+            await asyncio.wait([self._writer])
+            self._writer = None
         await self._write_once()
 
     async def _write(self) -> None:
