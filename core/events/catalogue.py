@@ -172,7 +172,10 @@ class PaymentSucceeded(Event, frozen=True, kw_only=True):
 
 
 class PaymentFailed(Event, frozen=True, kw_only=True):
-    """A payment was refused; ``next_attempt_at`` says when the gateway tries again, ``action_url`` where to pay."""
+    """A payment was refused: ``failure_code`` is the gateway's word, and ``failure`` what it means to a payer.
+
+    ``next_attempt_at`` says when the gateway tries again, ``action_url`` where to pay.
+    """
 
     type = "payment.failed"
     payment_id: int
@@ -182,6 +185,7 @@ class PaymentFailed(Event, frozen=True, kw_only=True):
     currency: str
     attempt: int
     failure_code: str
+    failure: str
     next_attempt_at: datetime | None
     action_url: str
 

@@ -1,6 +1,6 @@
 """What a notification says: a title and a text for the list and the live event; e-mails are made of the same words."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from functools import singledispatch
 
@@ -13,31 +13,6 @@ from core.texts import blocker_text, say, word
 LONGEST = 200
 """Characters of a stranger's text (a browser's name, an address) within a sentence."""
 
-FAILURES: Mapping[str, str] = {
-    "card_declined": "card_declined",
-    "insufficient_funds": "insufficient_funds",
-    "expired_card": "expired_card",
-    "incorrect_cvc": "incorrect_data",
-    "incorrect_number": "incorrect_data",
-    "invalid_cvc": "incorrect_data",
-    "authentication_required": "authentication_required",
-    "processing_error": "processing_error",
-    "cc_rejected_insufficient_amount": "insufficient_funds",
-    "cc_rejected_bad_filled_card_number": "incorrect_data",
-    "cc_rejected_bad_filled_date": "incorrect_data",
-    "cc_rejected_bad_filled_other": "incorrect_data",
-    "cc_rejected_bad_filled_security_code": "incorrect_data",
-    "cc_rejected_call_for_authorize": "authentication_required",
-    "cc_rejected_card_disabled": "card_declined",
-    "cc_rejected_high_risk": "card_declined",
-    "cc_rejected_other_reason": "card_declined",
-    "cc_rejected_card_error": "processing_error",
-}
-"""Payment services' words for a refusal, by the text that people read; any other word is shown as it is.
-
-Stripe: https://docs.stripe.com/error-codes and /declines/codes; Mercado Pago: ``status_detail`` of
-https://www.mercadopago.com.br/developers/en/reference/payments/_payments_id/get.
-"""
 _OVER = frozenset({"completed", "completed_with_unknown"})
 """Reasons of a campaign's end of which its figures say everything."""
 _NOT_RESUMED = frozenset({"audience_gone", "missed_date", "missed_date_skipped", "too_uniform"})
@@ -147,9 +122,8 @@ def _(detail: catalogue.ImportFinished, notice: _Notice, _reader: Formats) -> li
 
 @_sentences.register
 def _(detail: catalogue.PaymentFailed, notice: _Notice, reader: Formats) -> list[str]:
-    known = FAILURES.get(detail.failure_code)
-    if known is not None:
-        why = word("failures", known, reader.language)
+    if detail.failure != "other":
+        why = word("failures", detail.failure, reader.language)
     else:
         why = notice("reason", reason=_readable(detail.failure_code)) if detail.failure_code else ""
     again = notice("again") if detail.next_attempt_at else ""

@@ -147,6 +147,7 @@ async def _tell_payment(row: Row, change: PaymentChange, payment_id: int) -> Non
         more = {
             "attempt": payment.attempt,
             "failure_code": payment.failure_code,
+            "failure": payment.failure,
             "next_attempt_at": payment.next_attempt_at,
             "action_url": payment.action_url or row.state.action_url,
         }

@@ -16,10 +16,9 @@ from core.errors import PaymentDeclinedError, PlatformError
 from core.media.tables import MediaState
 from core.notifications.alarms import Kind
 from core.notifications.kinds import KINDS
-from core.notifications.wording import FAILURES
 from core.numbers.states import SILENT
 from core.payments.return_page import OUTCOMES
-from core.plugin import SenderState, SubscriptionStatus
+from core.plugin import PaymentFailure, SenderState, SubscriptionStatus
 from core.plugin.errors import ProviderError
 from core.texts import (
     COUNTS,
@@ -251,7 +250,7 @@ def test_every_kind_of_notification_has_its_texts() -> None:
 
 def test_every_state_of_a_number_and_every_refused_payment_has_its_words() -> None:
     assert set(SenderState) | {SILENT, "moved"} == keys("connections")
-    assert set(FAILURES.values()) == keys("failures")
+    assert {*get_args(PaymentFailure)} - {"other"} == keys("failures")
 
 
 def raised() -> list[tuple[str, str, str]]:

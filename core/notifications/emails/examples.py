@@ -58,6 +58,7 @@ EXAMPLES: Mapping[str, msgspec.Struct] = {
             **_PAID,
             "attempt": 1,
             "failure_code": "insufficient_funds",
+            "failure": "insufficient_funds",
             "next_attempt_at": _SOON,
             "action_url": "https://pay.example.com/invoices/21",
         },

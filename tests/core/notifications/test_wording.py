@@ -142,19 +142,19 @@ def test_rows_that_failed_are_told_what_to_do_about() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "shown"),
+    ("failure", "shown"),
     [
         ("insufficient_funds", "The balance or limit of the card is not enough."),
-        ("cc_rejected_insufficient_amount", "The balance or limit of the card is not enough."),
-        ("some_new_code", "The payment service says: some new code."),
+        ("other", "The payment service says: some new code."),
     ],
 )
-def test_why_a_payment_failed_is_said_in_words(code: str, shown: str) -> None:
-    assert f"could not be made. {shown} It is tried again on March 10" in told("payment_failed", failure_code=code)
+def test_why_a_payment_failed_is_said_in_words(failure: str, shown: str) -> None:
+    text = told("payment_failed", failure_code="some_new_code", failure=failure)
+    assert f"could not be made. {shown} It is tried again on March 10" in text
 
 
 def test_a_payment_that_is_not_tried_again_promises_nothing() -> None:
-    shown = told("payment_failed", failure_code="", next_attempt_at=None, action_url="")
+    shown = told("payment_failed", failure_code="", failure="other", next_attempt_at=None, action_url="")
     assert shown == (
         "Your payment of R$149.90 could not be made."
         " Check your means of payment, or choose another, to keep your access."
