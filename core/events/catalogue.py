@@ -381,3 +381,5 @@ LIVE = frozenset(name for name, found in EVENTS.items() if found.live)
 WEBHOOK = frozenset(name for name, found in EVENTS.items() if found.webhook)
 STREAM = frozenset({StreamOpened.type, StreamReset.type})
 """What a connection of ``GET /api/events`` tells of itself."""
+TRIED = frozenset({WebhookTest.type})
+"""What an endpoint is sent because its tenant tries it."""

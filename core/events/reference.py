@@ -10,7 +10,7 @@ from typing import Union, get_args, get_origin
 
 import msgspec
 
-from core.events.catalogue import EVENTS, STREAM, Envelope, Event
+from core.events.catalogue import EVENTS, STREAM, TRIED, Envelope, Event
 
 _HEAD = """# Events
 
@@ -81,6 +81,8 @@ def _event(event: type[Event]) -> Iterator[str]:
 def _where(event: type[Event]) -> str:
     if event.type in STREAM:
         return "by a connection of the stream about itself"
+    if event.type in TRIED:
+        return "to the endpoint that is tried"
     places = [name for name, told in (("live", event.live), ("to webhooks", event.webhook)) if told]
     return " and ".join(places)
 

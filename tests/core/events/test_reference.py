@@ -6,7 +6,7 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 import pytest
 
-from core.events.catalogue import EVENTS, LIVE, STREAM, WEBHOOK, Envelope, Event, seal
+from core.events.catalogue import EVENTS, LIVE, STREAM, TRIED, WEBHOOK, Envelope, Event, seal
 from core.events.reference import reference, type_name
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "events.md"
@@ -43,6 +43,8 @@ def test_every_event_has_its_section() -> None:
 def _where(name: str) -> str:
     if name in STREAM:
         return "by a connection of the stream about itself"
+    if name in TRIED:
+        return "to the endpoint that is tried"
     return {
         (True, True): "live and to webhooks",
         (True, False): "live",
@@ -51,8 +53,8 @@ def _where(name: str) -> str:
 
 
 def test_every_event_is_told_somewhere() -> None:
-    assert set(EVENTS) == LIVE | WEBHOOK | STREAM
-    assert frozenset() == LIVE & STREAM
+    assert set(EVENTS) == LIVE | WEBHOOK | STREAM | TRIED
+    assert frozenset() == (LIVE | WEBHOOK) & (STREAM | TRIED)
 
 
 @pytest.mark.parametrize("kind", EVENTS.values(), ids=lambda kind: kind.type)
