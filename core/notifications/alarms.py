@@ -109,6 +109,18 @@ async def clear_alarms(subject: Subject, subject_ids: Collection[int], kinds: Co
     )
 
 
+async def standing_alarms(subject: Subject, subject_ids: Collection[int], kinds: Collection[Kind]) -> frozenset[int]:
+    """Return those of these rows about which one of these alarms stands."""
+    rows = await database.fetch(
+        "SELECT subject_id FROM alarms WHERE subject_type = $1 AND subject_id = ANY($2::bigint[])"
+        " AND kind = ANY($3::text[]) AND cleared_at IS NULL",
+        subject,
+        list(subject_ids),
+        list(kinds),
+    )
+    return frozenset(row["subject_id"] for row in rows)
+
+
 async def list_alarms(query: PageQuery, language: str, *, standing: bool | None) -> tuple[Sequence[AlarmRead], int]:
     """Return one page of alarms, the newest first, and how many there are."""
     where = "($1::bool IS NULL OR (cleared_at IS NULL) = $1)"

@@ -9,7 +9,6 @@ from core.numbers.event_polling import forget_cursor
 from core.numbers.placing import place_number
 from core.numbers.schemas import NumberRead
 from core.numbers.services import get_number, new_identity
-from core.numbers.telling import tell_flipped
 from core.texts import text
 from core.webhooks.services import forget_targets
 
@@ -67,8 +66,6 @@ async def move_number(number_id: int, server_id: int | None) -> NumberRead:
         )
         await forget_cursor(number_id)
         await announce([number_id])
-        if row["status_connection"]:
-            await tell_flipped([number_id])
         moved = {"server_id": [row["server_id"], target]}
         await audit.record("number.moved", account_id=row["user_id"], entity_id=number_id, changes=moved)
     senders.forget([number_id])

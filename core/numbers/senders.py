@@ -14,7 +14,7 @@ from core.errors import NotReadyError, ProviderFailedError
 from core.notifications.alarms import raise_alarm
 from core.numbers.changes import announce
 from core.numbers.credentials import load_credentials
-from core.numbers.telling import tell_flipped, tell_restricted
+from core.numbers.telling import tell_restricted
 from core.plugin import Capabilities, MessagingProvider, MisconfiguredError, Scope, Secret, Sender, Server
 from core.plugin.registry import NoSuchProviderError
 from core.runtime import providers
@@ -122,7 +122,6 @@ async def _stop(number_id: int, code: str, until: datetime | None, *, whole_serv
         if rows:
             stopped = [row["id"] for row in rows]
             await announce(stopped)
-            await tell_flipped(stopped)
         if whole_server:
             named = await database.fetch_row(
                 "SELECT s.id, s.name FROM servers s JOIN numbers n ON n.server_id = s.id WHERE n.id = $1", number_id

@@ -8,22 +8,17 @@ from core import database
 from core.notifications.alarms import clear_alarms
 from core.numbers.changes import announce
 from core.numbers.states import SILENT
-from core.numbers.telling import tell_flipped
+from core.numbers.telling import tell_owners
 
-_OLD = "WITH old AS MATERIALIZED (SELECT id, status_connection FROM numbers WHERE id = $1 FOR UPDATE)"
 _HOLD = f"""
-{_OLD}
-UPDATE numbers n SET silent_until = now() + make_interval(secs => $2), poll_at = now() + make_interval(secs => $2),
+UPDATE numbers SET silent_until = now() + make_interval(secs => $2), poll_at = now() + make_interval(secs => $2),
     status_connection = false, connection_reason = '{SILENT}', updated_at = now()
-FROM old WHERE n.id = old.id AND n.deleted_at IS NULL AND (n.status_connection OR n.silent_until IS NOT NULL)
-RETURNING n.status_connection <> old.status_connection AS flipped
+WHERE id = $1 AND deleted_at IS NULL AND (status_connection OR silent_until IS NOT NULL) RETURNING id
 """
 _RELEASE = f"""
-{_OLD}
-UPDATE numbers n SET silent_until = NULL, status_connection = connection = 'connected',
+UPDATE numbers SET silent_until = NULL, status_connection = connection = 'connected',
     connection_reason = CASE WHEN connection_reason = '{SILENT}' THEN '' ELSE connection_reason END, updated_at = now()
-FROM old WHERE n.id = old.id AND n.deleted_at IS NULL AND n.silent_until IS NOT NULL
-RETURNING n.status_connection <> old.status_connection AS flipped
+WHERE id = $1 AND deleted_at IS NULL AND silent_until IS NOT NULL RETURNING id
 """
 
 
@@ -39,14 +34,14 @@ async def release(number_id: int) -> bool:
 
 async def speaks(number_id: int) -> None:
     """End the alarm of a number whose messages are acknowledged again."""
-    await clear_alarms("number", [number_id], ["number_silent"])
+    async with database.unit_of_work():
+        if await clear_alarms("number", [number_id], ["number_silent"]):
+            await tell_owners([number_id])
 
 
 async def _write(statement: str, number_id: int, *values: object) -> bool:
     async with database.unit_of_work():
-        flipped = await database.fetch_value(statement, number_id, *values)
-        if flipped is not None:
+        held = await database.fetch_value(statement, number_id, *values)
+        if held is not None:
             await announce([number_id])
-        if flipped:
-            await tell_flipped([number_id])
-    return flipped is not None
+    return held is not None

@@ -9,7 +9,7 @@ from core import database
 from core.notifications.alarms import clear_alarms
 from core.numbers.changes import announce
 from core.numbers.phones import phone_of
-from core.numbers.telling import tell_changed, tell_flipped, tell_restricted
+from core.numbers.telling import tell_changed, tell_owners, tell_restricted
 from core.plugin import SenderReport, SenderState
 
 SILENT = "no_acknowledgements"
@@ -93,11 +93,11 @@ async def write_sightings(sightings: Sequence[Sighting]) -> None:
         changed = [row["id"] for row in rows if row["changed"]]
         if changed:
             await announce(changed)
-            await tell_flipped(changed)
         await tell_restricted([row["id"] for row in rows if row["restricted"]])
         seen = [row["id"] for row in rows if row["seen"] and not row["changed"]]
         if seen:
             await tell_changed(seen)
+            await tell_owners(seen)
         connected = [row["id"] for row in rows if row["changed"] and row["status_connection"]]
         if connected:
             await clear_alarms("number", connected, ["number_failed"])

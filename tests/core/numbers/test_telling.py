@@ -8,6 +8,7 @@ import pytest
 
 from core import database
 from core.events.catalogue import NumberChanged, NumberConnected, NumberDisconnected, NumberRestricted
+from core.notifications.alarms import raise_alarm
 from core.numbers import silence
 from core.numbers.senders import mark_stopped
 from core.numbers.states import Sighting, last_event_at, write_report, write_sightings
@@ -152,21 +153,30 @@ class TestOwner:
         ]
         assert await told(other_user.id) == [_connected(foreign), _lost(foreign, "failed", "unauthorized")]
 
-    async def test_a_number_held_back_is_told_once_until_it_is_used_again(self, number: Any, user: Member) -> None:
+    async def test_a_moment_of_looking_is_no_news(self, number: Any, user: Member) -> None:
         await _see(number, "connected")
+        await silence.hold(number["id"], 60)
+        await silence.release(number["id"])
+        assert await told(user.id) == [_connected(number)]
+
+    async def test_a_silent_number_is_told_once_until_it_is_used_again(self, number: Any, user: Member) -> None:
+        await _see(number, "connected")
+        await silence.hold(number["id"], 60)
         for _ in range(2):
-            await silence.hold(number["id"], 60)
+            await raise_alarm("number_silent", "number", number["id"], name="Shop", reason="")
+            await silence.hold(number["id"], 1800)
         for _ in range(2):
             await silence.release(number["id"])
+            await silence.speaks(number["id"])
         held = _lost(number, "connected", "no_acknowledgements")
         assert await told(user.id) == [_connected(number), held, _connected(number)]
 
-    async def test_one_that_failed_while_it_was_held_back_is_not_told_again(self, number: Any, user: Member) -> None:
+    async def test_one_that_failed_while_it_was_looked_at_is_told_as_failed(self, number: Any, user: Member) -> None:
         await _see(number, "connected")
         await silence.hold(number["id"], 60)
         await _see(number, "failed", 1)
         await silence.release(number["id"])
-        assert await told(user.id) == [_connected(number), _lost(number, "connected", "no_acknowledgements")]
+        assert await told(user.id) == [_connected(number), _lost(number, "failed")]
 
     async def test_moving_a_number_is_told_where_it_was_connected(
         self, admin: httpx.AsyncClient, number: Any, waha: Waha, user: Member
