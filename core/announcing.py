@@ -37,9 +37,12 @@ async def emit(user_id: int, event: Event) -> None:
     await emit_all([(user_id, event)])
 
 
-async def emit_all(events: Sequence[tuple[int, Event]]) -> None:
-    """Emit several events, each with its user's id."""
-    sealed = [(user_id, seal(event)) for user_id, event in events]
+async def emit_all(events: Sequence[tuple[int, Event]], ids: Sequence[str] = ()) -> None:
+    """Emit several events, each with its user's id; ``ids`` name them, so that what is emitted again is told once."""
+    named = ids or [""] * len(events)
+    sealed = [
+        (user_id, seal(event, event_id=event_id)) for (user_id, event), event_id in zip(events, named, strict=True)
+    ]
     webhooks = [(user_id, envelope) for user_id, envelope in sealed if envelope.type in WEBHOOK]
     if webhooks:
         await queueing.queue(webhooks)

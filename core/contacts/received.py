@@ -33,15 +33,13 @@ FROM given g LEFT JOIN found f ON f.event_id = g.event_id ORDER BY g.event_id, f
 
 @event_handler("message_in")
 async def tell_received(batch: Sequence[StoredEvent]) -> Collection[int]:
-    """Emit every message of a batch; one that comes again after it was applied is not in the inbox any more."""
+    """Emit every message of a batch; one that comes again, for another handler, is the same event and told once."""
     wanted = [(stored, stored.event) for stored in batch if isinstance(stored.event, MessageInEvent)]
     writers = await _writers(wanted)
+    told = [(stored, event, writers[stored.id]) for stored, event in wanted if stored.id in writers]
     await emit_all(
-        [
-            (writers[stored.id]["user_id"], _received(stored, event, writers[stored.id]))
-            for stored, event in wanted
-            if stored.id in writers
-        ]
+        [(writer["user_id"], _received(stored, event, writer)) for stored, event, writer in told],
+        [f"evt_inbox_{stored.id}" for stored, _, _ in told],
     )
     return [stored.id for stored in batch]
 

@@ -58,6 +58,15 @@ class TestReceived:
             }
         ]
 
+    async def test_that_comes_again_for_another_handler_is_told_once(
+        self, shop: httpx.AsyncClient, user: Member
+    ) -> None:
+        endpoint = await add_endpoint(shop, URL, "message.received")
+        event = wrote(await make_number(user.id), phone(), "Oi")
+        await hear(event)
+        await hear(event)
+        assert len(await told(shop, endpoint)) == 1
+
     async def test_from_a_stranger(self, shop: httpx.AsyncClient, user: Member) -> None:
         endpoint = await add_endpoint(shop, URL, "message.received")
         sender = phone()
