@@ -127,7 +127,7 @@ async def _waiting_claims() -> object:
     return await database.fetch_value(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         # Others wait for each other at times, planners of notifications for instance.
-        " AND query LIKE '%INSERT INTO contact_activity%'"
+        " AND ltrim(query, E'\\n') LIKE 'WITH want AS%'"
     )
 
 
