@@ -63,6 +63,8 @@ docs: .venv/.synced ## Write again what is made from the code
 	mv platform.example.toml.new platform.example.toml
 	$(BIN)/python -m core.plugin.reference > plugin-api.md.new
 	mv plugin-api.md.new docs/reference/plugin-api.md
+	$(BIN)/python -m core.events.reference > events.md.new
+	mv events.md.new docs/reference/events.md
 	$(BIN)/python -m core.typescript > recado.ts.new
 	mv recado.ts.new examples/clients/typescript/recado.ts
 	@$(MAKE) --no-print-directory texts

@@ -1,7 +1,7 @@
 """``make bench``: measures every side in one run on servers of its own, and prints ratios as ``name=value``.
 
 ``python -m bench.run NAME ...`` (``make bench only=NAME``) runs some: dispatch, workers, lanes, webhooks, api, scale,
-lists, export, imports.
+lists, export, imports, streams.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import api, dispatch, export, imports, lanes, lists, scale, webhooks, workers
+from bench import api, dispatch, export, imports, lanes, lists, scale, streams, webhooks, workers
 from core.config import PlatformConfig, load_config
 from core.embedded import embedded_servers
 from core.migrate import migrate
@@ -37,6 +37,7 @@ GOALS = {
     "export_vs_copy": ("<=", 2.0),
     "import_vs_copy": ("<=", 2.0),
     "import_rss_mb": ("<=", 150.0),
+    "sse_rss_mb": ("<=", 200.0),
 }
 
 Ratios = dict[str, float]
@@ -171,6 +172,17 @@ async def measure_imports(config: PlatformConfig) -> Ratios:
     }
 
 
+async def measure_streams(_: PlatformConfig) -> Ratios:
+    """Print what open connections for live events take."""
+    found = await streams.measure()
+    each_kb = (found.rss_mb - found.before_mb) * 1024 / streams.CONNECTIONS
+    print(
+        f"An API process: {found.before_mb:.0f} MB at its start, {found.rss_mb:.0f} MB with {streams.CONNECTIONS}"
+        f" connections for live events ({each_kb:.0f} KB each)."
+    )
+    return {"sse_rss_mb": found.rss_mb}
+
+
 BENCHES: dict[str, Callable[[PlatformConfig], Awaitable[Ratios]]] = {
     "dispatch": measure_dispatch,
     "workers": measure_workers,
@@ -181,6 +193,7 @@ BENCHES: dict[str, Callable[[PlatformConfig], Awaitable[Ratios]]] = {
     "lists": measure_lists,
     "export": measure_export,
     "imports": measure_imports,
+    "streams": measure_streams,
 }
 
 

@@ -52,14 +52,14 @@ def _acks(url: str) -> float:
 
 
 @contextlib.contextmanager
-def server(*command: str, port: int, **variables: str) -> Iterator[None]:
+def server(*command: str, port: int, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server of this machine's Python while the block lasts."""
     environment = os.environ | {"RECADO_LOG_LEVEL": "warning", "RECADO_PUBLIC_URL": f"http://127.0.0.1:{port}"}
     environment |= variables
     with subprocess.Popen([sys.executable, *command], env=environment) as process:  # noqa: S603 - the bench's own
         try:
             _wait_for(port)
-            yield
+            yield process
         finally:
             process.send_signal(signal.SIGTERM)
 

@@ -10,17 +10,21 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from litestar import Controller, Litestar
+from litestar.datastructures import State
 from litestar.di import Provide
 
 from core import configurations, health, plugin_list, queue_administration, statistics
 from core.accounts import controllers as accounts
 from core.accounts.authentication import authenticate, cache_key
+from core.accounts.liveness import living
 from core.audit import controllers as audit
 from core.campaigns import controllers as campaigns
 from core.config import PlatformConfig
 from core.contacts import controllers as contacts
 from core.edge import Edge
 from core.jobs import controllers as jobs
+from core.live import controllers as live
+from core.live.hub import Hub
 from core.media import controllers as media
 from core.notifications import controllers as notifications
 from core.numbers import controllers as numbers
@@ -35,6 +39,7 @@ from core.request import PlatformRequest, refuse_unusable_address
 from core.security import AuthenticationMiddleware
 from core.settings import controllers as settings
 from core.webhooks import controllers as webhooks
+from core.webhooks.outgoing import controllers as outgoing_webhooks
 
 BODY_LIMIT_BYTES = 2**20
 """The longest body a route takes; routes that take files state their own."""
@@ -49,7 +54,9 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     *media.CONTROLLERS,
     *jobs.CONTROLLERS,
     *webhooks.CONTROLLERS,
+    *outgoing_webhooks.CONTROLLERS,
     *notifications.CONTROLLERS,
+    *live.CONTROLLERS,
     *audit.CONTROLLERS,
     *privacy.CONTROLLERS,
     *configurations.CONTROLLERS,
@@ -68,6 +75,7 @@ def create_app(config: PlatformConfig, *, lifespan: Sequence[Lifespan] = ()) -> 
     app = Litestar(
         route_handlers=list(CONTROLLERS),
         lifespan=list(lifespan),
+        state=State({live.HUB: Hub(living)}),
         request_class=PlatformRequest,
         request_max_body_size=BODY_LIMIT_BYTES,
         before_request=refuse_unusable_address,

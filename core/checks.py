@@ -107,8 +107,12 @@ async def check_services(checkup: Checkup) -> AsyncIterator[Result]:
         yield Result("ok", "payments", "no gateway is enabled, so administrators assign the plans")
     for name, gateway in checkup.providers.gateways_by_name.items():
         yield await ask(f"payments {name}", gateway.check)
-    for name, notifier in checkup.providers.notifiers_by_name.items():
+    notifiers = checkup.providers.notifiers_by_name
+    for name, notifier in notifiers.items():
         yield await ask(f"notifications {name}", notifier.check)
+    if all(notifier.channel != "email" for notifier in notifiers.values()):
+        text = "nothing can send e-mails, so nobody gets password links: add [plugins.smtp] to platform.toml"
+        yield Result("warning", "e-mail", text)
 
 
 async def reach_database(config: PlatformConfig) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
-from core import cli_gateways, cli_plugins
+from core import cli_email, cli_gateways, cli_plugins
 from core.errors import OperatorError
 from core.version import platform_version
 
@@ -33,6 +33,7 @@ config_app = App(name="config", help="The configuration file.")
 demo_app = App(name="demo", help="The demo that `recado up --demo` sets up.")
 app.command(config_app)
 app.command(demo_app)
+cli_email.add_to(app)
 cli_plugins.add_to(app)
 
 DemoOption = Annotated[bool, Parameter(help="Also start simulated WhatsApp and payment services, and run a campaign.")]
@@ -115,6 +116,7 @@ def api(*, host: HostOption = None, port: PortOption = None) -> None:
         # Forwarded addresses are believed only of [server] trusted_proxies, which the application decides.
         proxy_headers=False,
         server_header=False,
+        ws="none",
         timeout_graceful_shutdown=5,
     )
 
@@ -223,7 +225,12 @@ def password_reset(email: str) -> None:
 
 
 @app.command
-def check() -> int:
+def check(
+    *,
+    email: Annotated[
+        str | None, Parameter(help="Also send an e-mail to this address, through everything that sends e-mails.")
+    ] = None,
+) -> int:
     """Load everything, reach everything, and print a line for each; exit code 1 on a problem."""
     from core import checks
     from core.config import load_config
@@ -232,13 +239,16 @@ def check() -> int:
     from core.payments import checking
     from core.plugin.loader import load_providers
 
+    if email is not None:
+        cli_email.ensure_address(email)
     marks = {"ok": "ok      ", "warning": "warning ", "problem": "PROBLEM "}
 
     async def run() -> bool:
         config = attach(load_config())
         checkup = checks.Checkup(config, load_providers(config.plugins))
         good = True
-        async for result in checks.run_checks(checkup, (*checks.CHECKS, *checking.CHECKS, *reach.CHECKS)):
+        probes = () if email is None else (cli_email.probe_of(email),)
+        async for result in checks.run_checks(checkup, (*checks.CHECKS, *checking.CHECKS, *reach.CHECKS, *probes)):
             print(f"{marks[result.level]}{result.name}: {result.text}", flush=True)
             good = good and result.level != "problem"
         await checkup.providers.aclose()

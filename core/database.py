@@ -147,6 +147,11 @@ async def unit_of_work() -> AsyncIterator[None]:
             _log.exception("after_commit_failed")
 
 
+def in_unit_of_work() -> bool:
+    """Whether a unit of work is open here."""
+    return _hooks.get() is not None
+
+
 def after_commit(hook: Hook) -> None:
     """Run ``hook`` once the present unit of work is committed; a rollback drops it.
 

@@ -1,4 +1,4 @@
-"""The demo: an administrator, a user and one campaign, all made over HTTP as people would make them, and two gateways.
+"""The demo: an administrator, a user and one campaign, all made over HTTP as people would make them, and its services.
 
 It exists on an empty installation only, on loopback, with generated passwords that are printed once.
 """
@@ -15,11 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from core import database, demo_gateways
+from core import database, demo_gateways, demo_mail, demo_realtime
 from core.accounts import services as accounts
 from core.accounts.tables import Profile
 from core.config import PlatformConfig
 from core.demo_gateways import DemoGateway
+from core.demo_services import DemoService
 from core.errors import OperatorError
 from core.plans import services as plans
 from core.plugin.secret import Secret
@@ -45,29 +46,31 @@ class DemoError(OperatorError):
     """A step of the demo did not go as it must; says which and why."""
 
 
-async def prepare(config: PlatformConfig, simulator_url: str) -> Sequence[DemoGateway]:
-    """Return the gateways to enable, none where real users are; an earlier start's demo is brought in step with them.
+async def prepare(config: PlatformConfig, simulator_url: str) -> Sequence[DemoService]:
+    """Return the services to enable, none where real users are; an earlier start's demo is brought in step with them.
 
-    Call it before anything runs that the gateways are enabled for.
+    Call it before anything runs that the services are enabled for.
     """
     gateways = demo_gateways.choose(config)
+    services: Sequence[DemoService] = (*gateways, *demo_mail.choose(config), *demo_realtime.choose(config))
     await database.open_pool(config, size=2)
     try:
         if await settings.get_setting(STATE_KEY) is None:
             is_empty = not await database.fetch_value("SELECT EXISTS (SELECT FROM users)")
-            return gateways if is_empty else ()
+            return services if is_empty else ()
         await demo_gateways.forget_sales(gateways)
         await database.execute("UPDATE servers SET url = $2 WHERE name = $1 AND url <> $2", SERVER, simulator_url)
     finally:
         await database.close_pool()
-    return gateways
+    return services
 
 
 async def run(
-    config: PlatformConfig, simulator_url: str, simulator_key: Secret, gateways: Sequence[DemoGateway] = ()
+    config: PlatformConfig, simulator_url: str, simulator_key: Secret, services: Sequence[DemoService] = ()
 ) -> None:
     """Set the demo up on an empty installation; on one that has it, say where it is; on any other, leave it alone."""
     console = Console(highlight=False, soft_wrap=True)
+    gateways = [service for service in services if isinstance(service, DemoGateway)]
     await database.open_pool(config, size=2)
     try:
         state = await settings.get_setting(STATE_KEY)
@@ -76,10 +79,14 @@ async def run(
         elif state == FINISHED or await database.fetch_value("SELECT EXISTS (SELECT FROM users)"):
             _tell_again(console, config, simulator_url, demo=state == FINISHED)
             await demo_gateways.tell(console, config, gateways, USER, "...")
+            demo_mail.tell(console, services)
+            demo_realtime.tell(console, services)
             return
         passwords = await _make_accounts(for_sale=bool(gateways))
         _tell_accounts(console, config, passwords)
         await demo_gateways.tell(console, config, gateways, USER, passwords[USER])
+        demo_mail.tell(console, services)
+        demo_realtime.tell(console, services)
     finally:
         await database.close_pool()
     async with httpx.AsyncClient(base_url=config.server.local_url, timeout=60, trust_env=False) as http:

@@ -1,20 +1,16 @@
-"""The demo's payment gateways: simulators with keys of one start, two plans to buy, and how to pay for them.
-
-They are enabled in what ``recado up --demo`` starts and nowhere else, and never where real users are.
-"""
+"""The demo's payment gateways: simulators with keys of one start, two plans to buy, and how to pay for them."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from rich.console import Console
 
 from core import database
-from core.config import DEMO_PLUGINS, PlatformConfig
-from core.errors import OperatorError
+from core.config import PlatformConfig
+from core.demo_services import has_simulator
 from core.plans import services as plans
 from core.plans.schemas import PlanCreate, PlanPrice
-from core.plugin.places import find_module, locate
 from core.plugin.secret import Secret
 from core.ports import find_port
 from core.settings import services as settings
@@ -61,6 +57,16 @@ class DemoGateway(msgspec.Struct, frozen=True):
     webhook_secret: Secret
 
     @property
+    def name(self) -> str:
+        """Name of the plugin."""
+        return self.kind.name
+
+    @property
+    def title(self) -> str:
+        """Name of the service."""
+        return self.kind.title
+
+    @property
     def url(self) -> str:
         """Where the simulator answers and has its pages."""
         return f"http://127.0.0.1:{self.port}"
@@ -105,15 +111,8 @@ def choose(config: PlatformConfig) -> list[DemoGateway]:
             webhook_secret=Secret(f"whsec_{secrets.token_hex(16)}"),
         )
         for kind in KINDS
-        if kind.name not in config.plugins and _has_simulator(kind.name)
+        if kind.name not in config.plugins and has_simulator(kind.name)
     ]
-
-
-def variables(gateways: Iterable[DemoGateway]) -> dict[str, str]:
-    """Return the environment with which the platform's processes enable them."""
-    tables = {gateway.kind.name: gateway.settings() for gateway in gateways}
-    found = {DEMO_PLUGINS: msgspec.json.encode(tables).decode()}
-    return found | {name: value for gateway in gateways for name, value in gateway.secrets().items()}
 
 
 async def make_plans(actor_id: int) -> None:
@@ -170,10 +169,3 @@ async def tell(
         console.print(f"  $ {line}", markup=False)
     console.print("Open the url of its step in a browser and pay. What you have then:")
     console.print(f"  $ curl -s {url}/api/subscription {bearer}", markup=False)
-
-
-def _has_simulator(name: str) -> bool:
-    try:
-        return find_module(locate(name), "simulator") is not None
-    except OperatorError:
-        return False

@@ -20,7 +20,7 @@ from core.rate_limit import RateLimitedError, RateLimiter
 from core.security import CurrentUser
 
 METHODS = "GET, POST, PUT, PATCH, DELETE"
-REQUEST_HEADERS = "Authorization, Content-Type, Accept-Language, Idempotency-Key, If-Match"
+REQUEST_HEADERS = "Authorization, Content-Type, Accept-Language, Idempotency-Key, If-Match, Last-Event-ID"
 RESPONSE_HEADERS = (
     "X-Request-Id, Retry-After, ETag, Location, Content-Disposition, Idempotency-Replayed,"
     " RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"

@@ -64,6 +64,8 @@ _TAGS = (
     ("campaigns", "Campaigns and their recipients."),
     ("media", "Files that messages carry."),
     ("jobs", "Long work, its progress and its end."),
+    ("notifications", "What one was told of, and what there is to read."),
+    ("live events", "What happens to an account, as it happens."),
     ("webhooks", "What outside services call."),
     ("administration", "For administrators."),
     ("platform", "Health, plugins and settings of one's own."),

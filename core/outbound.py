@@ -13,13 +13,14 @@ import re
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 from yarl import URL
 
 from core.config import OutboundConfig
 from core.errors import InvalidInputError
+from core.lookups import Resolver, look_up
 from core.runtime import config
 from core.texts import Text, text
 
@@ -88,6 +89,13 @@ class Response:
             yield part
 
 
+class Answer(NamedTuple):
+    """What was answered to a POST: its status and how its body begins."""
+
+    status: int
+    body: bytes
+
+
 def is_public(address: Address) -> bool:
     """Whether an address belongs to the public internet."""
     if isinstance(address, ipaddress.IPv4Address):
@@ -142,11 +150,8 @@ async def find_problem(given: str) -> Text | None:
     host = _plain(url.raw_host or "")
     if _literal(host) is not None:
         return None
-    loop = asyncio.get_running_loop()
     try:
-        found = await asyncio.wait_for(
-            loop.getaddrinfo(host, url.port, type=socket.SOCK_STREAM), timeout=LOOKUP_SECONDS
-        )
+        found = await asyncio.wait_for(look_up(host, url.port), timeout=LOOKUP_SECONDS)
     except (socket.gaierror, UnicodeError) as error:
         temporary = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
         return None if temporary else text("unknown_host")
@@ -172,7 +177,9 @@ async def get(given: str, *, seconds: float) -> AsyncIterator[Response]:
         async with asyncio.timeout(seconds):
             url = _parse_or_refuse(given, rules)
             for _ in range(MAXIMUM_REDIRECTS + 1):
-                async with _request(url, rules) as found:
+                async with _request("GET", url, rules) as found:
+                    if found.headers.get("Content-Encoding", "identity").lower() not in {"", "identity"}:
+                        raise OutboundError("compressed", text("outbound_compressed"))
                     target = _redirect(found, url, rules)
                     if target is None:
                         yield Response(found, url)
@@ -185,6 +192,42 @@ async def get(given: str, *, seconds: float) -> AsyncIterator[Response]:
         raise OutboundError("unreachable", text("outbound_lost"), temporary=True) from None
 
 
+async def post(given: str, content: bytes, headers: Mapping[str, str], *, seconds: float, keep: int) -> Answer:
+    """POST ``content`` to an address, without following a redirect; the whole exchange takes at most ``seconds``.
+
+    Of the answer's body the first ``keep`` bytes are read; one that is cut off or comes too slowly changes nothing of
+    the status, which has been given by then.
+
+    Raises:
+        OutboundError: No answer came.
+    """
+    rules = config().outbound
+    status, body = 0, b""
+    try:
+        async with asyncio.timeout(seconds):
+            url = _parse_or_refuse(given, rules)
+            async with _request("POST", url, rules, content=content, headers=headers) as found:
+                status = found.status
+                body = await _beginning(found, keep)
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        if not status:
+            raise _unanswered(error, seconds) from None
+    return Answer(status, body)
+
+
+def _unanswered(error: Exception, seconds: float) -> OutboundError:
+    if isinstance(error, TimeoutError):
+        return OutboundError("timeout", text("outbound_timeout", limit_seconds=f"{seconds:g}"), temporary=True)
+    return OutboundError("unreachable", text("outbound_lost"), temporary=True)
+
+
+async def _beginning(found: aiohttp.ClientResponse, most: int) -> bytes:
+    content = b""
+    while len(content) < most and (part := await found.content.read(most - len(content))):
+        content += part
+    return content
+
+
 def _parse_or_refuse(given: str, rules: OutboundConfig) -> URL:
     try:
         return parse_url(given, rules)
@@ -193,11 +236,13 @@ def _parse_or_refuse(given: str, rules: OutboundConfig) -> URL:
 
 
 @asynccontextmanager
-async def _request(url: URL, rules: OutboundConfig) -> AsyncIterator[aiohttp.ClientResponse]:
+async def _request(
+    method: str, url: URL, rules: OutboundConfig, *, content: bytes = b"", headers: Mapping[str, str] | None = None
+) -> AsyncIterator[aiohttp.ClientResponse]:
     """Open one connection for one request, so that the socket's address is judged for this very host."""
     guard = _Guard(url.raw_host or "", rules)
     connector = aiohttp.TCPConnector(
-        resolver=aiohttp.ThreadedResolver(), use_dns_cache=False, force_close=True, socket_factory=guard.open
+        resolver=Resolver(), use_dns_cache=False, force_close=True, socket_factory=guard.open
     )
     async with aiohttp.ClientSession(
         connector=connector,
@@ -210,12 +255,10 @@ async def _request(url: URL, rules: OutboundConfig) -> AsyncIterator[aiohttp.Cli
         headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
     ) as session:
         try:
-            response = await session.get(url, allow_redirects=False)
+            response = await session.request(method, url, allow_redirects=False, data=content or None, headers=headers)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise guard.explain(error) from None
         async with response:
-            if response.headers.get("Content-Encoding", "identity").lower() not in {"", "identity"}:
-                raise OutboundError("compressed", text("outbound_compressed"))
             yield response
 
 

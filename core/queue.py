@@ -15,7 +15,8 @@ DISPATCH = "dispatch"
 INBOUND = "inbound"
 EVENTS = "events"
 JOBS = "jobs"
-QUEUES = (DISPATCH, INBOUND, EVENTS, JOBS)
+NOTIFICATIONS = "notifications"
+QUEUES = (DISPATCH, INBOUND, EVENTS, JOBS, NOTIFICATIONS)
 """Inbound messages have their own queue, ahead of acknowledgements: an opt-out must not wait behind them."""
 
 JOB_TIME_LIMIT_MS = 3_600_000

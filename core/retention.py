@@ -17,6 +17,7 @@ from core.jobs import services as jobs
 from core.notifications import alarms, outbox
 from core.settings.typed import value_of
 from core.webhooks import services as webhooks
+from core.webhooks.outgoing import deliveries
 
 PORTION = 2_000
 """Rows of one statement; none holds more locks, or for longer than some tens of milliseconds."""
@@ -40,6 +41,7 @@ RULES = (
     Rule(key="retention.logs_days", forget=audit.forget_lines),
     Rule(key="retention.webhooks_log_days", forget=webhooks.forget_log),
     Rule(key="retention.webhook_events_days", least=2, forget=webhooks.forget_applied),
+    Rule(key="retention.webhook_deliveries_days", least=2, forget=deliveries.forget_deliveries),
     Rule(key="retention.recipients_days", least=7, forget=forgetting.forget_recipients),
     Rule(key="retention.jobs_days", least=7, forget=jobs.forget_jobs),
     Rule(key="retention.alarms_days", forget=alarms.forget_alarms),

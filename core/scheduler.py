@@ -24,11 +24,14 @@ from core.contacts.importing import undo as import_undo
 from core.contacts.importing import upload_files
 from core.idempotency import services as idempotency
 from core.jobs import leasing
+from core.notifications import notifier_states
+from core.notifications import sweeping as notifications
 from core.numbers import polling, seeding
 from core.payments import actions, checkouts, fetches, sweeping
 from core.privacy import exports
 from core.runtime import runtime
 from core.startup import running_process
+from core.watch import Watch
 from core.webhooks import services as webhooks
 from core.worker import load_actors
 
@@ -47,8 +50,9 @@ EVERY_ROUND: tuple[Task, ...] = (
     lambda _: polling.sweep(),
     lambda _: fetches.sweep(),
     lambda _: actions.sweep(),
+    lambda _: notifications.sweep(),
 )
-EVERY_MINUTE: tuple[Task, ...] = (watching.watch, retention.sweep, sweeping.sweep, checkouts.sweep)
+EVERY_MINUTE: tuple[Task, ...] = (watching.watch, retention.sweep, sweeping.sweep, checkouts.sweep, Watch().look)
 NOW_AND_THEN: tuple[Task, ...] = (
     lambda _: idempotency.clean_up(),
     lambda _: sessions.clean_up(),
@@ -101,6 +105,7 @@ async def _lead(config: PlatformConfig) -> None:
         _log.info("scheduler_leads")
         await restored.pause_after_restore()
         await seeding.seed_servers()
+        await notifier_states.resume_all()
         clock = DatabaseClock()
         last: dict[timedelta, datetime] = {}
         while not runtime().stopping.is_set():

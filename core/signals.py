@@ -1,9 +1,12 @@
-"""Wait for a signal in a process whose main thread has nothing else to do."""
+"""Signals: waited for in a process whose main thread has nothing else to do, or listened to beside a server."""
 
+import asyncio
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 @contextmanager
@@ -25,3 +28,30 @@ def caught(*numbers: signal.Signals) -> Iterator[Callable[[], object]]:
             for number, handler in earlier.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(earlier_fd)
+
+
+@contextmanager
+def also_on(*numbers: signal.Signals, call: Callable[[], object]) -> Iterator[None]:
+    """Call ``call`` on the running event loop when one of these signals comes, besides what it does already.
+
+    Outside the main thread, where nobody catches signals, nothing is called.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    earlier = {number: signal.getsignal(number) for number in numbers}
+
+    def caught_one(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(call)
+        handler = earlier[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number in numbers:
+        signal.signal(number, caught_one)
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 
 from core import database, texts
 from core.config import PlatformConfig
+from core.live import progress
 from core.logging import configure_logging
 from core.plugin.loader import load_providers
 from core.queue import QueueNotConfiguredError, connect_broker
@@ -47,6 +48,8 @@ async def stop_process() -> None:
     """Close what ``start_process`` opened."""
     ending = runtime()
     ending.stopping.set()
+    # It would open a connection of the closed client again.
+    await progress.NOTES.flush()
     await ending.providers.aclose()
     await ending.redis.aclose()
     await database.close_pool()

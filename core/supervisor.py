@@ -30,7 +30,7 @@ from core.processes import end, spawn
 from core.secret_key import load_secret_key, read_or_create
 
 if TYPE_CHECKING:
-    from core.demo_gateways import DemoGateway
+    from core.demo_services import DemoService
 
 STOP_SECONDS = 9.3
 """All of it; whoever pressed Ctrl-C waits at most 10 s."""
@@ -57,7 +57,7 @@ class Supervisor:
         self._servers: EmbeddedServers | None = None
         self._children: list[Child] = []
         self._simulator_port = SIMULATOR_PORT
-        self._gateways: Sequence[DemoGateway] = ()
+        self._services: Sequence[DemoService] = ()
         self._watches: list[asyncio.Task[None]] = []
         self._stopping = False
         folders = development_folders()
@@ -120,13 +120,13 @@ class Supervisor:
         check_port(self._config.server.host, self._config.server.port, "[server] port")
 
     async def _prepare_demo(self) -> None:
-        """Choose the demo's ports and gateways; without room for a demo, which has no gateways, nothing is sold."""
+        """Choose the demo's ports and services; without room for a demo there are none of these."""
         # In a thread, for importing takes long and Ctrl-C must be heard.
         await asyncio.to_thread(importlib.import_module, "core.demo")
         from core import demo
 
         self._simulator_port = find_port("127.0.0.1", SIMULATOR_PORT)
-        self._gateways = await demo.prepare(self._config, self._simulator().url)
+        self._services = await demo.prepare(self._config, self._simulator().url)
 
     async def _start_servers(self) -> PlatformConfig:
         postgres, valkey = missing_servers(self._config)
@@ -173,16 +173,16 @@ class Supervisor:
         # The log of every request would tear the progress bar apart.
         return {
             SIMULATOR_KEY: self._simulator().key.reveal(),
-            **self._gateway_variables(),
+            **self._service_variables(),
             "RECADO_LOG_LEVEL": "warning" if level == LoggingConfig().level else level,
         }
 
-    def _gateway_variables(self) -> dict[str, str]:
-        if not self._gateways:
+    def _service_variables(self) -> dict[str, str]:
+        if not self._services:
             return {}
-        from core.demo_gateways import variables
+        from core.demo_services import variables
 
-        return variables(self._gateways)
+        return variables(self._services)
 
     def _start_children(self) -> None:
         env, config = self._environment(), self._config
@@ -200,8 +200,8 @@ class Supervisor:
                 Child("simulator", ["simulate", "waha", "--port", str(self._simulator_port), *options], env)
             )
             children += [
-                Child(f"simulator of {gateway.kind.title}", gateway.command(config.server.local_url), env)
-                for gateway in self._gateways
+                Child(f"simulator of {service.title}", service.command(config.server.local_url), env)
+                for service in self._services
             ]
         self._children = children
         self._watches += [asyncio.create_task(child.keep()) for child in children]
@@ -236,7 +236,7 @@ class Supervisor:
                 from core import demo
 
                 simulator = self._simulator()
-                await demo.run(self._config, simulator.url, simulator.key, self._gateways)
+                await demo.run(self._config, simulator.url, simulator.key, self._services)
                 return
             token = await make_setup_token(self._config)
             if token is not None:

@@ -22,10 +22,10 @@ DOMAIN = "recado"
 SOURCE = "en"
 ENGLISH = "en"
 
-FILLED = frozenset({"errors", "fields", "alarms"})
+FILLED = frozenset({"errors", "fields", "alarms", "notices", "emails"})
 """The tables whose texts have placeholders, as ``str.format`` writes them."""
 
-COUNTS = ("found", "value", "allowed", "seconds", "numbers", "users", "places")
+COUNTS = ("found", "value", "allowed", "seconds", "numbers", "users", "places", "count")
 """The parameters that say how many; the first of them that a text gets chooses its plural form."""
 
 
@@ -84,6 +84,11 @@ def blocker_text(code: str, language: str) -> str:
 def alarm_text(kind: str, detail: Mapping[str, object], language: str) -> str:
     """Return what an alarm says, its placeholders filled with ``detail``."""
     return say("alarms", kind, detail, language)
+
+
+def word(table: str, key: str, language: str) -> str:
+    """Return a text without placeholders, or nothing for a key that the table has no text for."""
+    return _word(table, key, {}, language)
 
 
 def say(table: str, key: str, params: Mapping[str, object], language: str) -> str:

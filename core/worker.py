@@ -8,7 +8,7 @@ import asyncio
 import importlib
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import dramatiq
@@ -18,13 +18,17 @@ from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
 
 from core import queue
 from core.campaigns.dispatching import keep_dispatching
+from core.campaigns.progress import campaign_progress
 from core.campaigns.restored import pause_after_restore
 from core.config import PlatformConfig
 from core.heartbeat import keep_beating
+from core.jobs.progress import job_progress
+from core.live import progress, relaying
 from core.numbers.event_polling import keep_polling
 from core.runtime import runtime
 from core.signals import caught
 from core.startup import start_process, stop_process
+from core.webhooks.outgoing.delivering import keep_delivering
 
 ACTOR_MODULES = (
     "core.jobs.actors",
@@ -34,8 +38,11 @@ ACTOR_MODULES = (
     "core.campaigns.actors",
     "core.payments.actors",
     "core.webhooks.actors",
+    "core.notifications.actors",
     "core.privacy.actors",
 )
+PROGRESS: Mapping[progress.Kind, progress.Reader] = {"campaign": campaign_progress, "job": job_progress}
+"""Who reads where rows stand that changed."""
 LANDING_SECONDS = 7.5
 """How long messages in the air may take to come home after a signal to end."""
 LOOP_SECONDS = 5.0
@@ -53,6 +60,9 @@ async def _start(config: PlatformConfig) -> None:
     await pause_after_restore()
     _beats.append(asyncio.create_task(keep_dispatching()))
     _beats.append(asyncio.create_task(keep_polling()))
+    _beats.append(asyncio.create_task(progress.keep_telling(PROGRESS)))
+    _beats.append(asyncio.create_task(relaying.keep_relaying()))
+    _beats.append(asyncio.create_task(keep_delivering()))
 
 
 async def _stop() -> None:

@@ -153,7 +153,7 @@ async def serve() -> AsyncIterator[Serve]:
         # asyncio sends without delay only where the protocol is named: 40 ms for each answer on a kept connection.
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.bind(("127.0.0.1", 0))
-        server = _Server(uvicorn.Config(application, log_config=None, access_log=False, ws="none"))
+        server = _Server(uvicorn.Config(application, log_config=None, access_log=False))
         task = asyncio.create_task(server.serve(sockets=[listening]))
         running.append((server, task))
         while not server.started:

@@ -1,7 +1,7 @@
 """Coming in: registration, sign-in with password and second factor, and acting for somebody."""
 
 from core import database
-from core.accounts import lockouts, one_time, recovery, sessions, two_factor
+from core.accounts import devices, lockouts, one_time, recovery, sessions, two_factor
 from core.accounts.callers import Caller
 from core.accounts.passwords import ensure_strong, hash_password, needs_rehash, verify_password
 from core.accounts.schemas import (
@@ -14,8 +14,10 @@ from core.accounts.schemas import (
 )
 from core.accounts.services import COLUMNS, NewUser, get_user, insert_user, read_user
 from core.accounts.tables import Profile, SessionKind, TokenPurpose, UserStatus
+from core.announcing import announce
 from core.audit import services as audit
 from core.errors import ConflictError, ForbiddenError, InvalidInputError
+from core.events.catalogue import NewDevice
 from core.runtime import config
 from core.security import CurrentUser
 from core.texts import text
@@ -117,10 +119,18 @@ async def act_as(actor: CurrentUser, user_id: int, reason: str, caller: Caller) 
 
 
 async def sign_in(user_id: int, caller: Caller, kind: SessionKind = SessionKind.BEARER) -> SignedIn:
-    """Open a session for a user whose right to it is proven."""
+    """Open a session for a user whose right to it is proven, and tell them of a new device; joins the unit of work."""
+    # The row is held from here on: of two sign-ins from one new device the second one knows it.
+    before = await database.fetch_value("SELECT last_login_at FROM users WHERE id = $1 FOR UPDATE", user_id)
     rows = await database.fetch(f"UPDATE users SET last_login_at = now() WHERE id = $1 RETURNING {COLUMNS}", user_id)
-    token = await sessions.open_session(user_id, address=caller.address, user_agent=caller.user_agent, kind=kind)
-    return SignedIn(token=token, user=read_user(rows[0]), expires_in=sessions.session_seconds())
+    user = read_user(rows[0])
+    address, user_agent = sessions.kept(caller.address, caller.user_agent)
+    # Whoever signs in for the first time has no device yet that this could differ from.
+    if before is not None and not await devices.is_known(user_id, address, user_agent):
+        event = NewDevice(address=address, user_agent=user_agent)
+        await announce(user_id, event, f"{NewDevice.type}:{user_id}:{user.last_login_at}")
+    token = await sessions.open_session(user_id, address=address, user_agent=user_agent, kind=kind)
+    return SignedIn(token=token, user=user, expires_in=sessions.session_seconds())
 
 
 def kind_of(*, cookie: bool) -> SessionKind:

@@ -10,7 +10,6 @@ from typing import TypeVar
 import bcrypt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from zxcvbn import zxcvbn  # type: ignore[import-untyped] # no types are published with it
 
 from core.errors import InvalidInputError, TooManySignInsError
 from core.texts import text
@@ -55,6 +54,9 @@ async def ensure_strong(password: str, known: Sequence[str], *, field: str = "pa
         InvalidInputError: It is one that others use, or is made of what is known.
     """
     hints = [part for entry in known for part in (entry, *re.split(r"\W+", entry)) if part]
+    # Its lists of words take 12 MB, which a process in which nobody chooses a password does without.
+    from zxcvbn import zxcvbn  # type: ignore[import-untyped] # no types are published with it
+
     judged = await _in_thread(lambda: zxcvbn(password[:JUDGED_LENGTH], user_inputs=hints))
     if judged["score"] < MINIMUM_SCORE:
         raise InvalidInputError({field: [text("password_weak")]})

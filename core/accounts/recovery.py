@@ -8,9 +8,12 @@ from core.accounts.passwords import ensure_strong, hash_password, verify_passwor
 from core.accounts.schemas import EmailConfirmation, ForgottenPassword, PasswordChange, PasswordReset
 from core.accounts.tables import TokenPurpose, UserStatus
 from core.accounts.tokens import digest
+from core.announcing import announce
 from core.audit import services as audit
 from core.errors import InvalidInputError, NotFoundError
+from core.events.catalogue import PasswordChanged
 from core.notifications import outbox
+from core.notifications.kinds import ResetLink
 from core.runtime import config
 from core.security import CurrentUser
 from core.texts import text
@@ -30,7 +33,8 @@ async def request_reset(wanted: ForgottenPassword) -> None:
         if row is None or await _mailed_lately(row["id"]):
             return
         link = await make_reset_link(row["id"])
-        await outbox.put("password_reset", row["id"], f"password_reset:{_fingerprint(link)}", {"link": link})
+        key = f"password_reset:{_fingerprint(link)}"
+        await outbox.put("password_reset", row["id"], key, ResetLink(link=link))
         await audit.record("password.reset_requested", user_id=row["id"])
 
 
@@ -107,7 +111,8 @@ async def request_confirmation(user_id: int) -> None:
     """Have a link mailed that confirms the address of an account, within the unit of work of the caller."""
     token = await one_time.issue(user_id, TokenPurpose.CONFIRM_EMAIL)
     link = f"{config().server.base_url}/confirm-email#token={token}"
-    await outbox.put("confirm_email", user_id, f"confirm_email:{_fingerprint(token)}", {"link": link})
+    key = f"confirm_email:{_fingerprint(token)}"
+    await outbox.put("confirm_email", user_id, key, ResetLink(link=link))
 
 
 async def confirm(wanted: EmailConfirmation) -> None:
@@ -146,7 +151,7 @@ async def _mailed_lately(user_id: int) -> bool:
 
 
 async def _tell_changed(user_id: int, secret: str) -> None:
-    await outbox.put("password_changed", user_id, f"password_changed:{_fingerprint(secret)}", {})
+    await announce(user_id, PasswordChanged(), f"password_changed:{_fingerprint(secret)}")
 
 
 def _fingerprint(secret: str) -> str:

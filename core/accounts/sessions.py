@@ -52,6 +52,11 @@ def session_seconds() -> int:
     return config().accounts.session_days * 86_400
 
 
+def kept(address: str, user_agent: str) -> tuple[str, str]:
+    """Return where a sign-in comes from as its session keeps it."""
+    return address[:64], user_agent.replace("\0", "")[:255]
+
+
 async def open_session(
     user_id: int,
     *,
@@ -62,6 +67,7 @@ async def open_session(
 ) -> str:
     """Start a session and return its token, which is stored nowhere; one with an actor ends after an hour."""
     token = new_token(SESSION_PREFIX)
+    address, user_agent = kept(address, user_agent)
     await database.execute(
         "INSERT INTO user_sessions"
         " (user_id, token_hash, kind, actor_id, user_agent, address, created_at, last_used_at, expires_at)"
@@ -70,8 +76,8 @@ async def open_session(
         digest(token),
         kind,
         actor_id,
-        user_agent.replace("\0", "")[:255],
-        address[:64],
+        user_agent,
+        address,
         float(session_seconds() if actor_id is None else ACTING_SECONDS),
     )
     return token

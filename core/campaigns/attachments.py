@@ -7,6 +7,7 @@ import structlog
 
 from core import database, outbound
 from core.campaigns.schemas import CampaignCreate, MessageCreate
+from core.campaigns.status_events import tell
 from core.campaigns.tables import MessageType
 from core.errors import InvalidInputError
 from core.media.kinds import fits
@@ -121,11 +122,14 @@ async def store_files(campaign_id: int, messages: Sequence[MessageCreate]) -> No
 
 async def pause_without_file(campaign_id: int) -> None:
     """Pause a campaign whose file is gone, so that nobody is left out for it; whoever mends it resumes it."""
-    paused = await database.execute(
-        "UPDATE campaigns SET status = 3, status_reason = $2, version = version + 1, updated_at = now()"
-        " WHERE id = $1 AND status = 2",
-        campaign_id,
-        MEDIA_MISSING,
-    )
+    async with database.unit_of_work():
+        paused = await database.execute(
+            "UPDATE campaigns SET status = 3, status_reason = $2, version = version + 1, updated_at = now()"
+            " WHERE id = $1 AND status = 2",
+            campaign_id,
+            MEDIA_MISSING,
+        )
+        if paused:
+            await tell(campaign_id)
     if paused:
         _log.warning("campaign_paused", campaign_id=campaign_id, reason=MEDIA_MISSING)

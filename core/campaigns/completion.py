@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from core import database
 from core.campaigns.reports import REPORT
 from core.campaigns.skipping import skip_waiting
+from core.campaigns.status_events import tell
 from core.jobs.services import create_job
 
 ATTENTION_LIFETIME = timedelta(hours=24)
@@ -64,7 +65,8 @@ async def _complete(campaign_id: int, now: datetime) -> bool:
             # All of them will be looked up; nobody has to decide yet.
             return False
         if now - standing["last_change"] <= ATTENTION_LIFETIME:
-            await database.execute(NEEDS_ATTENTION, campaign_id, now)
+            if await database.execute(NEEDS_ATTENTION, campaign_id, now):
+                await tell(campaign_id)
             return False
         await skip_waiting(campaign_id, now)
         return await _end(campaign_id, now, "completed_with_unknown")
@@ -75,5 +77,6 @@ async def _end(campaign_id: int, now: datetime, reason: str) -> bool:
     user_id = await database.fetch_value(COMPLETE, campaign_id, now, reason)
     if not isinstance(user_id, int):
         return False
+    await tell(campaign_id)
     await create_job(REPORT, user_id=user_id, subject_id=campaign_id, cancelable=False)
     return True

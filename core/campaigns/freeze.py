@@ -27,10 +27,12 @@ from core.campaigns.judging import (
     used_room,
 )
 from core.campaigns.renderings import gather, measure
+from core.campaigns.status_events import tell
 from core.campaigns.turns import load_steps
 from core.clock import Clock, synced_clock
 from core.errors import InvalidInputError, NotFoundError
 from core.jobs.services import JobContext, job_handler
+from core.live import progress
 
 FREEZE = "campaigns.freeze"
 BATCH_CONTACTS = 20_000
@@ -99,6 +101,7 @@ async def freeze(context: JobContext) -> Mapping[str, Any]:
                 return {}
             contacts = await _batch(campaign_id, plan, state, clock.now())
             await context.checkpoint(msgspec.to_builtins(state), done=state.contacts)
+            progress.changed("campaign", campaign_id)
         if contacts:
             await lanes.wake(campaign_id, clock.now())
         if contacts < BATCH_CONTACTS:
@@ -111,6 +114,7 @@ async def freeze(context: JobContext) -> Mapping[str, Any]:
         clock.now(),
         state.rows,
     )
+    progress.changed("campaign", campaign_id)
     await lanes.wake(campaign_id, clock.now())
     return state.result
 
@@ -135,6 +139,7 @@ async def _if_varied(context: JobContext, state: Checkpoint, plan: Plan, clock: 
         async with database.unit_of_work():
             version = await database.fetch_value(REFUSE, campaign_id, clock.now(), current.version)
             if isinstance(version, int):
+                await tell(campaign_id)
                 measured = msgspec.structs.replace(found, version=version)
                 state.result = {"refused": "too_uniform", "entropy": msgspec.to_builtins(measured)}
                 state.refused = True
@@ -154,12 +159,15 @@ async def _is_wanted(campaign_id: int) -> bool:
 
 async def _fail(campaign_id: int, now: datetime) -> None:
     """End a campaign whose audience or labels were deleted between its start and now."""
-    await database.execute(
-        "UPDATE campaigns SET status = 6, status_reason = 'audience_gone', version = version + 1, updated_at = $2"
-        " WHERE id = $1 AND status IN (2, 3)",
-        campaign_id,
-        now,
-    )
+    async with database.unit_of_work():
+        failed = await database.execute(
+            "UPDATE campaigns SET status = 6, status_reason = 'audience_gone', version = version + 1, updated_at = $2"
+            " WHERE id = $1 AND status IN (2, 3)",
+            campaign_id,
+            now,
+        )
+        if failed:
+            await tell(campaign_id)
 
 
 async def _batch(campaign_id: int, plan: Plan, state: Checkpoint, now: datetime) -> int:

@@ -100,7 +100,8 @@ def totals_of(row: Mapping[str, Any]) -> Totals:
     )
 
 
-def _progress(totals: Totals, status: int) -> int:
+def progress_of(totals: Totals, status: int) -> int:
+    """Return how much of a frozen campaign is settled, in per cent."""
     if status == CampaignStatus.COMPLETED:
         return 100
     return (totals.total - totals.pending - totals.accepted) * 100 // totals.total if totals.total else 0
@@ -115,7 +116,7 @@ def _common(row: Mapping[str, Any]) -> dict[str, Any]:
         "status": CampaignStatus(row["status"]),
         "status_reason": row["status_reason"],
         "schedule_date": row["schedule_date"],
-        "progress": _progress(totals, row["status"]) if row["frozen_at"] is not None else 0,
+        "progress": progress_of(totals, row["status"]) if row["frozen_at"] is not None else 0,
         "started_at": row["started_at"],
         "completed_at": row["completed_at"],
         "created_at": row["created_at"],

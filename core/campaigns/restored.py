@@ -3,6 +3,7 @@
 import structlog
 
 from core import database
+from core.campaigns.status_events import tell
 
 KEY = "system_identifier"
 
@@ -28,14 +29,18 @@ async def pause_after_restore() -> int:
         )
         if stored is None:
             return 0
-        paused = await database.execute(
+        paused = await database.fetch(
             "UPDATE campaigns SET status = 3, status_reason = 'database_restored', version = version + 1,"
-            " updated_at = now() WHERE status = 2"
+            " updated_at = now() WHERE status = 2 RETURNING id"
         )
         # One that was due since the backup may have been sent; a person starts it, or does not.
-        paused += await database.execute(
+        waiting = await database.fetch(
             "UPDATE campaigns SET status_reason = 'database_restored', version = version + 1, updated_at = now()"
             " WHERE status = 1 AND status_reason = 'scheduled' AND schedule_date <= now()"
+            " RETURNING id"
         )
-    _log.warning("campaigns_paused_after_restore", campaigns=paused)
-    return paused
+        for row in (*paused, *waiting):
+            await tell(row["id"])
+    count = len(paused) + len(waiting)
+    _log.warning("campaigns_paused_after_restore", campaigns=count)
+    return count

@@ -8,6 +8,7 @@ from core import database
 from core.audit.services import record
 from core.campaigns import lanes
 from core.campaigns.drafts import check_draft, fill_in, load_draft, localize, store_numbers
+from core.campaigns.status_events import tell
 from core.campaigns.tables import CampaignStatus
 from core.clock import synced_clock
 from core.errors import ConflictError, NotFoundError
@@ -60,6 +61,7 @@ async def begin(campaign_id: int, user_id: int, now: datetime) -> None:
         campaign_id,
         now,
     )
+    await tell(campaign_id)
     await create_job("campaigns.freeze", user_id=user_id, subject_id=campaign_id, cancelable=False)
 
 
@@ -156,7 +158,7 @@ async def ensure_rows_left(campaign_id: int) -> None:
 
 
 async def set_status(campaign_id: int, status: CampaignStatus, reason: str, now: datetime) -> None:
-    """Change the status of a locked campaign."""
+    """Change the status of a locked campaign, and tell of it."""
     await database.execute(
         "UPDATE campaigns SET status = $2, status_reason = $3, version = version + 1, updated_at = $4 WHERE id = $1",
         campaign_id,
@@ -164,6 +166,7 @@ async def set_status(campaign_id: int, status: CampaignStatus, reason: str, now:
         reason,
         now,
     )
+    await tell(campaign_id)
 
 
 async def current_time() -> datetime:

@@ -8,6 +8,7 @@ from core.campaigns.claims import Ineligible
 from core.campaigns.tables import RecipientState
 from core.campaigns.transitions import Transition, apply, mask
 from core.jobs.services import JobContext, job_handler
+from core.live import progress
 
 BATCH = 5_000
 SHARD = 22
@@ -81,6 +82,7 @@ async def skip(now: datetime, rows: Sequence[Ineligible]) -> None:
 async def skip_waiting(campaign_id: int, now: datetime) -> None:
     """Skip the later steps that wait for a step of unknown outcome, because nobody decided about it."""
     await database.execute(SKIP_WAITING, campaign_id, now, SHARD)
+    progress.changed("campaign", campaign_id)
 
 
 async def restore_following(recipient_ids: Sequence[int], now: datetime, shard: int) -> int:
@@ -110,4 +112,5 @@ async def skip_pending(context: JobContext) -> None:
             if row is None or row["last_id"] is None:
                 return
             last_id, done = row["last_id"], done + row["rows"]
+            progress.changed("campaign", context.subject_id)
             await context.checkpoint({"last_id": last_id}, done=done)

@@ -12,7 +12,11 @@ import msgspec
 
 from core import database
 from core.campaigns.claims import Cap
+from core.campaigns.message_events import tell_changed
 from core.campaigns.tables import RecipientState
+from core.events.catalogue import MessageUpdated
+from core.live import progress
+from core.webhooks.outgoing.subscriptions import subscribers_of
 
 _BITS: dict[str, int] = {state: 1 << place for place, state in enumerate(RecipientState)}
 
@@ -77,6 +81,8 @@ class Changed(msgspec.Struct, frozen=True):
     old: RecipientState
     new: RecipientState
     next_due_at: datetime | None
+    news: bool
+    """Its state changed, or it was delivered or read now."""
 
 
 APPLY = """
@@ -175,7 +181,7 @@ WITH t AS MATERIALIZED (
     ON CONFLICT (campaign_id, shard) DO UPDATE SET skipped = k.skipped + excluded.skipped
 )
 SELECT coalesce(json_agg(json_build_object('id', c.id, 'campaign_id', c.campaign_id, 'number_id', c.number_id,
-    'old', c.old, 'new', c.new, 'next_due_at', f.due_at)), '[]')
+    'old', c.old, 'new', c.new, 'next_due_at', f.due_at, 'news', c.old <> c.new OR c.delivered + c.read > 0)), '[]')
 FROM changed c LEFT JOIN following f ON f.previous_id = c.id
 """
 
@@ -197,7 +203,25 @@ async def apply(
 
     ``shard`` (an even number) picks the counter row this process writes; ``given_back`` names a row and
     a counter for each certain non-send; ``steps`` is false when no campaign concerned has a second message.
+    Tenants' webhooks that want it are told in the same unit of work; where nobody does, that costs nothing.
     """
+    subscribers = await subscribers_of(MessageUpdated.type)
+    if not subscribers:
+        return await _apply(now, transitions, shard, given_back, steps=steps)
+    async with database.unit_of_work():
+        changed = await _apply(now, transitions, shard, given_back, steps=steps)
+        await tell_changed([row.id for row in changed if row.news], sorted(subscribers))
+    return changed
+
+
+async def _apply(
+    now: datetime,
+    transitions: Sequence[Transition],
+    shard: int,
+    given_back: Sequence[tuple[int, Cap]],
+    *,
+    steps: bool,
+) -> list[Changed]:
     found = await database.fetch_value(
         APPLY,
         now,
@@ -210,4 +234,6 @@ async def apply(
         steps,
         [recipient_id for recipient_id, _ in given_back],
     )
-    return _changed.decode(str(found))
+    rows = _changed.decode(str(found))
+    progress.changed("campaign", *{row.campaign_id for row in rows})
+    return rows

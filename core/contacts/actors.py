@@ -1,6 +1,6 @@
 """What a worker has to import for contacts: handlers of jobs and of events register themselves."""
 
-from core.contacts import bulk, counting, deletions, opt_outs, sync
+from core.contacts import bulk, counting, deletions, opt_outs, received, sync
 from core.contacts.importing import importer
 from core.contacts.importing import undo as import_undo
 
@@ -13,6 +13,7 @@ HANDLERS = (
     deletions.undo_delete,
     opt_outs.apply_opt_outs,
     opt_outs.apply_identities,
+    received.tell_received,
     opt_outs.resolve_opt_out,
     opt_outs.confirm_opt_out,
 )

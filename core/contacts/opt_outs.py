@@ -11,12 +11,14 @@ import msgspec
 import structlog
 
 from core import database
+from core.announcing import emit
 from core.audit import services as audit
 from core.contacts.contact_events import record_events
 from core.contacts.identities import is_group_address
 from core.contacts.opt_out_settings import OptOut, opt_out_of
 from core.contacts.opt_out_words import asks_to_opt_out
-from core.contacts.suppressions import find_person, is_suppressed, suppress
+from core.contacts.suppressions import Person, find_person, is_suppressed, suppress
+from core.events.catalogue import ContactOptedOut
 from core.jobs.services import JobContext, JobFailedError, create_job, job_handler
 from core.numbers.senders import SenderRoute, load_route
 from core.numbers.texting import send_text
@@ -104,6 +106,7 @@ async def _opt_out(writer: _Writer, written: str, wishes: OptOut) -> None:
     await audit.record(
         "contact.opted_out", user_id=writer.user_id, facts={"contacts": person.contact_ids, "number": writer.number_id}
     )
+    await emit(writer.user_id, await _told(writer, person))
     if not writer.phone and not person.contact_ids:
         await create_job(
             RESOLVE,
@@ -120,6 +123,12 @@ async def _opt_out(writer: _Writer, written: str, wishes: OptOut) -> None:
             params={"address": writer.address, "text": wishes.confirmation},
             cancelable=False,
         )
+
+
+async def _told(writer: _Writer, person: Person) -> ContactOptedOut:
+    contact_id = min(person.contact_ids, default=None)
+    known = await database.fetch_value("SELECT number FROM contacts WHERE id = $1", contact_id)
+    return ContactOptedOut(contact_id=contact_id, number=writer.phone or str(known or writer.address), source="word")
 
 
 @job_handler(RESOLVE)

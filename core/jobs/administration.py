@@ -8,6 +8,7 @@ from core.errors import ConflictError, NotFoundError
 from core.jobs.schemas import JobAdministrationRead
 from core.jobs.services import ACTOR, COLUMNS, HINT_SECONDS, SORTS, read_job
 from core.jobs.tables import JobStatus
+from core.live import progress
 from core.pagination import PageQuery
 from core.queue import JOBS, enqueue
 
@@ -56,6 +57,7 @@ async def retry(actor_id: int, job_id: int) -> JobAdministrationRead:
         if changed is None:
             raise NotFoundError("job", job_id)
         enqueue(ACTOR, job_id, queue=JOBS)
+        progress.changed("job", job_id)
         await audit.record(
             "job.retried",
             user_id=actor_id,

@@ -13,6 +13,7 @@ import structlog
 
 from core import database
 from core.errors import PlatformError
+from core.jobs.ending import tell_ended
 from core.jobs.services import (
     ACTOR,
     LEASE_SECONDS,
@@ -24,6 +25,7 @@ from core.jobs.services import (
     find_handler,
 )
 from core.jobs.tables import JobStatus
+from core.live import progress
 from core.problems import detail_of
 from core.queue import JOBS, send
 from core.runtime import runtime
@@ -66,7 +68,7 @@ UPDATE jobs SET
 WHERE id IN (
     SELECT id FROM jobs WHERE status IN ('waiting', 'running') AND lease_until <= clock_timestamp()
     ORDER BY lease_until LIMIT $2 FOR UPDATE SKIP LOCKED
-) RETURNING id, status
+) RETURNING id, status, kind
 """
 
 _log = structlog.get_logger(__name__)
@@ -81,6 +83,7 @@ async def run_job(job_id: int) -> None:
     try:
         row = await database.fetch_row(CLAIM, job_id, holder_name(), LEASE_SECONDS)
         if row is not None:
+            progress.changed("job", job_id)
             await _work(row)
     finally:
         _running.discard(job_id)
@@ -91,10 +94,13 @@ async def sweep() -> int:
 
     Call it every second or so; several processes may.
     """
-    rows = await database.fetch(SWEEP, MAX_ATTEMPTS, SWEEP_LIMIT)
+    async with database.unit_of_work():
+        rows = await database.fetch(SWEEP, MAX_ATTEMPTS, SWEEP_LIMIT)
+        await tell_ended(row for row in rows if row["status"] != JobStatus.WAITING)
     waiting = [row["id"] for row in rows if row["status"] == JobStatus.WAITING]
     for job_id in waiting:
         await send(ACTOR, job_id, queue=JOBS)
+    progress.changed("job", *(row["id"] for row in rows if row["status"] != JobStatus.WAITING))
     return len(waiting)
 
 
@@ -175,16 +181,19 @@ async def _beat(job_id: int, holder: str) -> None:
 async def _end(
     job_id: int, holder: str, status: JobStatus, *, error: str = "", result: Mapping[str, Any] | None = None
 ) -> None:
-    await database.execute(
-        "UPDATE jobs SET status = $3, error = $4, result = $5, holder = NULL, lease_until = NULL,"
-        " finished_at = clock_timestamp(), updated_at = clock_timestamp()"
-        " WHERE id = $1 AND holder = $2 AND status = 'running'",
-        job_id,
-        holder,
-        status.value,
-        error,
-        database.encode_json(result or {}),
-    )
+    async with database.unit_of_work():
+        ended = await database.fetch(
+            "UPDATE jobs SET status = $3, error = $4, result = $5, holder = NULL, lease_until = NULL,"
+            " finished_at = clock_timestamp(), updated_at = clock_timestamp()"
+            " WHERE id = $1 AND holder = $2 AND status = 'running' RETURNING id, kind",
+            job_id,
+            holder,
+            status.value,
+            error,
+            database.encode_json(result or {}),
+        )
+        await tell_ended(ended)
+    progress.changed("job", job_id)
 
 
 async def _retry(row: Mapping[str, Any], error: Exception) -> None:
@@ -213,3 +222,4 @@ async def _release(
         error,
         refund,
     )
+    progress.changed("job", job_id)

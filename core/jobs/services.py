@@ -11,8 +11,10 @@ import msgspec
 from core import database
 from core.audit import services as audit
 from core.errors import ConflictError, NotFoundError
+from core.jobs.ending import tell_ended
 from core.jobs.schemas import JobRead
 from core.jobs.tables import JobStatus
+from core.live import progress
 from core.pagination import PageQuery
 from core.queue import JOBS, enqueue
 from core.texts import text
@@ -105,6 +107,7 @@ class JobContext:
             raise JobCanceledError
         if self._stopping.is_set():
             raise JobInterruptedError
+        progress.changed("job", self.id)
         self.state = dict(state)
         self.done = self.done if done is None else done
 
@@ -163,6 +166,7 @@ async def create_job(
     if not isinstance(job_id, int):
         raise TypeError("INSERT gave no id")
     enqueue(ACTOR, job_id, queue=JOBS)
+    progress.changed("job", job_id)
     return job_id
 
 
@@ -245,6 +249,9 @@ async def cancel_job(user_id: int, job_id: int) -> JobRead:
             " WHERE id = $1",
             job_id,
         )
+        progress.changed("job", job_id)
+        if row["status"] == JobStatus.WAITING:
+            await tell_ended([row])
         if row["cancel_requested_at"] is None:
             await audit.record("job.canceled", user_id=user_id, entity_id=job_id, facts={"kind": row["kind"]})
     return await get_job(user_id, job_id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 import asyncpg
@@ -9,6 +10,9 @@ import msgspec
 import structlog
 
 from core import database
+from core.events.catalogue import AlarmRaised, seal
+from core.live import stream
+from core.notifications import outbox
 from core.notifications.schemas import AlarmRead
 from core.pagination import PageQuery
 from core.texts import alarm_text
@@ -20,10 +24,26 @@ INSERT INTO alarms (kind, subject_type, subject_id, detail, noticed, raised_at, 
 VALUES ($1, $2, $3, $4, 1, now(), now())
 ON CONFLICT (kind, subject_type, subject_id) WHERE cleared_at IS NULL
 DO UPDATE SET noticed = alarms.noticed + 1, noticed_at = now(), detail = excluded.detail
-RETURNING noticed
+RETURNING id, noticed
 """
 
-Subject = Literal["server", "number", "subscription", "payment", "gateway_fetch", "gateway_action"]
+_ADMINISTRATORS = """
+SELECT id, locale FROM users WHERE profile = 'administrator' AND status = 'active' AND deleted_at IS NULL ORDER BY id
+"""
+
+Subject = Literal[
+    "server",
+    "number",
+    "subscription",
+    "payment",
+    "gateway_fetch",
+    "gateway_action",
+    "notifier",
+    "user",
+    "queue",
+    "platform",
+]
+"""What an alarm is about: whose row ``subject_id`` is; a queue's place in ``QUEUES`` from 1, 0 for the platform."""
 Kind = Literal[
     "server_down",
     "server_refuses",
@@ -35,6 +55,13 @@ Kind = Literal[
     "subscription_missing",
     "subscription_strange",
     "payment_disputed",
+    "notifier_down",
+    "notifier_misconfigured",
+    "notifier_limited",
+    "email_refused",
+    "queue_stuck",
+    "workers_gone",
+    "disk_low",
 ]
 """Each has its text in every language."""
 
@@ -48,13 +75,27 @@ _log = structlog.get_logger(__name__)
 async def raise_alarm(kind: Kind, subject: Subject, subject_id: int, **detail: str | int) -> bool:
     """Raise an alarm, or note that one which stands already was noticed again; return whether it is new.
 
-    It joins the present unit of work. Only a new one is logged.
+    It joins the present unit of work, or has one of its own. Only a new one is logged, and told to administrators.
     """
-    noticed = await database.fetch_value(_RAISE, kind, subject, subject_id, database.encode_json(detail))
-    if noticed != 1:
-        return False
+    async with database.unit_of_work():
+        row = await database.fetch_row(_RAISE, kind, subject, subject_id, database.encode_json(detail))
+        if row is None or row["noticed"] != 1:
+            return False
+        await _tell(row["id"], kind, subject, subject_id, detail)
     _log.error("alarm", kind=kind, subject=subject, subject_id=subject_id, **detail)
     return True
+
+
+async def _tell(alarm_id: int, kind: Kind, subject: Subject, subject_id: int, detail: Mapping[str, str | int]) -> None:
+    """Notify every administrator, each in their language."""
+    told = []
+    for person in await database.fetch(_ADMINISTRATORS):
+        text = alarm_text(kind, detail, person["locale"])
+        event = AlarmRaised(alarm_id=alarm_id, kind=kind, subject_type=subject, subject_id=subject_id, text=text)
+        await outbox.put("alarm_raised", person["id"], f"alarm:{alarm_id}:{person['id']}", event)
+        told.append((person["id"], seal(event)))
+    if told:
+        database.after_commit(partial(stream.publish, told))
 
 
 async def clear_alarms(subject: Subject, subject_ids: Collection[int], kinds: Collection[Kind]) -> int:
@@ -66,6 +107,18 @@ async def clear_alarms(subject: Subject, subject_ids: Collection[int], kinds: Co
         list(subject_ids),
         list(kinds),
     )
+
+
+async def standing_alarms(subject: Subject, subject_ids: Collection[int], kinds: Collection[Kind]) -> frozenset[int]:
+    """Return those of these rows about which one of these alarms stands."""
+    rows = await database.fetch(
+        "SELECT subject_id FROM alarms WHERE subject_type = $1 AND subject_id = ANY($2::bigint[])"
+        " AND kind = ANY($3::text[]) AND cleared_at IS NULL",
+        subject,
+        list(subject_ids),
+        list(kinds),
+    )
+    return frozenset(row["subject_id"] for row in rows)
 
 
 async def list_alarms(query: PageQuery, language: str, *, standing: bool | None) -> tuple[Sequence[AlarmRead], int]:

@@ -1,54 +1,69 @@
-"""What a user wants to be told, and where: the platform tells it by every channel that is on, unless it is muted."""
+"""What a user wants to be told, and where: the kind decides unless the user does."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 
 from core import database
+from core.notifications.kinds import Kind, MutableKind
 from core.settings.services import get_configuration, put_configuration, remove_configuration
 
 KEY = "notifications"
 
-Kind = Literal[
-    "campaign_started",
-    "campaign_waiting",
-    "campaign_paused",
-    "campaign_completed",
-    "campaign_needs_attention",
-    "number_connected",
-    "number_disconnected",
-    "number_restricted",
-    "import_finished",
-    "payment_succeeded",
-    "payment_failed",
-    "payment_refunded",
-    "plan_changed",
-    "access_ends",
-    "trial_ends",
-    "new_device",
-]
-"""What can be muted; what concerns the security of the account, a changed password for instance, cannot."""
+
+class Channels(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where notifications of one kind are told; what is absent stays as the kind has it."""
+
+    email: bool | None = None
+    realtime: bool | None = None
 
 
 class NotificationChoices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a user wants to be told, and where."""
 
     email: bool = True
+    """E-mails at all; what concerns the security of the account is mailed all the same."""
     realtime: bool = True
     """Events of the open dashboard."""
-    muted: Annotated[tuple[Kind, ...], msgspec.Meta(max_length=20)] = ()
+    muted: Annotated[tuple[MutableKind, ...], msgspec.Meta(max_length=20)] = ()
     """Told in no other way than in the list of notifications."""
+    kinds: Annotated[Mapping[MutableKind, Channels], msgspec.Meta(max_length=20)] = {}
+    """Where a kind is told that is told elsewhere by itself."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Where one notification is told."""
+
+    email: bool
+    realtime: bool
+    falls_back: bool
+    """A mail takes the place of the realtime event that cannot be delivered."""
 
 
 async def choices_of(user_id: int) -> NotificationChoices:
-    """Return what the user decided, else everything by every channel."""
+    """Return what the user decided, else everything as its kind has it."""
     stored = await get_configuration(user_id, KEY)
     return NotificationChoices() if stored is None else msgspec.json.decode(stored, type=NotificationChoices)
 
 
 async def set_choices(user_id: int, wanted: NotificationChoices | None) -> None:
-    """Set what the user is told; ``None`` goes back to everything."""
+    """Set what the user is told; ``None`` goes back to everything as its kind has it."""
     if wanted is None:
         await remove_configuration(user_id, KEY)
     else:
         await put_configuration(user_id, KEY, database.encode_json(wanted))
+
+
+def wanted(kind: Kind, choices: NotificationChoices) -> Wanted:
+    """Say where a notification of ``kind`` is told to somebody with these choices."""
+    if not kind.muted:
+        return Wanted(kind.email, realtime=True, falls_back=kind.matters)
+    if kind.name in choices.muted:
+        return Wanted(email=False, realtime=False, falls_back=False)
+    own = next((own for name, own in choices.kinds.items() if name == kind.name), Channels())
+    return Wanted(
+        email=choices.email and (kind.email if own.email is None else own.email),
+        realtime=choices.realtime and own.realtime is not False,
+        falls_back=choices.email and kind.matters,
+    )

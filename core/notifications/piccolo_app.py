@@ -4,12 +4,12 @@ from pathlib import Path
 
 from piccolo.conf.apps import AppConfig
 
-from core.notifications.tables import Alarm, Notification
+from core.notifications.tables import Alarm, Notification, NotificationDelivery, NotifierState
 
 APP_CONFIG = AppConfig(
     app_name="notifications",
     migrations_folder_path=str(Path(__file__).parent / "piccolo_migrations"),
-    table_classes=[Alarm, Notification],
+    table_classes=[Alarm, Notification, NotificationDelivery, NotifierState],
     migration_dependencies=[],
     commands=[],
 )

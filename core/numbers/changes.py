@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Collection
 
+from core.numbers.telling import tell_changed, tell_owners
+
 Listener = Callable[[Collection[int]], Awaitable[None]]
 
 _listeners: list[Listener] = []
@@ -15,6 +17,8 @@ def connection_listener(listener: Listener) -> Listener:
 
 
 async def announce(number_ids: Collection[int]) -> None:
-    """Tell the listeners."""
+    """Tell the listeners, and who looks at these numbers."""
+    await tell_changed(number_ids)
+    await tell_owners(number_ids)
     for listener in _listeners:
         await listener(number_ids)

@@ -5,7 +5,7 @@ import io
 import segno
 
 from core.audit import services as audit
-from core.database import fetch_value
+from core.database import execute, fetch_value
 from core.errors import ConflictError, ProviderFailedError
 from core.numbers import recovery, services, silence
 from core.numbers.calls import calling
@@ -37,8 +37,9 @@ async def connect(user_id: int, number_id: int) -> NumberRead:
     number = await services.get_number(user_id, number_id)
     route = await load_route(number_id)
     report = await _open(route, number_id)
-    await silence.release(number_id)
     await write_report(number_id, report, number.connection_at)
+    # After the report, so that a number that is starting is not told of as connected.
+    await silence.release(number_id)
     await audit.record("number.connection_asked", user_id=user_id, entity_id=number_id)
     return await services.get_number(user_id, number_id)
 
@@ -58,6 +59,7 @@ async def _open(route: SenderRoute, number_id: int) -> SenderReport:
 async def disconnect(user_id: int, number_id: int) -> NumberRead:
     """Stop the number on its server; its sign-in is kept. Raises as ``connect``."""
     number, route, sign_in = await _find(user_id, number_id)
+    await _note_asked(user_id, number_id)
     async with calling(route.provider.name, "disconnecting a number"):
         await sign_in.stop(route.sender)
     await audit.record("number.disconnected", user_id=user_id, entity_id=number_id)
@@ -67,6 +69,7 @@ async def disconnect(user_id: int, number_id: int) -> NumberRead:
 async def sign_out(user_id: int, number_id: int) -> NumberRead:
     """Forget the number's sign-in; the next connection needs a new one. Raises as ``connect``."""
     number, route, sign_in = await _find(user_id, number_id)
+    await _note_asked(user_id, number_id)
     async with calling(route.provider.name, "signing a number out"):
         await sign_in.sign_out(route.sender)
     await audit.record("number.signed_out", user_id=user_id, entity_id=number_id)
@@ -75,6 +78,7 @@ async def sign_out(user_id: int, number_id: int) -> NumberRead:
 
 async def restart(user_id: int, number_id: int) -> NumberRead:
     """Restart a number because its owner asks for it; raises as ``recovery.restart_number``."""
+    await _note_asked(user_id, number_id)
     number = await recovery.restart_number(user_id, number_id)
     await audit.record("number.restarted", user_id=user_id, entity_id=number_id)
     return number
@@ -147,6 +151,15 @@ async def _find(user_id: int, number_id: int) -> tuple[NumberRead, SenderRoute, 
     if not isinstance(route.provider, SignIn):
         raise _unsupported()
     return number, route, route.provider
+
+
+async def _note_asked(user_id: int, number_id: int) -> None:
+    """Note, before the server can tell us of it, that the end of a connection is what its owner wants."""
+    await execute(
+        "UPDATE numbers SET owner_asked_at = now() WHERE id = $1 AND user_id = $2 AND status_connection",
+        number_id,
+        user_id,
+    )
 
 
 async def _write_stopped(user_id: int, number: NumberRead, reason: str) -> NumberRead:

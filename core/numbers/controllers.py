@@ -19,6 +19,7 @@ from core.numbers.schemas import (
     NumberCreate,
     NumberRead,
     NumberUpdate,
+    NumberUpdated,
     ServerFilter,
     ServerSummary,
 )
@@ -110,8 +111,12 @@ class NumberController(Controller):
     )
     async def update_number(
         self, request: AnyRequest, number_id: FromPath[int], data: JSONBody[NumberUpdate]
-    ) -> Resource[NumberRead]:
-        """Rename a number, or take it out of use."""
+    ) -> Resource[NumberUpdated]:
+        """Rename a number, take it out of use, or have its events told to an address of your own.
+
+        The secret of that address is shown in the answer that first sets it, and never again: roll it at
+        `POST /api/webhook-endpoints/{endpoint_id}/secret`.
+        """
         return Resource(await services.update_number(current_user(request).id, number_id, data))
 
     @delete(

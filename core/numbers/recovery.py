@@ -16,6 +16,7 @@ from core.numbers.calls import calling
 from core.numbers.schemas import NumberRead
 from core.numbers.senders import SenderRoute, load_route
 from core.numbers.states import last_event_at, write_report
+from core.numbers.telling import tell_owners
 from core.plugin import RefusedError, Restarting, SenderReport, SenderState
 from core.texts import text
 
@@ -49,7 +50,9 @@ async def recover(number_id: int, cause: Cause) -> bool:
     named = await database.fetch_row("SELECT name, number, connection_reason FROM numbers WHERE id = $1", number_id)
     if named is not None:
         called = named["name"] or named["number"] or f"#{number_id}"
-        await raise_alarm(cause, "number", number_id, name=called, reason=named["connection_reason"])
+        async with database.unit_of_work():
+            await raise_alarm(cause, "number", number_id, name=called, reason=named["connection_reason"])
+            await tell_owners([number_id])
     return False
 
 

@@ -11,6 +11,7 @@ from core.plugin import Capabilities, SenderState
 Name = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"\S")]
 Label = Annotated[str, Meta(max_length=120)]
 Url = Annotated[str, Meta(min_length=1, max_length=500, examples=["https://waha.example:3000"])]
+ForwardUrl = Annotated[str, Meta(min_length=1, max_length=500, examples=["https://shop.example/hooks/number"])]
 Capacity = Annotated[int, Meta(ge=1, le=1_000_000, description="How many numbers the server may hold.")]
 Phone = Annotated[str, Meta(min_length=1, max_length=32, examples=["+5511987654321"])]
 
@@ -149,6 +150,8 @@ class NumberUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     status: bool | UnsetType = UNSET
     """Whether campaigns may send from it."""
     settings: NumberLimits | UnsetType = UNSET
+    webhook_url: ForwardUrl | UnsetType | None = UNSET
+    """Where to tell of this number's events; ``null`` for nowhere."""
 
 
 class NumberRead(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,12 +181,21 @@ class NumberRead(msgspec.Struct, frozen=True, kw_only=True):
     """Its last messages, of those old enough to have been acknowledged ..."""
     recent_acknowledged: int
     """... and those that were."""
+    webhook_url: str | None
+    """Its forward address: where its events, and messages from it and to it, are told of."""
     settings: NumberLimits
     sign_in: tuple[str, ...]
     """How it can be signed in: ``qr``, ``pairing_code`` ..."""
     extra: bool
     created_at: datetime
     updated_at: datetime
+
+
+class NumberUpdated(NumberRead, frozen=True, kw_only=True):
+    """A number that was changed."""
+
+    webhook_secret: Annotated[str, Meta(examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="])] | None
+    """What deliveries to its forward address are signed with: shown when the address is first set, and never again."""
 
 
 class NumberAdministrationRead(NumberRead, frozen=True, kw_only=True):

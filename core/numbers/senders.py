@@ -14,6 +14,7 @@ from core.errors import NotReadyError, ProviderFailedError
 from core.notifications.alarms import raise_alarm
 from core.numbers.changes import announce
 from core.numbers.credentials import load_credentials
+from core.numbers.telling import tell_restricted
 from core.plugin import Capabilities, MessagingProvider, MisconfiguredError, Scope, Secret, Sender, Server
 from core.plugin.registry import NoSuchProviderError
 from core.runtime import providers
@@ -26,6 +27,13 @@ RESTRICTED_FOR = "24 hours"
 
 _COLUMNS = """
 n.id, n.instance, n.webhook_secret, s.id AS server_id, s.provider, s.url, s.credentials, s.capabilities
+"""
+_RESTRICT = f"""
+WITH old AS MATERIALIZED (SELECT id, restricted_until FROM numbers WHERE id = $1 FOR UPDATE)
+UPDATE numbers n SET updated_at = now(),
+    restricted_until = coalesce($2::timestamptz, now() + interval '{RESTRICTED_FOR}')
+FROM old WHERE n.id = old.id AND n.deleted_at IS NULL
+RETURNING n.restricted_until > now() AND NOT coalesce(old.restricted_until > now(), false) AS begins
 """
 _capabilities = msgspec.json.Decoder(Capabilities)
 _log = structlog.get_logger(__name__)
@@ -90,13 +98,9 @@ async def mark_stopped(number_id: int, code: str, *, until: datetime | None, sco
     one recipient says nothing about the number and changes nothing.
     """
     if scope == "new_contacts":
-        await database.execute(
-            "UPDATE numbers SET updated_at = now(),"
-            f" restricted_until = coalesce($2, now() + interval '{RESTRICTED_FOR}')"
-            " WHERE id = $1 AND deleted_at IS NULL",
-            number_id,
-            until,
-        )
+        async with database.unit_of_work():
+            if await database.fetch_value(_RESTRICT, number_id, until):
+                await tell_restricted([number_id])
     elif scope in {"sender", "server"}:
         await _stop(number_id, code, until, whole_server=scope == "server")
 
@@ -116,7 +120,8 @@ async def _stop(number_id: int, code: str, until: datetime | None, *, whole_serv
             whole_server,
         )
         if rows:
-            await announce([row["id"] for row in rows])
+            stopped = [row["id"] for row in rows]
+            await announce(stopped)
         if whole_server:
             named = await database.fetch_row(
                 "SELECT s.id, s.name FROM servers s JOIN numbers n ON n.server_id = s.id WHERE n.id = $1", number_id

@@ -16,13 +16,15 @@ from core.notifications.alarms import NUMBER_ALARMS, clear_alarms
 from core.numbers import removing
 from core.numbers.changes import announce
 from core.numbers.placing import place_number
-from core.numbers.schemas import NumberCreate, NumberGrant, NumberLimits, NumberRead, NumberUpdate
+from core.numbers.schemas import NumberCreate, NumberGrant, NumberLimits, NumberRead, NumberUpdate, NumberUpdated
 from core.numbers.tokens import needs_no_sign_in
+from core.outbound import check_url
 from core.pagination import PageQuery
 from core.plans.services import ensure_within
 from core.plugin import Capabilities
 from core.runtime import providers
 from core.texts import text
+from core.webhooks.outgoing.forwards import put_forward
 from core.webhooks.targets import WEBHOOK_SEAL
 
 _SORTS = {"id": "n.id", "name": "lower(n.name)", "created_at": "n.created_at"}
@@ -108,8 +110,16 @@ async def grant_number(wanted: NumberGrant) -> NumberRead:
     return await create_number(wanted.user_id, wanted, extra=True)
 
 
-async def update_number(user_id: int, number_id: int, wanted: NumberUpdate) -> NumberRead:
-    """Rename a number, set its own caps, or take it out of and back into use; raises ``NotFoundError``."""
+async def update_number(user_id: int, number_id: int, wanted: NumberUpdate) -> NumberUpdated:
+    """Rename a number, set its own caps or its forward address, or take it out of and back into use.
+
+    Raises:
+        NotFoundError: The tenant has no such number.
+        InvalidInputError: The forward address may not be called.
+    """
+    if isinstance(wanted.webhook_url, str):
+        await get_number(user_id, number_id)
+        await check_url(wanted.webhook_url, "webhook_url")
     async with database.unit_of_work():
         row = await database.fetch_row(f"{_SELECT} AND n.id = $2 FOR UPDATE OF n", user_id, number_id)
         if row is None:
@@ -125,10 +135,13 @@ async def update_number(user_id: int, number_id: int, wanted: NumberUpdate) -> N
         )
         if status != row["status"] or settings != row["settings"]:
             await announce([number_id])
+        secret = None
+        if wanted.webhook_url is not msgspec.UNSET:
+            secret = await put_forward(user_id, number_id, wanted.webhook_url)
         number = await get_number(user_id, number_id)
-        fields = audit.differences(read_number(row), number, "name", "status", "settings")
+        fields = audit.differences(read_number(row), number, "name", "status", "settings", "webhook_url")
         await audit.record("number.updated", user_id=user_id, entity_id=number_id, changes=fields)
-    return number
+    return NumberUpdated(webhook_secret=secret, **msgspec.structs.asdict(number))
 
 
 async def delete_number(user_id: int, number_id: int) -> None:
@@ -149,6 +162,7 @@ async def delete_number(user_id: int, number_id: int) -> None:
             raise NotFoundError("number", number_id)
         await audit.record("number.deleted", user_id=user_id, entity_id=number_id)
         await clear_alarms("number", [number_id], NUMBER_ALARMS)
+        await put_forward(user_id, number_id, None)
         await announce([number_id])
     try:
         await removing.remove(number_id)
@@ -196,6 +210,7 @@ def read_number(row: Mapping[str, Any]) -> NumberRead:
         last_event_at=row["last_event_at"],
         recent_sends=row["recent_sends"],
         recent_acknowledged=row["recent_acknowledged"],
+        webhook_url=row["webhook_url"],
         settings=msgspec.json.decode(row["settings"], type=NumberLimits),
         sign_in=capabilities.sign_in,
         extra=row["extra"],

@@ -8,6 +8,7 @@ from core import database
 from core.notifications.alarms import clear_alarms
 from core.numbers.changes import announce
 from core.numbers.states import SILENT
+from core.numbers.telling import tell_owners
 
 _HOLD = f"""
 UPDATE numbers SET silent_until = now() + make_interval(secs => $2), poll_at = now() + make_interval(secs => $2),
@@ -33,7 +34,9 @@ async def release(number_id: int) -> bool:
 
 async def speaks(number_id: int) -> None:
     """End the alarm of a number whose messages are acknowledged again."""
-    await clear_alarms("number", [number_id], ["number_silent"])
+    async with database.unit_of_work():
+        if await clear_alarms("number", [number_id], ["number_silent"]):
+            await tell_owners([number_id])
 
 
 async def _write(statement: str, number_id: int, *values: object) -> bool:

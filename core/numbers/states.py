@@ -9,6 +9,7 @@ from core import database
 from core.notifications.alarms import clear_alarms
 from core.numbers.changes import announce
 from core.numbers.phones import phone_of
+from core.numbers.telling import tell_changed, tell_owners, tell_restricted
 from core.plugin import SenderReport, SenderState
 
 SILENT = "no_acknowledgements"
@@ -23,7 +24,8 @@ WITH seen AS MATERIALIZED (
                          $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
         AS s(number_id, state, reason, address, phone, name, restricted_until, at, known_at)
 ), old AS MATERIALIZED (
-    SELECT n.id, n.status_connection FROM numbers n WHERE n.id = ANY($1::bigint[]) ORDER BY n.id FOR UPDATE
+    SELECT n.id, n.status_connection, n.connection, n.connection_reason, n.restricted_until FROM numbers n
+    WHERE n.id = ANY($1::bigint[]) ORDER BY n.id FOR UPDATE
 )
 UPDATE numbers n SET
     connection = s.state,
@@ -46,7 +48,11 @@ FROM seen s JOIN old ON old.id = s.number_id
 WHERE n.id = s.number_id AND n.deleted_at IS NULL
   AND CASE WHEN s.at IS NULL THEN n.connection_at IS NOT DISTINCT FROM s.known_at
            ELSE n.connection_at IS NULL OR s.at >= n.connection_at END
-RETURNING n.id, n.status_connection, n.status_connection <> old.status_connection AS changed
+RETURNING n.id, n.status_connection, n.status_connection <> old.status_connection AS changed,
+    -- A service that says again that a QR code waits has made a new one.
+    n.connection <> old.connection OR n.connection_reason <> old.connection_reason
+        OR (s.at IS NOT NULL AND s.state <> 'connected') AS seen,
+    n.restricted_until > now() AND NOT coalesce(old.restricted_until > now(), false) AS restricted
 """
 _STATES = frozenset(state.value for state in SenderState)
 
@@ -87,6 +93,11 @@ async def write_sightings(sightings: Sequence[Sighting]) -> None:
         changed = [row["id"] for row in rows if row["changed"]]
         if changed:
             await announce(changed)
+        await tell_restricted([row["id"] for row in rows if row["restricted"]])
+        seen = [row["id"] for row in rows if row["seen"] and not row["changed"]]
+        if seen:
+            await tell_changed(seen)
+            await tell_owners(seen)
         connected = [row["id"] for row in rows if row["changed"] and row["status_connection"]]
         if connected:
             await clear_alarms("number", connected, ["number_failed"])

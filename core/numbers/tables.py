@@ -101,6 +101,9 @@ class Number(SoftDelete, Table, tablename="numbers"):
     """When the platform last restarted it by itself."""
     moved_at = Timestamptz(default=None, null=True)
     """When it was put on another server, which knows nothing of what it sent before."""
+    owner_asked_at = Timestamptz(default=None, null=True)
+    told_connected = Boolean(default=False)
+    """When its owner asked for the end of its connection, until that is lost: it is no news then."""
     webhook_checked_at = Timestamptz(default=None, null=True)
     last_event_at = Timestamptz(default=None, null=True)
     """When its server last told us anything, to within half a minute."""

@@ -11,17 +11,18 @@ import asyncpg
 import msgspec
 import structlog
 
-from core import database, queue
+from core import database
 from core.audit import services as audit
 from core.crypto import decrypt, encrypt
 from core.errors import ConflictError, InvalidInputError, NotFoundError, PaymentDeclinedError, ProviderFailedError
-from core.payments import actions, catalog, fetches
+from core.payments import catalog, fetches
 from core.payments.addresses import return_url
+from core.payments.ending import close_checkouts
 from core.payments.gateways import choose
 from core.payments.references import new_reference
 from core.payments.schemas import CheckoutCreate, CheckoutRead, NextStep
-from core.payments.subscriptions import remember_customer
-from core.payments.tables import ActionKind, CheckoutStatus
+from core.payments.subscriptions import has_living, remember_customer
+from core.payments.tables import CheckoutStatus
 from core.plans.prices import price_of
 from core.plans.services import get_plan
 from core.plugin import (
@@ -89,7 +90,8 @@ async def begin(user: CurrentUser, wanted: CheckoutCreate, *, retry_of: int | No
         await _ensure_none_alive(user.id)
         row = await _same(user.id, wish)
         if row is None:
-            await _drop_others(user.id)
+            # Only one checkout can be paid.
+            await close_checkouts(user.id)
             row = await _store(user, wish)
     if row["step"]:
         return read(row)
@@ -201,12 +203,7 @@ async def _is_new(user_id: int) -> bool:
 
 
 async def _ensure_none_alive(user_id: int) -> None:
-    alive = await database.fetch_value(
-        "SELECT EXISTS (SELECT FROM subscriptions WHERE user_id = $1 AND NOT duplicate"
-        " AND status NOT IN ('pending', 'canceled'))",
-        user_id,
-    )
-    if alive:
+    if await has_living(user_id):
         raise ConflictError("There is a subscription already: change its plan instead.", code="subscription_exists")
 
 
@@ -226,21 +223,6 @@ async def _same(user_id: int, wish: Wish) -> asyncpg.Record | None:
         wish.coupon,
         wish.trial_days,
     )
-
-
-async def _drop_others(user_id: int) -> None:
-    """Close what else the user began, so that only one checkout can be paid."""
-    rows = await database.fetch(
-        f"UPDATE checkouts SET status = 'expired', step = '', updated_at = now() WHERE user_id = $1 AND {_LIVE}"
-        " RETURNING id, gateway_id",
-        user_id,
-    )
-    for row in rows:
-        if row["gateway_id"]:
-            await actions.ask(
-                ActionKind.EXPIRE_CHECKOUT, user_id=user_id, key=f"expire:{row['id']}", checkout_id=row["id"]
-            )
-            queue.enqueue(actions.ACTOR, queue=queue.EVENTS)
 
 
 async def _store(user: CurrentUser, wish: Wish) -> asyncpg.Record:

@@ -6,9 +6,12 @@ Every notification has a key made of what it is about, so that nothing is told t
 from collections.abc import Mapping
 from datetime import datetime
 
+import msgspec
+
 from core import database, queue
+from core.announcing import announce
 from core.audit import services as audit
-from core.notifications import outbox
+from core.events.catalogue import AccessEnds, PaymentFailed, PaymentRefunded, PaymentSucceeded, PlanChanged
 from core.notifications.alarms import raise_alarm
 from core.payments import actions
 from core.payments.lifecycle import ALIVE, Applied, PaymentChange, Policy, State, access_end
@@ -54,11 +57,10 @@ async def follow(
     if applied.plan_changed and before is not None:
         await _tell_plan(row, before.state)
     if applied.ends and end is not None:
-        await outbox.put(
-            "access_ends",
+        await announce(
             row.user_id,
+            AccessEnds(plan_id=row.state.plan_id, access_until=end, reason=row.state.status),
             f"subscription:{row.id}:ends:{end.isoformat()}",
-            {"plan_id": row.state.plan_id, "access_until": end.isoformat(), "reason": row.state.status},
         )
     if applied.closed:
         await _fall_back(row)
@@ -112,11 +114,10 @@ async def _fall_back(row: Row) -> None:
         row.state.plan_id,
     )
     if moved:
-        await outbox.put(
-            "plan_changed",
+        await announce(
             row.user_id,
+            PlanChanged(plan_before=row.state.plan_id, plan_after=int(str(free)), reason="subscription_over"),
             f"subscription:{row.id}:over",
-            {"plan_before": row.state.plan_id, "plan_after": free, "reason": "subscription_over"},
         )
         await audit.record(
             "user.access_changed",
@@ -131,7 +132,7 @@ async def _fall_back(row: Row) -> None:
 async def _tell_payment(row: Row, change: PaymentChange, payment_id: int) -> None:
     payment = change.payment
     key = f"payment:{payment_id}"
-    detail: dict[str, object] = {
+    told = {
         "payment_id": payment_id,
         "plan_id": row.state.plan_id,
         "gateway": row.gateway,
@@ -139,34 +140,34 @@ async def _tell_payment(row: Row, change: PaymentChange, payment_id: int) -> Non
         "currency": payment.price.currency,
     }
     if change.completed:
-        await outbox.put(
-            "payment_succeeded", row.user_id, f"{key}:completed", {**detail, "receipt_url": payment.receipt_url}
-        )
-        await _log_payment("payment.completed", row, payment_id, detail)
+        made = msgspec.convert({**told, "receipt_url": payment.receipt_url}, PaymentSucceeded)
+        await announce(row.user_id, made, f"{key}:completed")
+        await _log_payment("payment.completed", row, payment_id, told)
     if change.failed:
         more = {
             "attempt": payment.attempt,
             "failure_code": payment.failure_code,
-            "next_attempt_at": _text(payment.next_attempt_at),
+            "failure": payment.failure,
+            "next_attempt_at": payment.next_attempt_at,
             "action_url": payment.action_url or row.state.action_url,
         }
-        await outbox.put("payment_failed", row.user_id, f"{key}:failed", {**detail, **more})
-        await _log_payment("payment.failed", row, payment_id, {**detail, "failure_code": payment.failure_code})
+        await announce(row.user_id, msgspec.convert({**told, **more}, PaymentFailed), f"{key}:failed")
+        await _log_payment("payment.failed", row, payment_id, {**told, "failure_code": payment.failure_code})
     if change.refunded:
-        refunded = {**detail, "refunded_amount": str(payment.refunded)}
-        await outbox.put("payment_refunded", row.user_id, f"{key}:refunded:{payment.refunded}", refunded)
+        refunded = {**told, "refunded_amount": str(payment.refunded)}
+        back = msgspec.convert(refunded, PaymentRefunded)
+        await announce(row.user_id, back, f"{key}:refunded:{payment.refunded}")
         await _log_payment("payment.refunded", row, payment_id, refunded)
     if change.disputed:
         await raise_alarm("payment_disputed", "payment", payment_id, gateway=row.gateway)
-        await _log_payment("payment.disputed", row, payment_id, detail)
+        await _log_payment("payment.disputed", row, payment_id, told)
 
 
 async def _tell_plan(row: Row, before: State) -> None:
-    await outbox.put(
-        "plan_changed",
+    await announce(
         row.user_id,
+        PlanChanged(plan_before=before.plan_id, plan_after=row.state.plan_id, reason="subscription_changed"),
         f"subscription:{row.id}:plan:{row.state.plan_id}:{row.fetched_at.isoformat()}",
-        {"plan_before": before.plan_id, "plan_after": row.state.plan_id, "reason": "subscription_changed"},
     )
 
 

@@ -16,13 +16,19 @@ async def stop_charging(user_id: int) -> None:
         key = f"stop:{row['id']}:cancel"
         detail = {"at_period_end": False}
         await actions.ask(ActionKind.CANCEL, user_id=user_id, key=key, subscription_id=row["id"], detail=detail)
-    open_checkouts = await database.fetch(
+    await close_checkouts(user_id)
+    queue.enqueue(actions.ACTOR, queue=queue.EVENTS)
+
+
+async def close_checkouts(user_id: int) -> None:
+    """Close every checkout that a user has under way, here and at its gateway; joins the unit of work."""
+    rows = await database.fetch(
         "UPDATE checkouts SET status = 'expired', step = '', updated_at = now() WHERE user_id = $1"
         " AND status IN ('created', 'open') RETURNING id, gateway_id",
         user_id,
     )
-    for row in open_checkouts:
+    for row in rows:
         if row["gateway_id"]:
             key = f"expire:{row['id']}"
             await actions.ask(ActionKind.EXPIRE_CHECKOUT, user_id=user_id, key=key, checkout_id=row["id"])
-    queue.enqueue(actions.ACTOR, queue=queue.EVENTS)
+            queue.enqueue(actions.ACTOR, queue=queue.EVENTS)

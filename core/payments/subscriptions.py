@@ -14,6 +14,7 @@ import structlog
 from core import database
 from core.notifications.alarms import raise_alarm
 from core.payments import effects
+from core.payments.ending import stop_charging
 from core.payments.lifecycle import ALIVE, State, apply, elapse
 from core.payments.policies import present_policy
 from core.payments.recording import Row, UnmatchedError, known_payments, record_payments
@@ -101,13 +102,27 @@ async def _apply(before: Row, snapshot: Snapshot, as_of: datetime) -> Row:
     )
     duplicate = before.duplicate
     if not duplicate and applied.after.status in ALIVE:
-        duplicate = await _another_is_alive(before)
+        duplicate = await has_living(before.user_id, besides=before.id)
     row = await _store(msgspec.structs.replace(before, state=applied.after, fetched_at=as_of, duplicate=duplicate))
     payment_ids = await record_payments(row, applied.payments)
     await effects.follow(row, None if is_new else before, applied, payment_ids, policy=policy, now=as_of)
+    if row.state.status in ALIVE and await _is_erased(row.user_id):
+        # Its checkout was paid in the moment before it was closed.
+        await stop_charging(row.user_id)
     if snapshot.customer_id:
         await remember_customer(row.gateway, row.user_id, snapshot.customer_id)
     return row
+
+
+async def has_living(user_id: int, *, besides: int = NEW) -> bool:
+    """Say whether a user has a subscription that gives access or may again, ``besides`` one of them."""
+    found = await database.fetch_value(
+        "SELECT EXISTS (SELECT FROM subscriptions WHERE user_id = $1 AND id <> $2 AND NOT duplicate"
+        " AND status NOT IN ('pending', 'canceled'))",
+        user_id,
+        besides,
+    )
+    return found is True
 
 
 async def let_time_pass(subscription_id: int, now: datetime) -> None:
@@ -247,15 +262,9 @@ async def _follow_checkout(checkout: asyncpg.Record | None, snapshot: Snapshot) 
     )
 
 
-async def _another_is_alive(row: Row) -> bool:
-    return bool(
-        await database.fetch_value(
-            "SELECT EXISTS (SELECT FROM subscriptions WHERE user_id = $1 AND id <> $2 AND NOT duplicate"
-            " AND status NOT IN ('pending', 'canceled'))",
-            row.user_id,
-            row.id,
-        )
-    )
+async def _is_erased(user_id: int) -> bool:
+    found = await database.fetch_value("SELECT deleted_at IS NOT NULL FROM users WHERE id = $1", user_id)
+    return found is True
 
 
 async def _plan_of(gateway: str, snapshot: Snapshot) -> int | None:

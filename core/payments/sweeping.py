@@ -5,7 +5,8 @@ from datetime import datetime
 import structlog
 
 from core import database
-from core.notifications import outbox
+from core.announcing import announce
+from core.events.catalogue import TrialEnds
 from core.payments.subscriptions import due_by_time, let_time_pass
 
 BATCH = 200
@@ -37,10 +38,11 @@ async def _announce_trial_ends(now: datetime) -> None:
         BATCH,
     )
     for row in rows:
-        detail = {
-            "plan_id": row["plan_id"],
-            "access_until": row["access_until"].isoformat(),
-            "amount": row["amount"],
-            "currency": row["currency"],
-        }
-        await outbox.put("trial_ends", row["user_id"], f"subscription:{row['id']}:trial_ends", detail)
+        event = TrialEnds(
+            plan_id=row["plan_id"],
+            access_until=row["access_until"],
+            amount=row["amount"],
+            currency=row["currency"],
+        )
+        async with database.unit_of_work():
+            await announce(row["user_id"], event, f"subscription:{row['id']}:trial_ends")

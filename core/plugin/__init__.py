@@ -18,7 +18,14 @@ Put the folder into ``plugins/`` or publish it with an entry point in the group 
 table ``[plugins.<name>]`` to platform.toml.
 """
 
-from core.plugin.errors import MisconfiguredError, ProviderError, RefusedError, UnavailableError, UncertainError
+from core.plugin.errors import (
+    LimitReachedError,
+    MisconfiguredError,
+    ProviderError,
+    RefusedError,
+    UnavailableError,
+    UncertainError,
+)
 from core.plugin.hookspecs import hookimpl
 from core.plugin.messaging import (
     Absent,
@@ -45,7 +52,15 @@ from core.plugin.messaging import (
     WebhookTarget,
 )
 from core.plugin.money import EXPONENTS, Money, exponent_of, from_minor, read_amount, to_minor
-from core.plugin.notifications import Channel, Notification, Notifier
+from core.plugin.notifications import (
+    Broadcasting,
+    Channel,
+    HandingOver,
+    LiveEvent,
+    Notification,
+    Notifier,
+    Subscribable,
+)
 from core.plugin.optional import (
     AddressLookup,
     Challenge,
@@ -82,6 +97,7 @@ from core.plugin.payments import (
     GatewayVerdict,
     Interval,
     PaymentFact,
+    PaymentFailure,
     PaymentGateway,
     PixQr,
     PlanChange,
@@ -122,6 +138,7 @@ __all__ = (
     "Accepted",
     "AddressLookup",
     "AnyEvent",
+    "Broadcasting",
     "CannotTell",
     "Capabilities",
     "Challenge",
@@ -144,9 +161,12 @@ __all__ = (
     "GatewayCapabilities",
     "GatewayHint",
     "GatewayVerdict",
+    "HandingOver",
     "IdentityEvent",
     "Interval",
+    "LimitReachedError",
     "ListedContact",
+    "LiveEvent",
     "Media",
     "MessageInEvent",
     "MessageKind",
@@ -162,6 +182,7 @@ __all__ = (
     "Outcome",
     "OutgoingMessage",
     "PaymentFact",
+    "PaymentFailure",
     "PaymentGateway",
     "Picture",
     "PixQr",
@@ -199,6 +220,7 @@ __all__ = (
     "SignIn",
     "Snapshot",
     "Stage",
+    "Subscribable",
     "SubscriptionStatus",
     "Typing",
     "UnavailableError",

@@ -2,6 +2,7 @@
 
 ProviderError
 ├── UnavailableError      not done, the same call may work later
+│   └── LimitReachedError none of this account will, until ``retry_after``
 ├── RefusedError          the service will never do this
 ├── MisconfiguredError    credentials, licence or settings must change first
 └── UncertainError        no answer, so it may have been done
@@ -31,6 +32,12 @@ class UnavailableError(ProviderError):
     ) -> None:
         super().__init__(message, http_status=http_status, provider_code=provider_code)
         self.retry_after = retry_after
+
+
+class LimitReachedError(UnavailableError):
+    """The account's allowance is used up; ``retry_after`` seconds say when there is more."""
+
+    code = "provider_limit_reached"
 
 
 class RefusedError(ProviderError):

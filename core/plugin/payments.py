@@ -161,6 +161,18 @@ class SubscriptionStatus(StrEnum):
     """A state the plugin does not know: core leaves everything as it is and tells an administrator."""
 
 
+PaymentFailure = Literal[
+    "card_declined",
+    "insufficient_funds",
+    "expired_card",
+    "incorrect_data",
+    "authentication_required",
+    "processing_error",
+    "other",
+]
+"""Why a payment was refused, in words that a payer can act on."""
+
+
 class PaymentFact(msgspec.Struct, frozen=True, kw_only=True):
     """One payment, or one attempt that failed, as the gateway records it."""
 
@@ -170,6 +182,9 @@ class PaymentFact(msgspec.Struct, frozen=True, kw_only=True):
     price: Money
     at: datetime
     failure_code: str = ""
+    """The gateway's own word."""
+    failure: PaymentFailure = "other"
+    """What that word means; ``other`` where it tells a payer nothing."""
     refunded: Decimal = Decimal(0)
     """How much of it was paid back, in the major unit."""
     disputed: bool = False

@@ -12,7 +12,9 @@ option, and under ``recado conformance`` without pytest. That command looks for 
 ``conformance``, then in its tests.
 """
 
+from core.plugin.certificates import CertificateAuthority
 from core.plugin.conformance.checking import CANARY, Contract, expect, not_applicable, run
+from core.plugin.conformance.mail import MailNotifierContract, MailPlace
 from core.plugin.conformance.messaging import MessagingProviderContract
 from core.plugin.conformance.notifications import NotifierContract, NotifierSubject
 from core.plugin.conformance.optional import (
@@ -23,6 +25,7 @@ from core.plugin.conformance.optional import (
 )
 from core.plugin.conformance.payments import GatewaySubject, PaymentGatewayContract
 from core.plugin.conformance.subjects import Subject
+from core.plugin.mail_server import MailCommand, MailReaction, MailReply, MailServer, ReceivedMail, unused_port
 from core.plugin.scripted_server import (
     Answer,
     Cut,
@@ -38,12 +41,19 @@ from core.plugin.scripted_server import (
 __all__ = (
     "CANARY",
     "Answer",
+    "CertificateAuthority",
     "ContactAnswers",
     "Contract",
     "Cut",
     "Drip",
     "GatewaySubject",
     "Hang",
+    "MailCommand",
+    "MailNotifierContract",
+    "MailPlace",
+    "MailReaction",
+    "MailReply",
+    "MailServer",
     "MessagingProviderContract",
     "NotifierContract",
     "NotifierSubject",
@@ -51,6 +61,7 @@ __all__ = (
     "PaymentGatewayContract",
     "PollAnswers",
     "Reaction",
+    "ReceivedMail",
     "ReceivedRequest",
     "Routes",
     "ScriptedServer",
@@ -60,4 +71,5 @@ __all__ = (
     "not_applicable",
     "run",
     "unreachable_url",
+    "unused_port",
 )

@@ -32,8 +32,12 @@ HOLDINGS = (
     Holding(table="jobs", hidden=("params", "checkpoint", "holder", "lease_until")),
     Holding(table="webhook_events", own=f"t.number_id IN ({NUMBERS})", exported=False),
     Holding(
-        table="webhooks_log", own=f"t.payload->>'number_id' IN (SELECT id::text FROM ({NUMBERS}) n)", exported=False
+        table="webhooks_log",
+        own=f"t.payload->>'number_id' IN (SELECT id::text FROM ({NUMBERS}) n) OR t.payload->>'user_id' = $1::text",
+        exported=False,
     ),
+    Holding(table="webhook_deliveries", hidden=("lease_until",)),
+    Holding(table="webhook_endpoints"),
     Holding(table="lanes", exported=False),
     Holding(table="check_budgets", own=f"t.number_id IN ({NUMBERS})", exported=False),
     Holding(table="status_polls", own=f"t.number_id IN ({NUMBERS})", exported=False),
@@ -78,6 +82,7 @@ HOLDINGS = (
     Holding(table="media", hidden=("path",)),
     Holding(table="configurations"),
     Holding(table="idempotency_keys", exported=False),
+    Holding(table="notification_deliveries", hidden=("holder",)),
     Holding(table="notifications"),
     Holding(
         table="replaced_tokens",
@@ -112,6 +117,7 @@ NOBODYS = {
     "server_health": "the platform's",
     "server_breakers": "the platform's",
     "number_checks": "what services answered about numbers, for all tenants alike, for 30 days at most",
+    "notifier_states": "how the platform's own mail and realtime services are",
     "sign_in_failures": "keyed hashes, for some days",
 }
 """Tables without rows of a user, and whose they are."""

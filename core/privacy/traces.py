@@ -25,6 +25,7 @@ STATEMENTS = (
         "DELETE FROM webhooks_log w USING numbers n WHERE n.user_id = $1 AND w.payload->>'number_id' = n.id::text"
         f" AND w.payload::text {_TEXT}"
     ),
+    f"DELETE FROM webhook_deliveries WHERE user_id = $1 AND (body {_TEXT} OR response_body {_TEXT})",
     (
         f"DELETE FROM jobs WHERE user_id = $1 AND status <> 'running' AND (params::text {_TEXT} OR error {_TEXT}"
         f" OR checkpoint::text {_TEXT})"

@@ -5,10 +5,15 @@ from typing import Annotated, Any
 import msgspec
 
 Days = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
-Line = Annotated[str, msgspec.Meta(max_length=120)]
-Color = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}$")]
-Url = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^(https?://\S+)?$")]
-Address = Annotated[str, msgspec.Meta(max_length=254, pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?$")]
+# $ alone would also match before a line break at the end.
+_END = r"$(?!\n)"
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*" + _END
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=120, pattern=r"^(?=.*\S)" + _ONE_LINE[1:])]
+Line = Annotated[str, msgspec.Meta(max_length=240, pattern=_ONE_LINE)]
+Color = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}" + _END)]
+Url = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^(https?://[^\s\x00-\x1f]+)?" + _END)]
+SafeUrl = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^(https://[^\s\x00-\x1f]+)?" + _END)]
+Address = Annotated[str, msgspec.Meta(max_length=254, pattern=r"^([^@\s]+@[^@\s]+\.[^@\s]+)?" + _END)]
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +41,13 @@ SETTINGS: tuple[Setting, ...] = (
         description="Whether genuine deliveries of messaging servers are kept in the webhooks log, too.",
     ),
     Setting(
+        key="watch.disk_free_percent",
+        type=Annotated[int, msgspec.Meta(ge=0, le=90)],
+        default=5,
+        description="Below how many per cent of free space on the disk of paths.data administrators are told; below"
+        " 1 GiB they always are.",
+    ),
+    Setting(
         key="retention.logs_days",
         type=Days,
         default=365,
@@ -53,6 +65,13 @@ SETTINGS: tuple[Setting, ...] = (
         default=2,
         description="Days that applied webhook events are kept, so that a late repetition is recognised; 2 at least."
         " 0: for ever.",
+    ),
+    Setting(
+        key="retention.webhook_deliveries_days",
+        type=Days,
+        default=7,
+        description="Days that deliveries to tenants' webhook endpoints are kept, for their log and to be sent again;"
+        " 2 at least. 0: for ever.",
     ),
     Setting(
         key="retention.recipients_days",
@@ -76,7 +95,7 @@ SETTINGS: tuple[Setting, ...] = (
         key="retention.notifications_days",
         type=Days,
         default=30,
-        description="Days that notifications that were sent are kept. 0: for ever.",
+        description="Days that notifications of which nothing is left to tell are kept. 0: for ever.",
     ),
     Setting(
         key="payments.grace_days",
@@ -104,10 +123,32 @@ SETTINGS: tuple[Setting, ...] = (
         " to its query. Empty: a page of the platform.",
     ),
     Setting(
-        key="brand.name", type=Line, default="Recado", description="What e-mails and two-factor apps call the platform."
+        key="brand.name", type=Name, default="Recado", description="What e-mails and two-factor apps call the platform."
     ),
-    Setting(key="brand.color", type=Color, default="#0b7a75", description="Colour of e-mails."),
-    Setting(key="brand.logo_url", type=Url, default="", description="Address of a logo for e-mails."),
+    Setting(
+        key="brand.color",
+        type=Color,
+        default="#0b7a75",
+        description="Colour of the stripe and the button in e-mails: #, and six hexadecimal digits.",
+    ),
+    Setting(
+        key="brand.logo_url",
+        type=SafeUrl,
+        default="",
+        description="Address of a logo for e-mails, beginning with https://. Empty: the name is written.",
+    ),
+    Setting(
+        key="brand.url",
+        type=Url,
+        default="",
+        description="Page to which e-mails lead, such as a frontend of your own. Empty: the platform's address.",
+    ),
+    Setting(
+        key="brand.address",
+        type=Line,
+        default="",
+        description="Who sends the e-mails, and their postal address, in one line at the foot of each.",
+    ),
     Setting(key="support.email", type=Address, default="", description="Where users are told to write for help."),
 )
 BY_KEY = {setting.key: setting for setting in SETTINGS}

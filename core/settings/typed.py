@@ -1,6 +1,6 @@
 """Settings by their types: read with their defaults, checked before they are stored, all at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +24,13 @@ async def value_of(key: str) -> Any:
     setting = BY_KEY[key]
     stored = await services.get_setting(key)
     return setting.default if stored is None else _decode(setting, stored)
+
+
+async def values_of(keys: Sequence[str]) -> dict[str, Any]:
+    """Return several settings' values by their keys, as ``value_of`` returns one."""
+    rows = await database.fetch("SELECT key, value FROM settings WHERE key = ANY($1::text[])", list(keys))
+    stored = {row["key"]: row["value"] for row in rows}
+    return {key: _decode(BY_KEY[key], stored[key]) if key in stored else BY_KEY[key].default for key in keys}
 
 
 async def list_settings() -> list[SettingRead]:

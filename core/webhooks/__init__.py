@@ -1,1 +1,1 @@
-"""Incoming webhooks: the inbox and its log."""
+"""Webhooks in both directions: the inbox, what tenants are told, and the log of both."""

@@ -114,7 +114,7 @@ class WebhookLogController(Controller):
         log_filter: NamedDependency[WebhookLogFilter],
         cursor: Cursor = None,
     ) -> Page[WebhookLogRead] | Scroll[WebhookLogRead]:
-        """List deliveries that were refused or failed, the newest first; genuine ones where a setting keeps them.
+        """List deliveries in and out that failed, the newest first; those that arrived where a setting keeps them.
 
         `search` looks into type, payload and answer. Sorts by id, created_at, type and response_code. With `cursor` the
         list is not counted: follow `meta.next_cursor`.
@@ -136,12 +136,12 @@ class WebhookLogController(Controller):
     @post(
         "/webhooks-log/{entry_id:int}/replay",
         operation_id="AdminReplayWebhook",
-        summary="Apply an event again",
+        summary="Apply or send an event again",
         status_code=204,
         responses=problem_responses(401, 403, 404, 409),
     )
     async def replay(self, request: AnyRequest, entry_id: FromPath[int]) -> None:
-        """Apply an event once more that was given up after its handler failed every time."""
+        """Apply an event once more that was given up after its handler failed every time, or send one out once more."""
         await queries.replay(current_user(request).id, entry_id)
 
 

@@ -1,7 +1,8 @@
-"""Telling the workers that there are events, without a queue message for each."""
+"""Telling the workers that there is something, without a queue message for each."""
 
 import asyncio
 import contextvars
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -22,13 +23,19 @@ def line_of(kind: str) -> str:
     return INBOUND if kind == "message_in" else EVENTS
 
 
+async def send_apply(line: str) -> None:
+    """Have a worker apply the open events of ``line``."""
+    await queue.send(ACTOR, line, queue=QUEUES[line])
+
+
 class Hints:
     """Sends the first hint at once and then at most one for each line every ``INTERVAL_SECONDS``.
 
-    A hint that is lost costs a second: the sweep looks for open events.
+    A hint that is lost costs a second: somebody looks at the rows that often. ``send`` sends one for a line.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, send: Callable[[str], Awaitable[None]] = send_apply) -> None:
+        self._send_one = send
         self._wanted: set[str] = set()
         self._sender: asyncio.Task[None] | None = None
 
@@ -43,7 +50,7 @@ class Hints:
             lines, self._wanted = self._wanted, set()
             for line in sorted(lines):
                 try:
-                    await queue.send(ACTOR, line, queue=QUEUES[line])
-                except Exception as error:  # noqa: BLE001 - the events are stored; the sweep finds them
+                    await self._send_one(line)
+                except Exception as error:  # noqa: BLE001 - the rows are stored, and found all the same
                     _log.warning("hint_lost", line=line, error=type(error).__name__)
             await asyncio.sleep(INTERVAL_SECONDS)

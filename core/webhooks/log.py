@@ -1,6 +1,7 @@
 """``webhooks_log``: what became of deliveries, cleaned of secrets, for the administrator."""
 
 import time
+from collections.abc import Mapping
 
 import msgspec
 import structlog
@@ -61,15 +62,16 @@ async def write_genuine(target: Target, events: int, cleaned: bytes, status: int
 async def write_given_up(plugin: str, number_id: int, kind: str, event_id: int) -> None:
     """Keep that an event could not be applied after every attempt."""
     content = {"number_id": number_id, "event_id": event_id, "kind": kind}
-    await _insert(f"{plugin}:{kind}", "", content, None, "given up: its handler failed every time, see the log")
+    await write_entry(f"{plugin}:{kind}", "", content, None, "given up: its handler failed every time, see the log")
 
 
 async def _write(target: Target, content: dict[str, object], status: int, reason: str) -> None:
     # The token in the URL is a secret of its own.
-    await _insert(target.plugin, f"/api/webhooks/{target.plugin}/***", content, status, reason)
+    await write_entry(target.plugin, f"/api/webhooks/{target.plugin}/***", content, status, reason)
 
 
-async def _insert(kind: str, url: str, content: dict[str, object], status: int | None, reason: str) -> None:
+async def write_entry(kind: str, url: str, content: Mapping[str, object], status: int | None, answer: str) -> None:
+    """Add an entry; nothing of it may be a secret."""
     await database.execute(
         "INSERT INTO webhooks_log (created_at, type, url, payload, response_code, response_body)"
         " VALUES (now(), $1, $2, $3::jsonb, $4, $5)",
@@ -78,5 +80,5 @@ async def _insert(kind: str, url: str, content: dict[str, object], status: int |
         # jsonb holds no NUL; a payload is for reading, so the sign is replaced instead of refused.
         database.encode_json(content).replace("\\u0000", "\\ufffd"),
         status,
-        reason,
+        answer,
     )

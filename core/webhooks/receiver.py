@@ -28,7 +28,7 @@ async def receiving(host: str, port: int) -> AsyncIterator[bool]:
         openapi_config=None,
         logging_config=None,
     )
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield True

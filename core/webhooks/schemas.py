@@ -6,11 +6,11 @@ import msgspec
 
 
 class WebhookLogRead(msgspec.Struct, frozen=True, kw_only=True):
-    """One delivery that was refused, failed or, where the setting asks for it, taken."""
+    """One delivery, in or out, that was refused, failed or, where the setting asks for it, taken."""
 
     id: int
     type: str
-    """The plugin, with the kind of event where one was given up."""
+    """The plugin, with the kind of event where one was given up; `outgoing:` and the event to a tenant's endpoint."""
     url: str
     payload: object
     response_code: int | None

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from core.plugin import Money, PaymentFact, Snapshot, SubscriptionStatus
+from core.plugin import Money, PaymentFact, PaymentFailure, Snapshot, SubscriptionStatus
 from plugins.mercadopago.answers import (
     Installment,
     InstallmentPayment,
@@ -32,6 +32,22 @@ RECURRING_PAYMENT = "recurring_payment"
 
 _PAID = frozenset({"approved", "refunded", "charged_back", "in_mediation"})
 _FAILED = frozenset({"rejected", "cancelled"})
+FAILURES: Mapping[str, PaymentFailure] = {
+    "cc_rejected_insufficient_amount": "insufficient_funds",
+    "cc_rejected_bad_filled_card_number": "incorrect_data",
+    "cc_rejected_bad_filled_date": "incorrect_data",
+    "cc_rejected_bad_filled_other": "incorrect_data",
+    "cc_rejected_bad_filled_security_code": "incorrect_data",
+    "cc_rejected_call_for_authorize": "authentication_required",
+    "cc_rejected_card_disabled": "card_declined",
+    "cc_rejected_high_risk": "card_declined",
+    "cc_rejected_other_reason": "card_declined",
+    "cc_rejected_card_error": "processing_error",
+}
+"""What ``status_detail`` of a refused payment means.
+
+https://www.mercadopago.com.br/developers/en/reference/payments/_payments_id/get
+"""
 _DISPUTED = frozenset({"charged_back", "in_mediation"})
 _WON = "reimbursed"
 """``status_detail`` of a chargeback that was decided for the seller."""
@@ -233,6 +249,7 @@ def _fact_of_payment(payment: Payment, found: Collected) -> list[PaymentFact]:
             price=price,
             at=at,
             failure_code=(payment.status_detail or "")[:100] if status == "failed" else "",
+            failure=FAILURES.get(payment.status_detail or "", "other") if status == "failed" else "other",
             refunded=refunded,
             disputed=payment.status in _DISPUTED and payment.status_detail != _WON,
             details={"preapproval_id": found.preapproval.id},

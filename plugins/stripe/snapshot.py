@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
-from core.plugin import Money, PaymentFact, Snapshot, SubscriptionStatus
+from core.plugin import Money, PaymentFact, PaymentFailure, Snapshot, SubscriptionStatus
 from plugins.stripe.amounts import money
 from plugins.stripe.checkout import REFERENCE
 from plugins.stripe.objects import Charge, Invoice, Item, Session, Subscription, id_of
@@ -25,6 +25,17 @@ _CHARGES: Mapping[str, Literal["pending", "completed", "failed"]] = {
     "pending": "pending",
     "failed": "failed",
 }
+FAILURES: Mapping[str, PaymentFailure] = {
+    "card_declined": "card_declined",
+    "insufficient_funds": "insufficient_funds",
+    "expired_card": "expired_card",
+    "incorrect_cvc": "incorrect_data",
+    "incorrect_number": "incorrect_data",
+    "invalid_cvc": "incorrect_data",
+    "authentication_required": "authentication_required",
+    "processing_error": "processing_error",
+}
+"""What codes of a failed charge mean (https://docs.stripe.com/error-codes)."""
 _SESSIONS = {
     "open": SubscriptionStatus.PENDING,
     "complete": SubscriptionStatus.PENDING,
@@ -140,6 +151,7 @@ def _of_charge(charge: Charge, invoice: Invoice, attempt: int, *, is_last: bool,
         price=money(charge.amount, charge.currency),
         at=_moment(charge.created),
         failure_code=charge.failure_code or "",
+        failure=FAILURES.get(charge.failure_code or "", "other"),
         refunded=money(charge.amount_refunded, charge.currency).amount,
         disputed=disputed,
         attempt=attempt,

@@ -87,6 +87,8 @@ QUERIES = [
     f"page={'9' * 5000}",
     "status=%00&type=x&label_id=99999999999999999999",
 ]
+NO_STREAM = "&last_event_id=none"
+"""Keeps a good answer from going on for ever."""
 IDS = ["0", "-1", "x", str(2**63 - 1), str(2**63), "9" * 5000, "%00", "%2F", "1%20OR%201=1", "1.0", "..", "\u0661"]
 
 
@@ -158,9 +160,10 @@ async def test_every_field_with_every_wrong_value(
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query[:20])
 async def test_query_strings(administrator: httpx.AsyncClient, described: dict[str, Any], query: str) -> None:
-    for method, path, _ in routes(described):
+    for method, path, operation in routes(described):
         if method == "GET":
-            judge(await administrator.get(f"{filled(path)}?{query}"), query)
+            more = NO_STREAM if operation["operationId"] == "ListenToEvents" else ""
+            judge(await administrator.get(f"{filled(path)}?{query}{more}"), query)
 
 
 @pytest.mark.parametrize("identifier", IDS, ids=lambda identifier: identifier[:20])
@@ -203,7 +206,8 @@ async def test_headers(app: Litestar, described: dict[str, Any], headers: dict[s
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonx"])
 async def test_wrong_content_type(administrator: httpx.AsyncClient, described: dict[str, Any], media_type: str) -> None:
     for method, path, operation in routes(described):
-        if "application/json" in operation.get("requestBody", {}).get("content", {}):
+        taken = operation.get("requestBody", {}).get("content", {})
+        if "application/json" in taken and media_type not in taken:
             headers = {"Content-Type": media_type} if media_type else {}
             answer = await administrator.request(method, filled(path), content=b'{"a": 1}', headers=headers)
             assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type"), path

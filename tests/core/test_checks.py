@@ -18,7 +18,7 @@ from core.checks import (
 )
 from core.config import parse_config
 from core.errors import OperatorError
-from core.plugin import Notification, PluginInfo, UnavailableError
+from core.plugin import HandingOver, Notification, PluginInfo, UnavailableError
 from core.plugin.registry import Providers
 
 
@@ -26,7 +26,7 @@ class FailingNotifier:
     name = "mail"
     channel = "email"
 
-    async def send(self, notification: Notification) -> None: ...
+    async def send(self, notification: Notification, handing_over: HandingOver) -> None: ...
 
     async def check(self) -> str:
         raise UnavailableError("smtp://user:hidden@mail.example:25 does not answer")
@@ -97,6 +97,16 @@ async def test_a_service_that_fails_is_named_without_its_password() -> None:
     assert await _lines(check_services(_checkup(notifiers_by_name={"mail": FailingNotifier()}))) == [
         ("ok", "payments", "no gateway is enabled, so administrators assign the plans"),
         ("problem", "notifications mail", "UnavailableError: smtp://***@mail.example:25 does not answer"),
+    ]
+
+
+async def test_without_e_mails_nobody_gets_password_links_and_that_is_warned_of() -> None:
+    assert (await _lines(check_services(_checkup())))[1:] == [
+        (
+            "warning",
+            "e-mail",
+            "nothing can send e-mails, so nobody gets password links: add [plugins.smtp] to platform.toml",
+        )
     ]
 
 

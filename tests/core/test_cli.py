@@ -47,7 +47,7 @@ def test_help_names_every_command(recado: Recado) -> None:
     done = recado("--help")
 
     assert done.returncode == 0
-    for command in ("api", "check", "config", "conformance", "demo", "migrate", "new-plugin", "plugins"):
+    for command in ("api", "check", "config", "conformance", "demo", "email", "migrate", "new-plugin", "plugins"):
         assert f"│ {command} " in done.stdout
     for command in ("scheduler", "setup-token", "simulate", "up", "worker"):
         assert f"│ {command} " in done.stdout
@@ -159,6 +159,7 @@ def test_check_tells_a_line_each_and_fails_on_a_problem(recado: Recado) -> None:
         "PROBLEM redis",
         "warning public address",
         "ok      payments",
+        "warning e-mail",
         "ok      media files",
     ]
     assert "cannot reach http://127.0.0.1:8000: set [server] public_url" in done.stdout

@@ -117,9 +117,9 @@ async def test_numbers_without_a_country_code_are_of_the_accounts_country(api: C
 
 async def test_what_one_is_told_is_ones_own_choice(api: ClientOf, user: Member) -> None:
     async with api(user) as client:
-        everything = {"email": True, "realtime": True, "muted": []}
+        everything = {"email": True, "realtime": True, "muted": [], "kinds": {}}
         assert (await client.get(PATH)).json()["data"]["notifications"] == everything
-        chosen = {"email": False, "realtime": True, "muted": ["campaign_started"]}
+        chosen = {"email": False, "realtime": True, "muted": ["campaign_started"], "kinds": {}}
         answer = await client.patch(PATH, json={"notifications": chosen})
         assert answer.json()["data"]["notifications"] == chosen
         assert (await client.patch(PATH, json={"notifications": None})).json()["data"]["notifications"] == everything

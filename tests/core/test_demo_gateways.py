@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core import database, demo, demo_gateways
+from core import database, demo, demo_gateways, demo_services
 from core.config import DEMO_PLUGINS, PlatformConfig, load_config
 from core.demo_gateways import DemoGateway
 from core.plugin.loader import load_providers
@@ -23,9 +23,9 @@ SIMULATOR = "http://127.0.0.1:3999"
 
 async def _prepare(config: PlatformConfig) -> Sequence[DemoGateway]:
     """Prepare as a start does, which opens and closes connections of its own."""
-    gateways = await demo.prepare(config, SIMULATOR)
+    services = await demo.prepare(config, SIMULATOR)
     await database.open_pool(config, size=4)
-    return gateways
+    return [service for service in services if isinstance(service, DemoGateway)]
 
 
 async def _plans() -> list[str]:
@@ -41,7 +41,7 @@ async def test_an_empty_installation_gets_both(empty_installation: PlatformConfi
 async def test_where_real_users_are_nothing_is_sold(empty_installation: PlatformConfig) -> None:
     await make_user()
 
-    assert await _prepare(empty_installation) == ()
+    assert await _prepare(empty_installation) == []
 
 
 async def test_a_gateway_of_platform_toml_stays_as_it_is_there(empty_installation: PlatformConfig) -> None:
@@ -98,7 +98,7 @@ async def test_they_are_enabled_by_the_environment_and_platform_toml_wins(
     file.write_text("[plugins.waha]\n")
     gateways = await _prepare(empty_installation)
     assert set(load_config(file).plugins) == {"waha"}
-    environment = demo_gateways.variables(gateways)
+    environment = demo_services.variables(gateways)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 

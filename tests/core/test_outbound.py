@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import ipaddress
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -291,3 +292,80 @@ class TestGet:
         async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             assert await _refusal(f"http://127.0.0.1:{port}/") == ("unreachable", True)
+
+
+class Sink:
+    """Takes what is posted and answers as it is told."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.heard = b""
+        self.over = asyncio.Event()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.heard = await reader.readuntil(b"\r\n\r\n")
+        length = int(self.heard.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        self.heard += await reader.readexactly(length)
+        writer.write(self.answer)
+        # Whoever asked ends it, perhaps without having read everything.
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.close()
+        self.over.set()
+
+
+async def _post(sink: Sink, keep: int = 100, seconds: float = 5.0) -> outbound.Answer:
+    async with await asyncio.start_server(sink, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook?key=1"
+        try:
+            headers = {"Content-Type": "application/json"}
+            return await outbound.post(url, b'{"a":1}', headers, seconds=seconds, keep=keep)
+        finally:
+            if sink.heard:
+                await sink.over.wait()
+
+
+class TestPost:
+    async def test_sends_the_very_bytes(self, rules: Callable[[OutboundConfig], None]) -> None:
+        rules(LOOPBACK)
+        sink = Sink(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok")
+        assert await _post(sink) == (201, b"ok")
+        assert sink.heard.startswith(b"POST /hook?key=1 HTTP/1.1\r\n")
+        assert sink.heard.endswith(b'\r\n\r\n{"a":1}')
+        assert b"Content-Type: application/json\r\n" in sink.heard
+
+    async def test_an_address_inside_is_not_called(self, rules: Callable[[OutboundConfig], None]) -> None:
+        rules(OPEN)
+        sink = Sink(b"")
+        with pytest.raises(OutboundError) as caught:
+            await _post(sink)
+        assert (caught.value.code, sink.heard) == ("forbidden_address", b"")
+
+    async def test_a_name_is_judged_by_the_socket_it_leads_to(self, rules: Callable[[OutboundConfig], None]) -> None:
+        rules(OPEN)
+        with pytest.raises(OutboundError) as caught:
+            await outbound.post("http://localhost:9/", b"{}", {}, seconds=5.0, keep=10)
+        assert caught.value.code == "forbidden_address"
+
+    async def test_a_redirect_is_an_answer(self, rules: Callable[[OutboundConfig], None]) -> None:
+        rules(LOOPBACK)
+        sink = Sink(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n")
+        assert await _post(sink) == (302, b"")
+
+    async def test_only_the_beginning_of_the_body_is_read(self, rules: Callable[[OutboundConfig], None]) -> None:
+        rules(LOOPBACK)
+        sink = Sink(b"HTTP/1.1 500 Broken\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000)
+        assert await _post(sink, keep=100) == (500, b"x" * 100)
+
+    async def test_a_body_that_never_ends_changes_nothing_of_the_status(
+        self, rules: Callable[[OutboundConfig], None]
+    ) -> None:
+        rules(LOOPBACK)
+        sink = Sink(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        assert await _post(sink, seconds=0.3) == (200, b"")
+
+    async def test_no_answer_in_time(self, rules: Callable[[OutboundConfig], None]) -> None:
+        rules(LOOPBACK)
+        with pytest.raises(OutboundError) as caught:
+            await _post(Sink(b""), seconds=0.3)
+        assert (caught.value.code, caught.value.temporary) == ("timeout", True)

@@ -50,7 +50,7 @@ async def test_every_queue_has_its_depth(admin: httpx.AsyncClient, runtime: Runt
     after = await _depth(admin)
     assert (after["failed"] - before["failed"], after["delayed"] - before["delayed"]) == (1, 1)
     names = [one["name"] for one in (await admin.get("/api/admin/queues")).json()["data"]]
-    assert names == ["dispatch", "inbound", "events", "jobs"]
+    assert names == ["dispatch", "inbound", "events", "jobs", "notifications"]
 
 
 async def test_a_failed_message_is_shown_without_its_words(admin: httpx.AsyncClient, runtime: Runtime) -> None:

@@ -36,6 +36,33 @@ with caught(signal.SIGTERM):
     pass
 os.kill(os.getpid(), signal.SIGTERM)
 """
+BESIDE_A_SERVER = """
+import asyncio, os, signal
+from core.signals import also_on
+
+async def main():
+    ended, told = asyncio.Event(), []
+    signal.signal(signal.SIGTERM, lambda *_: told.append("server"))
+    with also_on(signal.SIGTERM, call=ended.set):
+        os.kill(os.getpid(), signal.SIGTERM)
+        await ended.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+    print(*told)
+
+asyncio.run(main())
+"""
+OUTSIDE_THE_MAIN_THREAD = """
+import asyncio, signal, threading
+from core.signals import also_on
+
+async def main():
+    with also_on(signal.SIGTERM, call=print):
+        print("inside")
+
+thread = threading.Thread(target=lambda: asyncio.run(main()))
+thread.start()
+thread.join()
+"""
 
 
 def _run(script: str) -> subprocess.CompletedProcess[str]:
@@ -52,3 +79,13 @@ def test_no_signal_is_missed(script: str) -> None:
 
 def test_a_signal_does_afterwards_what_it_did_before() -> None:
     assert _run(AFTERWARDS).returncode == -signal.SIGTERM
+
+
+def test_whoever_caught_a_signal_before_still_does() -> None:
+    done = _run(BESIDE_A_SERVER)
+    assert (done.returncode, done.stdout) == (0, "server server\n"), done.stderr
+
+
+def test_another_thread_catches_nothing() -> None:
+    done = _run(OUTSIDE_THE_MAIN_THREAD)
+    assert (done.returncode, done.stdout) == (0, "inside\n"), done.stderr

@@ -15,7 +15,10 @@ from core.campaigns.tables import CampaignStatus
 from core.errors import PaymentDeclinedError, PlatformError
 from core.media.tables import MediaState
 from core.notifications.alarms import Kind
+from core.notifications.kinds import KINDS
+from core.numbers.states import SILENT
 from core.payments.return_page import OUTCOMES
+from core.plugin import PaymentFailure, SenderState, SubscriptionStatus
 from core.plugin.errors import ProviderError
 from core.texts import (
     COUNTS,
@@ -224,10 +227,30 @@ def test_no_text_is_left_over() -> None:
     composed = {f"file_{state.value}" for state in MediaState} | {
         f"return_{outcome}_{part}" for outcome in OUTCOMES for part in ("title", "body")
     }
+    composed |= {f"{kind}_{part}" for kind in KINDS for part in PARTS} | TITLES
+    composed |= set(SenderState) | set(SubscriptionStatus)
     assert [f"{table}.{key}" for table, key in sources() if key not in written | composed | WRITTEN_BY_SQL] == []
 
 
-WRITTEN_BY_SQL = {"audience_gone", "database_restored"}
+WRITTEN_BY_SQL = {"audience_gone", "database_restored", "moved"}
+PARTS = literal_arguments("notice") | {"title", "many", "otherwise"}
+"""What a kind of notification has texts for."""
+TITLES = {"import_finished_title_failed", "import_finished_title_canceled", "campaign_paused_title_stopped"}
+
+
+def test_every_kind_of_notification_has_its_texts() -> None:
+    """Which of its further texts it needs, the examples of every kind tell."""
+    listed = {kind.name for kind in KINDS.values() if kind.listed}
+    assert {f"{name}_title" for name in listed} <= keys("notices")
+    assert {f"{name}_many" for name, kind in KINDS.items() if kind.folds} <= keys("emails")
+    assert {f"{name}_{part}" for name in KINDS.keys() - listed for part in ("title", "text", "otherwise")} <= keys(
+        "emails"
+    )
+
+
+def test_every_state_of_a_number_and_every_refused_payment_has_its_words() -> None:
+    assert set(SenderState) | {SILENT, "moved"} == keys("connections")
+    assert {*get_args(PaymentFailure)} - {"other"} == keys("failures")
 
 
 def raised() -> list[tuple[str, str, str]]:
@@ -391,5 +414,6 @@ def test_title() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_alarm_fills_its_placeholders(language: str) -> None:
     for kind in get_args(Kind):
-        detail = dict.fromkeys(("name", "reason", "gateway", "concerns", "asked", "status"), "a")
+        names = ("name", "reason", "gateway", "concerns", "asked", "status", "until", "minutes", "free", "gigabytes")
+        detail = dict.fromkeys(names, "a")
         assert "{" not in alarm_text(kind, detail, language)

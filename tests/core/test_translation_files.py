@@ -239,7 +239,7 @@ print(localize(text("date"), "fr"))
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_the_catalogues(tmp_path: Path) -> None:
+def test_the_wheel_holds_the_catalogues_and_the_templates_of_emails(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)],
         cwd=ROOT.parents[1],
@@ -249,3 +249,4 @@ def test_the_wheel_holds_the_catalogues(tmp_path: Path) -> None:
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         names = set(wheel.namelist())
     assert {f"core/translations/{locale}/LC_MESSAGES/recado.po" for locale in LOCALES} <= names
+    assert {f"core/notifications/emails/templates/mail.{ending}" for ending in ("html", "txt")} <= names

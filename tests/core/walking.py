@@ -16,6 +16,8 @@ from litestar.routes import HTTPRoute
 from core import database
 from core.accounts import sessions
 from core.accounts.tokens import digest
+from core.crypto import encrypt
+from core.notifications.outbox import SEAL
 from core.openapi import SCHEMAS, document
 from core.security import needed_scope
 from tests.conftest import client_for
@@ -38,6 +40,8 @@ BODIES: dict[str, Any] = {
     "UpdateContact": {"name": "Ana"},
 }
 """Whose documented example names what is not there: a file's address, a plan, a contact, a label."""
+QUERIES = {"ListenToEvents": {"last_event_id": "none"}}
+"""Would be answered for ever: it is refused after everything that lets somebody in or keeps them out."""
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -73,6 +77,8 @@ class Operation(msgspec.Struct, frozen=True):
             more["files"] = {"file": ("contacts.csv", b"number\n5511900001234\n", "text/csv")}
         elif self.example is not None:
             more["json"] = BODIES.get(self.id, self.example)
+        if self.id in QUERIES:
+            more["params"] = QUERIES[self.id]
         return await client.request(self.method, path, **more)
 
 
@@ -139,6 +145,8 @@ async def make_tenant(app: Litestar, member: Member) -> Tenant:
         await client.post(f"/api/publics/{public['id']}/contacts", json={"ids": [contact["id"]]})
         file = await client.post("/api/media", files={"file": ("a.png", _PNG, "image/png")})
         key = await add(client, "api-keys", name="Shop", scopes=["read"])
+        hook = {"url": "https://93.184.216.34/hook", "events": ["campaign.completed"]}
+        endpoint = await add(client, "webhook-endpoints", **hook)
         job = {"user_id": member.id, "kind": "walk", "params": "{}", "checkpoint": "{}", "result": "{}"}
         gone = await client.post("/api/contacts/bulk/delete", json={"ids": [(await add_contact(client))["id"]]})
         payment = {"transaction_id": f"pi_{secrets.token_hex(8)}", "amount": Decimal("49.90"), "currency": "BRL"}
@@ -154,14 +162,33 @@ async def make_tenant(app: Litestar, member: Member) -> Tenant:
             "recipient_id": recipient,
             "media_id": file.json()["data"]["id"],
             "key_id": key["id"],
+            "endpoint_id": endpoint["id"],
+            "delivery_id": await _delivery(member, endpoint["id"]),
             "session_id": await session_id(await open_session(member)),
             "job_id": await insert("jobs", status="waiting", **job),
+            "notification_id": await insert(
+                "notifications",
+                key=secrets.token_hex(8),
+                kind="password_changed",
+                user_id=member.id,
+                detail=encrypt("{}", purpose=SEAL),
+                planned_at=datetime.now(UTC),
+            ),
             "payment_id": await insert("payments", user_id=member.id, gateway="stripe", **payment),
             "checkout_id": await _checkout(member),
             "subscription_id": await _subscription(member),
             "fetch_id": await insert("gateway_fetches", gateway="nobody", subject=secrets.token_hex(8), due_at=FAR),
         }
     return Tenant(member, ids)
+
+
+async def _delivery(member: Member, endpoint_id: int) -> int:
+    """A delivery that is over, so that nobody attempts it."""
+    body = '{"id":"evt_1","type":"campaign.completed","created_at":"2026-11-26T15:00:00Z","data":{}}'
+    told = {"event_id": "evt_1", "type": "campaign.completed", "body": body, "status": "failed"}
+    return await insert(
+        "webhook_deliveries", user_id=member.id, endpoint_id=endpoint_id, due_at=FAR, give_up_at=FAR, **told
+    )
 
 
 async def _checkout(member: Member) -> int:

@@ -1,24 +1,33 @@
 """Importing a file: a job that stores batches of rows, each together with its checkpoint."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 import msgspec
 
 from core import database
+from core.announcing import announce_all
 from core.contacts.importing.policies import policies_of
 from core.contacts.importing.reader import Record, read_records
 from core.contacts.importing.rows import Failure, Row, read_row
 from core.contacts.importing.schemas import FileRead, ImportOptions
 from core.contacts.importing.storing import Plan, store_batch
+from core.events.catalogue import ImportFinished
+from core.jobs.ending import end_listener
 from core.jobs.services import JobContext, JobFailedError, job_handler
 from core.runtime import config
 from core.texts import negotiate, text
 
 KIND = "contacts.import"
 BATCH_ROWS = 5000
+
+_ENDED = """
+SELECT j.id AS job_id, j.status, i.id, i.user_id, i.filename, i.rows_total, i.rows_created, i.rows_updated,
+    i.rows_skipped, i.rows_failed
+FROM jobs j JOIN imports i ON i.job_id = j.id WHERE j.id = ANY($1::bigint[]) ORDER BY j.id
+"""
 
 
 class Checkpoint(msgspec.Struct):
@@ -40,6 +49,31 @@ async def run_import(context: JobContext) -> Mapping[str, Any]:
         plan.import_id,
     )
     return {} if row is None else dict(row)
+
+
+@end_listener(KIND)
+async def tell_finished(job_ids: Collection[int]) -> None:
+    """Tell of imports whose jobs have just ended, once for each job: one that goes on later ends again."""
+    rows = await database.fetch(_ENDED, list(job_ids))
+    await announce_all(
+        [
+            (
+                row["user_id"],
+                ImportFinished(
+                    import_id=row["id"],
+                    name=row["filename"],
+                    status=row["status"],
+                    rows_total=row["rows_total"],
+                    rows_created=row["rows_created"],
+                    rows_updated=row["rows_updated"],
+                    rows_skipped=row["rows_skipped"],
+                    rows_failed=row["rows_failed"],
+                ),
+                f"{ImportFinished.type}:{row['id']}:{row['job_id']}",
+            )
+            for row in rows
+        ]
+    )
 
 
 async def _store_all(context: JobContext, plan: Plan, state: Checkpoint) -> None:

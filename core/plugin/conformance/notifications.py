@@ -8,8 +8,8 @@ import msgspec
 
 from core.plugin.conformance.checking import CANARY, NOWHERE, Contract, expect, failure, not_applicable, run
 from core.plugin.conformance.hiding import captured_logs, expect_hidden, told_by
-from core.plugin.errors import MisconfiguredError, ProviderError, RefusedError, UnavailableError
-from core.plugin.notifications import Channel, Notification, Notifier
+from core.plugin.errors import MisconfiguredError, ProviderError, RefusedError, UnavailableError, UncertainError
+from core.plugin.notifications import Channel, LiveEvent, Notification, Notifier
 from core.plugin.scripted_server import (
     Answer,
     Cut,
@@ -23,6 +23,22 @@ from core.plugin.scripted_server import (
 
 CALL_SECONDS = 30.0
 KEY = "event:person:channel"
+_SUBJECT, _TEXT = "Words of the subject", "words of the text"
+_EVENT = LiveEvent(
+    id="evt_1",
+    type="notification.created",
+    user_id=1,
+    body=msgspec.Raw(
+        msgspec.json.encode(
+            {
+                "id": "evt_1",
+                "type": "notification.created",
+                "created_at": "2030-01-01T12:00:00Z",
+                "data": {"kind": "campaign.completed", "title": _SUBJECT, "text": _TEXT},
+            }
+        )
+    ),
+)
 
 
 class NotifierSubject(msgspec.Struct, frozen=True):
@@ -49,6 +65,8 @@ class NotifierContract(Contract):
     hands_keys_on: ClassVar[bool] = True
     """Whether the service can refuse a second notification with the same key."""
 
+    _handed_over = 0
+
     def subject(self, url: str) -> NotifierSubject:
         """Make a notifier on the service at ``url``."""
         raise NotImplementedError
@@ -65,8 +83,15 @@ class NotifierContract(Contract):
         expect(error is None, f"send raises {error!r}")
         changing = [one for one in requests if one.method not in {"GET", "HEAD"}]
         expect(len(changing) == 1, f"one notification made {len(changing)} requests")
-        for part in ("Words of the subject", "words of the text"):
+        for part in (_SUBJECT, _TEXT):
             expect(part.encode() in changing[0].body, f"the notification lost its {part.rpartition(' ')[2]}")
+
+    def test_handing_over_is_announced(self) -> None:
+        """Core hears once, before the service does, that the notification goes out."""
+        self._handed_over = 0
+        _, requests = self._send(Cut())
+        expect(self._handed_over == 1, f"send awaits handing_over {self._handed_over} times")
+        expect(len(requests) == 1, f"one notification made {len(requests)} requests")
 
     def test_key_is_handed_on(self) -> None:
         """A notification that is repeated can be refused by the service: it has core's key."""
@@ -85,12 +110,16 @@ class NotifierContract(Contract):
         expect(isinstance(error, UnavailableError), f"expected UnavailableError, got {error!r}")
 
     def test_failures_are_unavailable(self) -> None:
-        """A notification that the service did not take is tried later."""
-        reactions: tuple[Reaction, ...] = (Cut(), Hang(), *(Answer(s, failure(s)) for s in (429, 500, 502, 503)))
-        for reaction in reactions:
-            error, requests = self._send(reaction)
-            expect(isinstance(error, UnavailableError), f"expected UnavailableError after {reaction!r}, got {error!r}")
-            expect(len(requests) == 1, f"one notification made {len(requests)} requests")
+        """A notification that the service did not take is tried later.
+
+        Where it may have taken it, and takes no keys, that is said.
+        """
+        for status in (429, 503):
+            self._expect_failure(Answer(status, failure(status)), UnavailableError)
+        unclear = UnavailableError if self.hands_keys_on else UncertainError
+        unanswered: tuple[Reaction, ...] = (Cut(), Hang(), *(Answer(status, failure(status)) for status in (500, 502)))
+        for reaction in unanswered:
+            self._expect_failure(reaction, unclear)
 
     def test_refused(self) -> None:
         """A person whom the service will never tell is not tried again."""
@@ -121,6 +150,11 @@ class NotifierContract(Contract):
         expect_hidden(self.subject(NOWHERE).secrets, shown, "a log, a value or an error")
         expect(CANARY not in shown, "an error or a log repeats the body of a response")
 
+    def _expect_failure(self, reaction: Reaction, kind: type[ProviderError]) -> None:
+        error, requests = self._send(reaction)
+        expect(isinstance(error, kind), f"expected {kind.__name__} after {reaction!r}, got {error!r}")
+        expect(len(requests) == 1, f"one notification made {len(requests)} requests")
+
     def _send(self, reaction: Reaction, routes: Routes | None = None) -> tuple[Exception | None, list[ReceivedRequest]]:
         async def scenario() -> tuple[Exception | None, list[ReceivedRequest]]:
             async with ScriptedServer(reaction, routes) as server:
@@ -135,18 +169,22 @@ class NotifierContract(Contract):
             kind="campaign.completed",
             user_id=1,
             recipient=subject.recipient,
-            subject="Words of the subject",
-            text="words of the text",
+            subject=_SUBJECT,
+            text=_TEXT,
             html="<p>words of the page</p>",
+            event=_EVENT if subject.notifier.channel == "realtime" else None,
         )
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                await subject.notifier.send(notification)
+                await subject.notifier.send(notification, self._hand_over)
         except Exception as error:  # noqa: BLE001 - the check says which it may be
             return error
         finally:
             await subject.notifier.aclose()
         return None
+
+    async def _hand_over(self) -> None:
+        self._handed_over += 1
 
     async def _check(self, reaction: Reaction) -> Exception | None:
         async with ScriptedServer(reaction) as server:

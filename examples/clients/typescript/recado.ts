@@ -309,6 +309,16 @@ export interface ChangeWanted {
   as_of?: string | null;
 }
 
+export interface ChannelRequest {
+  socket_id: string;
+  channel_name: string;
+}
+
+export interface Channels {
+  email?: boolean | null;
+  realtime?: boolean | null;
+}
+
 export interface CheckCreate {
   phone: string;
 }
@@ -549,6 +559,22 @@ export interface DeletionReadPage {
   meta: Meta;
 }
 
+export interface DeliveryReadPage {
+  data: Array<WebhooksOutgoingDeliveryRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface DeliveryReadResource {
+  data: WebhooksOutgoingDeliveryRead;
+}
+
+export interface DeliveryReadScroll {
+  data: Array<WebhooksOutgoingDeliveryRead>;
+  links: ScrollLinks;
+  meta: ScrollMeta;
+}
+
 export interface Device {
   id: number;
   kind: SessionKind;
@@ -589,6 +615,66 @@ export interface EmailConfirmation {
   token: string;
 }
 
+export interface EndpointCreate {
+  url: string;
+  events: Array<"access.ends" | "campaign.completed" | "campaign.needs_attention" | "campaign.paused" | "campaign.started" | "campaign.waiting" | "contact.opted_out" | "import.finished" | "message.received" | "message.updated" | "number.connected" | "number.disconnected" | "number.restricted" | "payment.failed" | "payment.refunded" | "payment.succeeded" | "plan.changed" | "trial.ends">;
+  name?: string;
+}
+
+export interface EndpointRead {
+  id: number;
+  name: string;
+  url: string;
+  events: Array<string>;
+  number_id: number | null;
+  status: EndpointStatus;
+  failing_since: string | null;
+  disabled_at: string | null;
+  disabled_reason: "" | "failing" | "gone" | "by_hand";
+  previous_secret_until: string | null;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface EndpointReadPage {
+  data: Array<EndpointRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface EndpointReadResource {
+  data: EndpointRead;
+}
+
+export interface EndpointSecret {
+  id: number;
+  name: string;
+  url: string;
+  events: Array<string>;
+  number_id: number | null;
+  status: EndpointStatus;
+  failing_since: string | null;
+  disabled_at: string | null;
+  disabled_reason: "" | "failing" | "gone" | "by_hand";
+  previous_secret_until: string | null;
+  created_at: string;
+  updated_at: string;
+  secret: string;
+}
+
+export interface EndpointSecretResource {
+  data: EndpointSecret;
+}
+
+/** Whether an endpoint is delivered to. */
+export type EndpointStatus = "active" | "disabled";
+
+export interface EndpointUpdate {
+  url?: string;
+  events?: Array<"access.ends" | "campaign.completed" | "campaign.needs_attention" | "campaign.paused" | "campaign.started" | "campaign.waiting" | "contact.opted_out" | "import.finished" | "message.received" | "message.updated" | "number.connected" | "number.disconnected" | "number.restricted" | "payment.failed" | "payment.refunded" | "payment.succeeded" | "plan.changed" | "trial.ends">;
+  name?: string;
+}
+
 export interface Entropy {
   campaign_id: number;
   version: number;
@@ -626,6 +712,13 @@ export interface ErrorReport {
   class: "refused" | "gave_up" | "network" | "unknown";
   reason: string;
   messages: number;
+}
+
+export interface EventRead {
+  id: string;
+  type: string;
+  created_at: string;
+  data: Record<string, unknown>;
 }
 
 export interface Explanation {
@@ -1026,8 +1119,54 @@ export interface NextStep {
 export interface NotificationChoices {
   email?: boolean;
   realtime?: boolean;
-  muted?: Array<"campaign_started" | "campaign_waiting" | "campaign_paused" | "campaign_completed" | "campaign_needs_attention" | "number_connected" | "number_disconnected" | "number_restricted" | "import_finished" | "payment_succeeded" | "payment_failed" | "payment_refunded" | "plan_changed" | "access_ends" | "trial_ends" | "new_device">;
+  muted?: Array<"campaign_started" | "campaign_waiting" | "campaign_paused" | "campaign_completed" | "campaign_needs_attention" | "number_connected" | "number_disconnected" | "number_restricted" | "import_finished" | "payment_succeeded" | "payment_failed" | "payment_refunded" | "plan_changed" | "access_ends" | "trial_ends" | "new_device" | "webhook_disabled">;
+  kinds?: Record<string, Channels>;
 }
+
+export interface NotificationDetail {
+  id: number;
+  kind: string;
+  title: string;
+  text: string;
+  count: number;
+  created_at: string;
+  read_at: string | null;
+  detail: unknown;
+  folded: Array<NotificationRead>;
+  deliveries: Array<NotificationsDeliveryRead>;
+}
+
+export interface NotificationDetailResource {
+  data: NotificationDetail;
+}
+
+export interface NotificationRead {
+  id: number;
+  kind: string;
+  title: string;
+  text: string;
+  count: number;
+  created_at: string;
+  read_at: string | null;
+}
+
+export interface NotificationReadPage {
+  data: Array<NotificationRead>;
+  links: Links;
+  meta: Meta;
+}
+
+export interface NotificationsDeliveryRead {
+  channel: "email" | "realtime";
+  notifier: string;
+  status: NotificationsTablesDeliveryStatus;
+  attempts: number;
+  due_at: string;
+  sent_at: string | null;
+}
+
+/** What became of a notification in one channel. */
+export type NotificationsTablesDeliveryStatus = "pending" | "claimed" | "sending" | "sent" | "folded" | "refused" | "failed" | "unknown";
 
 export interface NumberAdministrationRead {
   id: number;
@@ -1047,6 +1186,7 @@ export interface NumberAdministrationRead {
   last_event_at: string | null;
   recent_sends: number;
   recent_acknowledged: number;
+  webhook_url: string | null;
   settings: NumberLimits;
   sign_in: Array<string>;
   extra: boolean;
@@ -1117,6 +1257,7 @@ export interface NumberRead {
   last_event_at: string | null;
   recent_sends: number;
   recent_acknowledged: number;
+  webhook_url: string | null;
   settings: NumberLimits;
   sign_in: Array<string>;
   extra: boolean;
@@ -1145,6 +1286,38 @@ export interface NumberUpdate {
   name?: string;
   status?: boolean;
   settings?: NumberLimits;
+  webhook_url?: string | null;
+}
+
+export interface NumberUpdated {
+  id: number;
+  server_id: number;
+  provider: string;
+  instance: string;
+  name: string;
+  number: string;
+  status: boolean;
+  status_connection: boolean;
+  connection: string;
+  connection_reason: string;
+  connection_at: string | null;
+  restricted_until: string | null;
+  first_connected_at: string | null;
+  silent_until: string | null;
+  last_event_at: string | null;
+  recent_sends: number;
+  recent_acknowledged: number;
+  webhook_url: string | null;
+  settings: NumberLimits;
+  sign_in: Array<string>;
+  extra: boolean;
+  created_at: string;
+  updated_at: string;
+  webhook_secret: string | null;
+}
+
+export interface NumberUpdatedResource {
+  data: NumberUpdated;
 }
 
 export interface OptOut {
@@ -1562,10 +1735,26 @@ export interface Rates {
   failed: number | null;
 }
 
+export interface ReadMark {
+  read: boolean;
+}
+
+export interface ReadUpTo {
+  up_to?: number | null;
+}
+
 export interface Readiness {
   status: "ready";
   database: "ok";
   redis: "ok";
+}
+
+export interface RealtimeRead {
+  services: Record<string, Record<string, string>>;
+}
+
+export interface RealtimeReadResource {
+  data: RealtimeRead;
 }
 
 export interface RecipientRead {
@@ -1958,6 +2147,15 @@ export interface SyncCreate {
   label_name?: string | null;
 }
 
+export interface TicketRead {
+  ticket: string;
+  expires_in: number;
+}
+
+export interface TicketReadResource {
+  data: TicketRead;
+}
+
 export interface TimelineEntry {
   at: string;
   kind: "created" | "imported" | "blocked" | "unblocked" | "opted_out" | "merged" | "wrote" | "sent" | "delivered" | "readed" | "replied" | "failed" | "skipped" | "unknown";
@@ -2053,6 +2251,14 @@ export interface UndoRead {
   labels_removed: number | null;
 }
 
+export interface Unread {
+  unread: number;
+}
+
+export interface UnreadResource {
+  data: Unread;
+}
+
 export interface UserCounts {
   total: number;
   active: number;
@@ -2138,6 +2344,26 @@ export interface WebhookLogReadScroll {
   links: ScrollLinks;
   meta: ScrollMeta;
 }
+
+export interface WebhooksOutgoingDeliveryRead {
+  id: number;
+  endpoint_id: number;
+  event_id: string;
+  type: string;
+  status: WebhooksTablesDeliveryStatus;
+  attempts: number;
+  response_code: number | null;
+  response_body: string;
+  error: string;
+  body: EventRead;
+  next_attempt_at: string | null;
+  attempted_at: string | null;
+  finished_at: string | null;
+  created_at: string;
+}
+
+/** Where a delivery to an endpoint stands. */
+export type WebhooksTablesDeliveryStatus = "pending" | "delivered" | "failed";
 
 export interface Window {
   start: string;
@@ -2452,7 +2678,7 @@ export interface Operations {
     body: undefined;
     answer: undefined;
   };
-  /** Apply an event again */
+  /** Apply or send an event again */
   AdminReplayWebhook: {
     path: { entry_id: number; };
     query: Record<never, never>;
@@ -2563,6 +2789,13 @@ export interface Operations {
     query: Record<never, never>;
     body: UserUpdate;
     answer: UserReadResource;
+  };
+  /** Permit a connection to a channel */
+  AuthorizeChannel: {
+    path: Record<never, never>;
+    query: { notifier?: string; };
+    body: ChannelRequest;
+    answer: Record<string, string>;
   };
   /** Subscribe to a plan */
   BeginCheckout: {
@@ -2683,6 +2916,13 @@ export interface Operations {
     body: AudienceCountCreate;
     answer: AudienceCountResource;
   };
+  /** Count what is unread */
+  CountUnreadNotifications: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: UnreadResource;
+  };
   /** Make an API key */
   CreateApiKey: {
     path: Record<never, never>;
@@ -2731,6 +2971,13 @@ export interface Operations {
     query: Record<never, never>;
     body: PublicCreate;
     answer: PublicReadResource;
+  };
+  /** Add a webhook endpoint */
+  CreateWebhookEndpoint: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: EndpointCreate;
+    answer: EndpointSecretResource;
   };
   /** Delete an API key */
   DeleteApiKey: {
@@ -2802,12 +3049,26 @@ export interface Operations {
     body: undefined;
     answer: undefined;
   };
+  /** Delete a webhook endpoint */
+  DeleteWebhookEndpoint: {
+    path: { endpoint_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
   /** Switch the second factor off */
   DisableTwoFactor: {
     path: Record<never, never>;
     query: Record<never, never>;
     body: PasswordProof;
     answer: undefined;
+  };
+  /** Disable a webhook endpoint */
+  DisableWebhookEndpoint: {
+    path: { endpoint_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: EndpointReadResource;
   };
   /** Disconnect a number */
   DisconnectNumber: {
@@ -2872,6 +3133,13 @@ export interface Operations {
     body: Duplicate | null;
     answer: CampaignReadResource;
   };
+  /** Enable a webhook endpoint */
+  EnableWebhookEndpoint: {
+    path: { endpoint_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: EndpointReadResource;
+  };
   /** Erase a contact */
   EraseContact: {
     path: { contact_id: number; };
@@ -2920,6 +3188,13 @@ export interface Operations {
     query: Record<never, never>;
     body: ForgottenPassword;
     answer: undefined;
+  };
+  /** Get a ticket for the stream of events */
+  IssueEventTicket: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: TicketReadResource;
   };
   /** Label many contacts */
   LabelContacts: {
@@ -3005,6 +3280,13 @@ export interface Operations {
     body: undefined;
     answer: MediaReadPage;
   };
+  /** List the notifications */
+  ListNotifications: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; unread?: boolean; kind?: string; };
+    body: undefined;
+    answer: NotificationReadPage;
+  };
   /** List your numbers */
   ListNumbers: {
     path: Record<never, never>;
@@ -3082,6 +3364,27 @@ export interface Operations {
     body: undefined;
     answer: strListResource;
   };
+  /** List the deliveries of an endpoint */
+  ListWebhookDeliveries: {
+    path: { endpoint_id: number; };
+    query: { page?: number; per_page?: number; sort?: string; search?: string; status?: WebhooksTablesDeliveryStatus; type?: string; cursor?: string; };
+    body: undefined;
+    answer: DeliveryReadPage | DeliveryReadScroll;
+  };
+  /** List your webhook endpoints */
+  ListWebhookEndpoints: {
+    path: Record<never, never>;
+    query: { page?: number; per_page?: number; sort?: string; search?: string; status?: EndpointStatus; };
+    body: undefined;
+    answer: EndpointReadPage;
+  };
+  /** Listen to events */
+  ListenToEvents: {
+    path: Record<never, never>;
+    query: { last_event_id?: string; ticket?: string; };
+    body: undefined;
+    answer: string;
+  };
   /** Sign in */
   LogIn: {
     path: Record<never, never>;
@@ -3115,6 +3418,13 @@ export interface Operations {
     path: Record<never, never>;
     query: Record<never, never>;
     body: ForgottenPassword;
+    answer: undefined;
+  };
+  /** Mark a notification as read or unread */
+  MarkNotification: {
+    path: { notification_id: number; };
+    query: Record<never, never>;
+    body: ReadMark;
     answer: undefined;
   };
   /** Measure how uniform the texts are */
@@ -3173,6 +3483,13 @@ export interface Operations {
     body: ChangeWanted;
     answer: ChangePreviewReadResource;
   };
+  /** Mark notifications as read */
+  ReadNotifications: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ReadUpTo;
+    answer: UnreadResource;
+  };
   /** Read a file by its signed address */
   ReadSignedMedia: {
     path: { token: string; };
@@ -3228,6 +3545,13 @@ export interface Operations {
     query: Record<never, never>;
     body: PasswordProof;
     answer: RecoveryCodesResource;
+  };
+  /** Send a delivery again */
+  ReplayWebhookDelivery: {
+    path: { endpoint_id: number; delivery_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: DeliveryReadResource;
   };
   /** Ask for everything that is held of me */
   RequestExport: {
@@ -3291,6 +3615,13 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: RetryReadResource;
+  };
+  /** Roll the secret */
+  RollWebhookSecret: {
+    path: { endpoint_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: EndpointSecretResource;
   };
   /** Send a test message */
   SendTestMessage: {
@@ -3397,6 +3728,13 @@ export interface Operations {
     body: undefined;
     answer: MediaReadResource;
   };
+  /** Show a notification */
+  ShowNotification: {
+    path: { notification_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: NotificationDetailResource;
+  };
   /** Show a number */
   ShowNumber: {
     path: { number_id: number; };
@@ -3432,6 +3770,13 @@ export interface Operations {
     body: undefined;
     answer: PublicReadResource;
   };
+  /** Show the realtime services */
+  ShowRealtime: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: RealtimeReadResource;
+  };
   /** Show the report */
   ShowReport: {
     path: { campaign_id: number; };
@@ -3453,6 +3798,13 @@ export interface Operations {
     body: undefined;
     answer: TwoFactorReadResource;
   };
+  /** Show a webhook endpoint */
+  ShowWebhookEndpoint: {
+    path: { endpoint_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: EndpointReadResource;
+  };
   /** Start a campaign */
   StartCampaign: {
     path: { campaign_id: number; };
@@ -3473,6 +3825,13 @@ export interface Operations {
     query: Record<never, never>;
     body: SyncCreate;
     answer: JobReadResource;
+  };
+  /** Send a test event */
+  TestWebhookEndpoint: {
+    path: { endpoint_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: DeliveryReadResource;
   };
   /** Unblock a contact */
   UnblockContact: {
@@ -3563,7 +3922,7 @@ export interface Operations {
     path: { number_id: number; };
     query: Record<never, never>;
     body: NumberUpdate;
-    answer: NumberReadResource;
+    answer: NumberUpdatedResource;
   };
   /** Change an audience */
   UpdatePublic: {
@@ -3571,6 +3930,13 @@ export interface Operations {
     query: Record<never, never>;
     body: PublicUpdate;
     answer: PublicReadResource;
+  };
+  /** Change a webhook endpoint */
+  UpdateWebhookEndpoint: {
+    path: { endpoint_id: number; };
+    query: Record<never, never>;
+    body: EndpointUpdate;
+    answer: EndpointReadResource;
   };
   /** Upload a file */
   UploadMedia: {
@@ -3656,6 +4022,7 @@ export const ROUTES = {
   AdminUpdateServer: { method: "PATCH", path: "/api/admin/servers/{server_id}" },
   AdminUpdateSettings: { method: "PATCH", path: "/api/admin/settings" },
   AdminUpdateUser: { method: "PATCH", path: "/api/admin/users/{user_id}" },
+  AuthorizeChannel: { method: "POST", path: "/api/realtime/auth" },
   BeginCheckout: { method: "POST", path: "/api/payments/checkout" },
   BeginTwoFactor: { method: "POST", path: "/api/auth/two-factor" },
   BlockContact: { method: "POST", path: "/api/contacts/{contact_id}/block" },
@@ -3673,6 +4040,7 @@ export const ROUTES = {
   ConfirmTwoFactor: { method: "POST", path: "/api/auth/two-factor/confirm" },
   ConnectNumber: { method: "POST", path: "/api/numbers/{number_id}/connect" },
   CountAudience: { method: "POST", path: "/api/publics/count" },
+  CountUnreadNotifications: { method: "GET", path: "/api/notifications/unread" },
   CreateApiKey: { method: "POST", path: "/api/api-keys" },
   CreateCampaign: { method: "POST", path: "/api/campaigns" },
   CreateContact: { method: "POST", path: "/api/contacts" },
@@ -3680,6 +4048,7 @@ export const ROUTES = {
   CreateLabel: { method: "POST", path: "/api/labels" },
   CreateNumber: { method: "POST", path: "/api/numbers" },
   CreatePublic: { method: "POST", path: "/api/publics" },
+  CreateWebhookEndpoint: { method: "POST", path: "/api/webhook-endpoints" },
   DeleteApiKey: { method: "DELETE", path: "/api/api-keys/{key_id}" },
   DeleteCampaign: { method: "DELETE", path: "/api/campaigns/{campaign_id}" },
   DeleteContact: { method: "DELETE", path: "/api/contacts/{contact_id}" },
@@ -3690,7 +4059,9 @@ export const ROUTES = {
   DeleteOtherSessions: { method: "DELETE", path: "/api/auth/sessions" },
   DeletePublic: { method: "DELETE", path: "/api/publics/{public_id}" },
   DeleteSession: { method: "DELETE", path: "/api/auth/sessions/{session_id}" },
+  DeleteWebhookEndpoint: { method: "DELETE", path: "/api/webhook-endpoints/{endpoint_id}" },
   DisableTwoFactor: { method: "POST", path: "/api/auth/two-factor/disable" },
+  DisableWebhookEndpoint: { method: "POST", path: "/api/webhook-endpoints/{endpoint_id}/disable" },
   DisconnectNumber: { method: "POST", path: "/api/numbers/{number_id}/disconnect" },
   DownloadCampaigns: { method: "GET", path: "/api/campaigns.csv" },
   DownloadContacts: { method: "GET", path: "/api/contacts.csv" },
@@ -3700,6 +4071,7 @@ export const ROUTES = {
   DownloadMedia: { method: "GET", path: "/api/media/{media_id}/content" },
   DownloadReport: { method: "GET", path: "/api/campaigns/{campaign_id}/report.csv" },
   DuplicateCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/duplicate" },
+  EnableWebhookEndpoint: { method: "POST", path: "/api/webhook-endpoints/{endpoint_id}/enable" },
   EraseContact: { method: "DELETE", path: "/api/contacts/{contact_id}/personal-data" },
   EraseMe: { method: "POST", path: "/api/auth/erase" },
   ExplainCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/explain" },
@@ -3707,6 +4079,7 @@ export const ROUTES = {
   ExportContact: { method: "GET", path: "/api/contacts/{contact_id}/export.zip" },
   FetchMedia: { method: "POST", path: "/api/media/fetch" },
   ForgetPassword: { method: "POST", path: "/api/auth/forgot-password" },
+  IssueEventTicket: { method: "POST", path: "/api/events/ticket" },
   LabelContacts: { method: "POST", path: "/api/contacts/bulk/labels" },
   ListApiKeys: { method: "GET", path: "/api/api-keys" },
   ListBlockedNumbers: { method: "GET", path: "/api/block-contacts" },
@@ -3719,6 +4092,7 @@ export const ROUTES = {
   ListJobs: { method: "GET", path: "/api/jobs" },
   ListLabels: { method: "GET", path: "/api/labels" },
   ListMedia: { method: "GET", path: "/api/media" },
+  ListNotifications: { method: "GET", path: "/api/notifications" },
   ListNumbers: { method: "GET", path: "/api/numbers" },
   ListOwnLogs: { method: "GET", path: "/api/logs" },
   ListPayments: { method: "GET", path: "/api/payments" },
@@ -3730,11 +4104,15 @@ export const ROUTES = {
   ListServers: { method: "GET", path: "/api/servers" },
   ListSessions: { method: "GET", path: "/api/auth/sessions" },
   ListVariables: { method: "GET", path: "/api/contacts/variables" },
+  ListWebhookDeliveries: { method: "GET", path: "/api/webhook-endpoints/{endpoint_id}/deliveries" },
+  ListWebhookEndpoints: { method: "GET", path: "/api/webhook-endpoints" },
+  ListenToEvents: { method: "GET", path: "/api/events" },
   LogIn: { method: "POST", path: "/api/auth/login" },
   LogOut: { method: "POST", path: "/api/auth/logout" },
   LogOutEverywhere: { method: "POST", path: "/api/auth/logout-all" },
   LogOutNumber: { method: "POST", path: "/api/numbers/{number_id}/logout" },
   MailConfirmationAgain: { method: "POST", path: "/api/auth/confirm-email/again" },
+  MarkNotification: { method: "PATCH", path: "/api/notifications/{notification_id}" },
   MeasureEntropy: { method: "POST", path: "/api/campaigns/{campaign_id}/entropy" },
   MergeContacts: { method: "POST", path: "/api/contacts/{contact_id}/merge" },
   OpenPaymentPortal: { method: "POST", path: "/api/subscription/portal" },
@@ -3743,6 +4121,7 @@ export const ROUTES = {
   PreviewCampaign: { method: "GET", path: "/api/campaigns/{campaign_id}/preview" },
   PreviewImport: { method: "GET", path: "/api/imports/{import_id}/preview" },
   PreviewPlanChange: { method: "POST", path: "/api/subscription/preview" },
+  ReadNotifications: { method: "POST", path: "/api/notifications/read" },
   ReadSignedMedia: { method: "GET", path: "/api/media/files/{token}" },
   ReceiveGatewayWebhook: { method: "POST", path: "/api/webhooks/{plugin}" },
   ReceiveWebhook: { method: "POST", path: "/api/webhooks/{plugin}/{token}" },
@@ -3751,6 +4130,7 @@ export const ROUTES = {
   RemovePublicContact: { method: "DELETE", path: "/api/publics/{public_id}/contacts/{contact_id}" },
   RemovePublicContacts: { method: "POST", path: "/api/publics/{public_id}/contacts/remove" },
   RenewRecoveryCodes: { method: "POST", path: "/api/auth/two-factor/recovery-codes" },
+  ReplayWebhookDelivery: { method: "POST", path: "/api/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/replay" },
   RequestExport: { method: "POST", path: "/api/auth/export" },
   ResetPassword: { method: "POST", path: "/api/auth/reset-password" },
   ResolveCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/resolve" },
@@ -3760,6 +4140,7 @@ export const ROUTES = {
   ResumeSubscription: { method: "POST", path: "/api/subscription/resume" },
   RetryCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/retry" },
   RetryPayment: { method: "POST", path: "/api/payments/{payment_id}/retry" },
+  RollWebhookSecret: { method: "POST", path: "/api/webhook-endpoints/{endpoint_id}/secret" },
   SendTestMessage: { method: "POST", path: "/api/numbers/{number_id}/test-message" },
   SetUp: { method: "POST", path: "/api/setup" },
   ShowBlockedNumber: { method: "GET", path: "/api/block-contacts/{block_id}" },
@@ -3775,17 +4156,21 @@ export const ROUTES = {
   ShowLabel: { method: "GET", path: "/api/labels/{label_id}" },
   ShowMe: { method: "GET", path: "/api/auth/me" },
   ShowMedia: { method: "GET", path: "/api/media/{media_id}" },
+  ShowNotification: { method: "GET", path: "/api/notifications/{notification_id}" },
   ShowNumber: { method: "GET", path: "/api/numbers/{number_id}" },
   ShowNumberQr: { method: "GET", path: "/api/numbers/{number_id}/qr" },
   ShowNumberScreenshot: { method: "GET", path: "/api/numbers/{number_id}/screenshot" },
   ShowPayment: { method: "GET", path: "/api/payments/{payment_id}" },
   ShowPublic: { method: "GET", path: "/api/publics/{public_id}" },
+  ShowRealtime: { method: "GET", path: "/api/realtime" },
   ShowReport: { method: "GET", path: "/api/campaigns/{campaign_id}/report" },
   ShowSubscription: { method: "GET", path: "/api/subscription" },
   ShowTwoFactor: { method: "GET", path: "/api/auth/two-factor" },
+  ShowWebhookEndpoint: { method: "GET", path: "/api/webhook-endpoints/{endpoint_id}" },
   StartCampaign: { method: "POST", path: "/api/campaigns/{campaign_id}/start" },
   StartImport: { method: "POST", path: "/api/imports/{import_id}/start" },
   SyncContacts: { method: "POST", path: "/api/numbers/{number_id}/sync" },
+  TestWebhookEndpoint: { method: "POST", path: "/api/webhook-endpoints/{endpoint_id}/test" },
   UnblockContact: { method: "POST", path: "/api/contacts/{contact_id}/unblock" },
   UnblockContacts: { method: "POST", path: "/api/contacts/bulk/unblock" },
   UnblockNumber: { method: "DELETE", path: "/api/block-contacts/{block_id}" },
@@ -3800,6 +4185,7 @@ export const ROUTES = {
   UpdateMe: { method: "PATCH", path: "/api/auth/me" },
   UpdateNumber: { method: "PATCH", path: "/api/numbers/{number_id}" },
   UpdatePublic: { method: "PATCH", path: "/api/publics/{public_id}" },
+  UpdateWebhookEndpoint: { method: "PATCH", path: "/api/webhook-endpoints/{endpoint_id}" },
   UploadMedia: { method: "POST", path: "/api/media" },
   VerifyTwoFactor: { method: "POST", path: "/api/auth/two-factor/verify" },
   VerifyWebhook: { method: "GET", path: "/api/webhooks/{plugin}/{token}" },

@@ -41,8 +41,12 @@ SILENT = {
     "AdminProbeServer": "asks a server how it is, which happens by itself every minute",
     "PreviewPlanChange": "asks the gateway and changes nothing",
     "OpenPaymentPortal": "asks the gateway for an address",
+    "MarkNotification": "notes what its reader has seen, many times a day",
+    "ReadNotifications": "notes what its reader has seen, many times a day",
     "ReceiveGatewayWebhook": "says what is worth fetching; what that brings is logged by the platform",
     "ReceiveWebhook": "brings what a service says; it is kept in webhook_events and webhooks_log",
+    "IssueEventTicket": "opens the stream of events once, to read; it changes no row",
+    "AuthorizeChannel": "permits to listen and changes nothing",
     "SetUp": "opens an empty installation once, and writes installation.set_up: see accounts/test_setup.py",
 }
 FRESH = "an entirely different passphrase"
@@ -277,6 +281,18 @@ async def _operations(walk: Walker, admin: httpx.AsyncClient, user: Member, numb
         await walk(name, queue.JOBS, message.message_id, client=admin)
 
 
+async def _webhooks(walk: Walker) -> None:
+    hook = {"url": "https://93.184.216.34/hook", "events": ["campaign.completed"]}
+    endpoint = (await walk("CreateWebhookEndpoint", json=hook))["id"]
+    await walk("UpdateWebhookEndpoint", endpoint, json={"name": "Shop"})
+    await walk("RollWebhookSecret", endpoint)
+    await walk("DisableWebhookEndpoint", endpoint)
+    await walk("EnableWebhookEndpoint", endpoint)
+    delivery = (await walk("TestWebhookEndpoint", endpoint))["id"]
+    await walk("ReplayWebhookDelivery", endpoint, delivery)
+    await walk("DeleteWebhookEndpoint", endpoint)
+
+
 async def _billing(walk: Walker, admin: httpx.AsyncClient, shop: Shop, user: Member) -> None:
     await walk("BeginCheckout", json={"plan_id": shop.starter, "gateway": "stripe"})
     number = await database.fetch_value("SELECT gateway_id FROM checkouts WHERE user_id = $1", user.id)
@@ -309,6 +325,7 @@ async def test_every_operation_that_changes_rows_is_logged(
     await _campaigns(walker, user, number_id)
     await _administration(walker, admin, app)
     await _operations(walker, admin, user, number_id)
+    await _webhooks(walker)
     await _billing(walker, admin, shop, user)
     await walker("LogOut")
     async with client_for(app) as nobody:

@@ -91,6 +91,7 @@ async def make_number(
         "server_id": server_id,
         "instance": token,
         "status_connection": True,
+        "told_connected": True,
         "connection": "connected",
         "first_connected_at": await now() - timedelta(days=365),
         "webhook_token": token,

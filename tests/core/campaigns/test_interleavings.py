@@ -47,16 +47,25 @@ _ids = itertools.count(1)
 
 
 @asynccontextmanager
-async def _dispatching() -> AsyncIterator[Dispatcher]:
-    """Let a dispatcher work beside the test until both are through."""
+async def _dispatching() -> AsyncIterator[None]:
+    """Let dispatchers work beside the test until both are through: a run ends where nothing is due at that moment."""
     stopping = asyncio.Event()
-    dispatcher = Dispatcher(16, stopping)
-    task = asyncio.create_task(dispatcher.run())
+    running_one = Dispatcher(16, stopping)
+
+    async def work() -> None:
+        nonlocal running_one
+        while not stopping.is_set():
+            await running_one.run()
+            # Workers look again every second.
+            await asyncio.sleep(0.05)
+            running_one = Dispatcher(16, stopping)
+
+    task = asyncio.create_task(work())
     try:
-        yield dispatcher
+        yield
     finally:
         stopping.set()
-        dispatcher.nudge()
+        running_one.nudge()
         async with asyncio.timeout(20):
             await task
 

@@ -5,10 +5,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import msgspec
 import pytest
 
 from core import database
+from core.crypto import decrypt
+from core.events.catalogue import AlarmRaised
 from core.notifications.alarms import clear_alarms, forget_alarms, raise_alarm
+from core.notifications.outbox import SEAL
 from tests.conftest import ClientOf
 from tests.factories import Member
 
@@ -72,3 +76,26 @@ async def test_what_has_been_over_for_long_is_deleted(admin: httpx.AsyncClient) 
 async def test_users_see_none(api: ClientOf, user: Member) -> None:
     async with api(user) as client:
         assert (await client.get("/api/admin/alarms")).status_code == 403
+
+
+async def test_every_administrator_is_notified_of_a_new_one_in_their_language(
+    admin: httpx.AsyncClient, administrator: Member, user: Member
+) -> None:
+    del admin  # which empties the alarms
+    await database.execute("UPDATE users SET locale = 'pt_BR' WHERE id = $1", administrator.id)
+    number = _id()
+    for _ in range(2):
+        await raise_alarm("number_silent", "number", number, name="Loja", reason="")
+    rows = await database.fetch(
+        "SELECT user_id, detail FROM notifications WHERE kind = 'alarm_raised' AND user_id = ANY($1::bigint[])",
+        [administrator.id, user.id],
+    )
+    found = [
+        (row["user_id"], msgspec.json.decode(decrypt(row["detail"], purpose=SEAL), type=AlarmRaised)) for row in rows
+    ]
+    ((told, event),) = [one for one in found if one[1].subject_id == number]
+    assert (told, event.kind, event.text.startswith("O que o número Loja envia")) == (
+        administrator.id,
+        "number_silent",
+        True,
+    )

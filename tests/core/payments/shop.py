@@ -1,6 +1,7 @@
 """A platform that sells through both gateways, each a simulated service behind HTTP; webhooks come over HTTP too."""
 
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
@@ -39,7 +40,7 @@ HANDLERS = (hints.want_fetches,)
 Name = Literal["stripe", "mercadopago"]
 
 
-class Service:
+class Service(ABC):
     """What a test does to a simulated service."""
 
     name: Name
@@ -62,25 +63,25 @@ class Service:
         """Let time pass."""
         await self.order("clock", seconds=int(days * DAY))
 
+    @abstractmethod
     async def pay(self, checkout_id: str) -> None:
         """Let the payer pay with a good card."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def hold(self) -> None:
         """Keep webhooks back."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def deliver(self) -> None:
         """Deliver what is held back, and go on."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def fail_after_start(self, kind: str) -> None:
         """Let the next start lose its answer although its work is done."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def count(self) -> int:
         """How many subscriptions or checkouts there are that could be paid or are."""
-        raise NotImplementedError
 
 
 class Stripe(Service):
@@ -90,6 +91,12 @@ class Stripe(Service):
 
     async def pay(self, checkout_id: str, card: str = GOOD) -> None:
         await self.order(f"pay/{checkout_id}", card=card, confirm=True)
+
+    async def make(self, path: str, **fields: str) -> Any:
+        """Make something as the account's owner does in the dashboard."""
+        answer = await self.http.post(path, data=fields)
+        assert answer.is_success, answer.text
+        return answer.json()
 
     async def pass_period_end(self) -> None:
         """Let time pass until a renewal was tried once."""
@@ -292,10 +299,11 @@ async def open_shop(runtime: Runtime, serve: Serve) -> AsyncIterator[Shop]:
             runtime.providers = before
 
 
-def stripe_gateway(url: str, *secrets_: str, seconds: float = 5.0) -> StripeGateway:
+def stripe_gateway(url: str, *secrets_: str, seconds: float = 5.0, publishable_key: str = "") -> StripeGateway:
     """Return a gateway on a simulated Stripe."""
     connection = Connection(Secret(KEY), url=url.rstrip("/"), timeout_seconds=seconds)
-    return StripeGateway(connection, webhook_secrets=tuple(map(Secret, secrets_ or (STRIPE_SECRET,))))
+    secrets_found = tuple(map(Secret, secrets_ or (STRIPE_SECRET,)))
+    return StripeGateway(connection, webhook_secrets=secrets_found, publishable_key=publishable_key)
 
 
 def mercadopago_gateway(url: str, *secrets_: str, seconds: float = 5.0) -> MercadoPagoGateway:

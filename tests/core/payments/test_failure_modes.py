@@ -487,6 +487,23 @@ async def test_a_closed_checkout_stays_closed_until_it_is_paid(customer: Custome
     assert (await customer.get(f"/api/payments/checkouts/{first['id']}"))["status"] == "completed"
 
 
+async def test_a_checkout_paid_in_the_moment_after_an_erasure_is_charged_once(customer: Customer) -> None:
+    await customer.begin()
+    administrator = await make_member(profile=Profile.ADMINISTRATOR)
+    async with customer.shop.client(administrator) as http:
+        assert (await http.delete(f"/api/admin/users/{customer.member.id}")).is_success
+    await customer.service.pay(await customer.checkout_id())
+    await customer.shop.work()
+
+    await customer.service.forward(40)
+    await customer.shop.work()
+
+    rows = await database.fetch("SELECT status FROM payments WHERE user_id = $1", customer.member.id)
+    assert [row["status"] for row in rows] == ["completed"]
+    state = "SELECT status FROM subscriptions WHERE user_id = $1"
+    assert await database.fetch_value(state, customer.member.id) == "canceled"
+
+
 async def test_an_erased_account_is_never_charged_again(customer: Customer) -> None:
     await customer.subscribe()
     administrator = await make_member(profile=Profile.ADMINISTRATOR)

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from core import database
@@ -11,6 +12,8 @@ from core.accounts.tables import Profile
 from core.payments import sweeping
 from core.plans.schemas import PlanUpdate
 from core.plans.services import update_plan
+from core.plugin import PaymentGateway
+from core.runtime import runtime
 from tests.core.campaigns.making import insert
 from tests.core.payments.conftest import NewCustomer
 from tests.core.payments.shop import (
@@ -22,6 +25,7 @@ from tests.core.payments.shop import (
     STRIPE_SECRET,
     TOKEN,
     Customer,
+    stripe_gateway,
 )
 from tests.factories import make_member
 
@@ -394,3 +398,60 @@ async def test_what_becomes_of_an_old_subscription_leaves_the_new_one_alone(cust
     assert (after["plan_id"], after["has_access"]) == (customer.shop.starter, True)
     assert after["access_until"] == new["access_until"]
     assert after["subscription"]["id"] != old
+
+
+async def test_a_plan_bought_in_a_page_of_ones_own(new_customer: NewCustomer) -> None:
+    customer = await new_customer("stripe")
+    shop = customer.shop
+    own_page = stripe_gateway(str(shop.stripe.http.base_url), publishable_key="pk_test_1")
+    offered: dict[str, PaymentGateway] = {**shop.gateways, "stripe": own_page}
+    providers = runtime().providers
+    runtime().providers = msgspec.structs.replace(providers, gateways_by_name=offered)
+    try:
+        step = (await customer.begin())["step"]
+        before = (await customer.access())["subscription"]
+        await shop.stripe.order("pay", client_secret=step["client_secret"], card=GOOD)
+        await shop.work()
+    finally:
+        runtime().providers = providers
+        await own_page.aclose()
+
+    assert (step["kind"], step["publishable_key"], before) == ("client_secret", "pk_test_1", None)
+    access = await customer.access()
+    assert (access["subscription"]["status"], access["plan_id"]) == ("active", shop.starter)
+    assert await customer.payments() == [("completed", "49.90")]
+
+
+async def test_a_subscription_that_is_paused_gives_no_more_time_until_it_goes_on(new_customer: NewCustomer) -> None:
+    customer = await new_customer("stripe")
+    stripe = customer.shop.stripe
+    await customer.begin()
+    reference = await database.fetch_value("SELECT reference FROM checkouts WHERE user_id = $1", customer.member.id)
+    payer = (await stripe.make("/v1/customers", email="ana@example.com"))["id"]
+    product = (await stripe.make("/v1/products", name="Starter"))["id"]
+    month = {"recurring[interval]": "month"}
+    price = await stripe.make("/v1/prices", product=product, currency="brl", unit_amount="4990", **month)
+    await stripe.make(
+        "/v1/subscriptions",
+        **{
+            "customer": payer,
+            "items[0][price]": price["id"],
+            "trial_period_days": "7",
+            "trial_settings[end_behavior][missing_payment_method]": "pause",
+            "metadata[recado_reference]": str(reference),
+        },
+    )
+    await customer.shop.work()
+    await stripe.forward(8)
+    await customer.shop.work()
+    paused = await customer.access()
+    await stripe.order(f"card/{payer}")
+    await customer.post("/api/subscription/resume")
+    await customer.shop.work()
+
+    going_on = await customer.access()
+    assert (paused["subscription"]["status"], going_on["subscription"]["status"]) == ("paused", "active")
+    before, after = (datetime.fromisoformat(one["subscription"]["access_until"]) for one in (paused, going_on))
+    assert paused["access_until"] == paused["subscription"]["access_until"]
+    # A month from the day it went on, and a day had passed since the trial.
+    assert timedelta(days=28) < after - before < timedelta(days=33)

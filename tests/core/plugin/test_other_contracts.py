@@ -76,6 +76,7 @@ GATEWAY = {
 NOTIFIER = {
     "no_such_channel": ('channel: Channel = "email"', 'channel: Channel = "pigeon"', {"name_and_channel"}),
     "loses_the_text": ('"text": notification.text', '"text": ""', {"notification_is_taken"}),
+    "tells_nobody": ("        await handing_over()\n", "", {"handing_over_is_announced"}),
     "forgets_the_key": ('"Idempotency-Key": notification.key', '"Idempotency-Key": "one"', {"key_is_handed_on"}),
     "sends_twice": (
         "        try:\n            await self._client.call(request, doing",

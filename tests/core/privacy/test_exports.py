@@ -12,6 +12,7 @@ from core import database
 from core.jobs import leasing
 from core.privacy import actors, exports
 from core.privacy.holdings import HOLDINGS, NOBODYS
+from core.runtime import Runtime
 from tests.conftest import ClientOf, client_for
 from tests.core.campaigns.making import SENT, insert, leased, settle_rows
 from tests.core.contacts.making import add, add_contact
@@ -41,7 +42,8 @@ async def run(user_id: int) -> None:
     await leasing.run_job(int(str(job_id)))
 
 
-async def test_every_table_is_somebodys() -> None:
+async def test_every_table_is_somebodys(runtime: Runtime) -> None:
+    del runtime  # needed, since it opens the pool
     rows = await database.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert {holding.table for holding in HOLDINGS} | set(NOBODYS) == {row["tablename"] for row in rows}
     assert len({holding.table for holding in HOLDINGS}) == len(HOLDINGS)

@@ -57,6 +57,7 @@ async def test_the_first_rejection_ends_it_and_a_new_attempt_is_a_new_one(servic
 
     assert status(refused) == (SubscriptionStatus.CANCELED, [("failed", PRICE, 1)])
     assert refused.payments[0].failure_code == "cc_rejected_insufficient_amount"
+    assert refused.payments[0].failure == "insufficient_funds"
     assert (refused.access_until, refused.auto_renew) == (None, False)
     assert (await service.fetch(second)).status is SubscriptionStatus.ACTIVE
 

@@ -103,6 +103,7 @@ def test_attempts_are_counted_and_the_last_one_waits_for_the_next() -> None:
 
     assert (first.transaction_id, first.attempt, first.next_attempt_at, first.action_url) == ("ch_1", 1, None, "")
     assert (last.transaction_id, last.attempt, last.failure_code) == ("ch_2", 2, "expired_card")
+    assert (first.failure, last.failure) == ("card_declined", "expired_card")
     assert (last.next_attempt_at, last.action_url) == (moment(ENDS), "https://invoice.stripe.com/i/1")
 
 

@@ -1,0 +1,124 @@
+"""From a delivery to what its notifier is given: the person as they are now, in their language, and what is folded."""
+
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from core import database
+from core.crypto import DecryptionError, decrypt
+from core.events.catalogue import NotificationCreated, seal
+from core.notifications.channels import Lane
+from core.notifications.claims import Delivery
+from core.notifications.emails import render
+from core.notifications.kinds import KINDS
+from core.notifications.outbox import SEAL
+from core.notifications.wording import text_of, title_of
+from core.plugin import LiveEvent, Notification
+
+MOST_FOLDED = 5_000
+"""Details that one mail is made of, the latest; it lists fewer, and says how many there are."""
+
+_TOLD = """
+SELECT n.id, n.detail, n.created_at FROM notification_deliveries d JOIN notifications n ON n.id = d.notification_id
+WHERE d.id = $1 OR d.into_id = $1 ORDER BY n.id LIMIT $2
+"""
+_PERSON = "SELECT email, name, locale, timezone FROM users WHERE id = $1 AND deleted_at IS NULL"
+_HEAD = """
+SELECT h.id, h.times, h.created_at,
+    (SELECT count(*) FROM notifications u WHERE u.user_id = h.user_id AND u.listed AND u.folded_into IS NULL
+        AND u.read_at IS NULL AND u.planned_at IS NOT NULL) AS unread
+FROM notifications n JOIN notifications h ON h.id = coalesce(n.folded_into, n.id) WHERE n.id = $1
+"""
+_log = structlog.get_logger(__name__)
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Who is told."""
+
+    email: str
+    name: str
+    locale: str
+    timezone: str
+
+
+def read_detail(kind: str, stored: str) -> msgspec.Struct | None:
+    """Return the detail of a notification, ``None`` where an older version of the platform wrote it in another shape.
+
+    Also where its key is gone.
+    """
+    found = KINDS.get(kind)
+    if found is None:
+        return None
+    try:
+        return msgspec.json.decode(decrypt(stored, purpose=SEAL), type=found.detail)
+    except (msgspec.DecodeError, DecryptionError):
+        _log.warning("notification_unreadable", kind=kind)
+        return None
+
+
+async def compose(delivery: Delivery, lane: Lane) -> Notification | None:
+    """Return what the lane's notifier is given, ``None`` where nobody is left to tell or nothing can be read."""
+    row = await database.fetch_row(_PERSON, delivery.user_id)
+    if row is None:
+        return None
+    person = msgspec.convert(dict(row), Person)
+    rows = await database.fetch(_TOLD, delivery.id, MOST_FOLDED)
+    read = [read_detail(delivery.kind, told["detail"]) for told in rows]
+    details = [detail for detail in read if detail is not None]
+    if not details:
+        return None
+    if lane.channel == "email":
+        return await _mail(delivery, person, details)
+    return await _event(delivery, person, details[-1], rows[-1]["id"])
+
+
+async def _mail(delivery: Delivery, person: Person, details: Sequence[msgspec.Struct]) -> Notification:
+    rendered = await render(delivery.kind, details, name=person.name, language=person.locale, timezone=person.timezone)
+    return Notification(
+        key=delivery.key,
+        kind=delivery.kind,
+        user_id=delivery.user_id,
+        recipient=person.email,
+        name=person.name,
+        subject=rendered.subject,
+        text=rendered.text,
+        html=rendered.html,
+    )
+
+
+async def _event(
+    delivery: Delivery, person: Person, detail: msgspec.Struct, notification_id: int
+) -> Notification | None:
+    head = await database.fetch_row(_HEAD, notification_id)
+    if head is None:
+        return None
+    title, text = (
+        title_of(delivery.kind, detail, person.locale),
+        text_of(delivery.kind, detail, person.locale, person.timezone),
+    )
+    created = NotificationCreated(
+        notification_id=head["id"],
+        kind=delivery.kind,
+        title=title,
+        text=text,
+        count=head["times"],
+        unread=head["unread"],
+    )
+    envelope = seal(created, event_id=f"ntf_{delivery.notification_id}", created_at=head["created_at"])
+    event = LiveEvent(
+        id=envelope.id,
+        type=envelope.type,
+        user_id=delivery.user_id,
+        body=msgspec.Raw(msgspec.json.encode(envelope)),
+    )
+    return Notification(
+        key=delivery.key,
+        kind=delivery.kind,
+        user_id=delivery.user_id,
+        recipient="",
+        name=person.name,
+        subject=title,
+        text=text,
+        event=event,
+    )

@@ -1,0 +1,39 @@
+"""Addresses, and texts for headers, as SMTP and mails may hold them."""
+
+import re
+import unicodedata
+
+_ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x20\x7f]{1,64}@([^\s@<>()\[\]\\,;:\"\x00-\x20\x7f]{1,255})")
+"""A dot-atom of RFC 5322 with the signs of RFC 6531; nobody has the quoted kind."""
+_LONGEST = 254
+_BREAKING = {"Cc", "Zl", "Zp", "Cs"}
+"""Controls, separators of lines and paragraphs, halves of signs; not the marks that order right-to-left text."""
+
+
+def read_address(text: str) -> str | None:
+    """Return an address with its domain in ASCII (RFC 3490), ``None`` where ``text`` is none."""
+    found = _ADDRESS.fullmatch(text)
+    if found is None or any(unicodedata.category(sign) in _BREAKING for sign in text):
+        return None
+    local, _, domain = text.rpartition("@")
+    if local.startswith(".") or local.endswith(".") or ".." in local:
+        return None
+    try:
+        address = f"{local}@{domain.encode('idna').decode('ascii')}"
+    except UnicodeError:
+        return None
+    return address if len(address.encode()) <= _LONGEST else None
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` with a space for whatever could end a header."""
+    return "".join(" " if unicodedata.category(sign) in _BREAKING else sign for sign in text).strip()
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without the controls that no mail may hold; its lines stay."""
+    return "".join(
+        sign
+        for sign in text.replace("\r\n", "\n").replace("\r", "\n")
+        if sign in "\n\t" or unicodedata.category(sign) not in {"Cc", "Cs"}
+    )

@@ -1,0 +1,7 @@
+"""Pusher keeps the contract of every notifier."""
+
+from plugins.pusher.conformance import PusherContract
+
+
+class TestPusher(PusherContract):
+    pass
