@@ -82,7 +82,7 @@ async def test_every_administrator_is_notified_of_a_new_one_in_their_language(
     admin: httpx.AsyncClient, administrator: Member, user: Member
 ) -> None:
     del admin  # which empties the alarms
-    await database.execute("UPDATE users SET locale = 'pt_BR' WHERE id = $1", administrator.id)
+    await database.execute("UPDATE users SET locale = 'pt-BR' WHERE id = $1", administrator.id)
     number = _id()
     for _ in range(2):
         await raise_alarm("number_silent", "number", number, name="Loja", reason="")
