@@ -79,8 +79,14 @@ class Platform:
             log = None if self._log is None else opened.enter_context(self._log.open("ab"))
             self._processes[name] = await asyncio.create_subprocess_exec(*command, env=self._environment, stderr=log)
 
+    async def stop(self, name: str) -> None:
+        """Stop a process in its tracks and return once it stands: the signal alone is only on its way."""
+        process = self._processes[name]
+        process.send_signal(signal.SIGSTOP)
+        await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
     def signal(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to a process, to stop it in its tracks or to let it go on."""
+        """Send a signal to a process: to let it go on, or to have it end."""
         self._processes[name].send_signal(number)
 
     async def kill(self, name: str) -> None:
