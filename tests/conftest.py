@@ -145,6 +145,17 @@ async def empty_installation(
 
 
 @pytest.fixture
+async def installation(empty_installation: PlatformConfig, runtime: Runtime) -> PlatformConfig:
+    """What processes that a test starts need for themselves: a database without any user, and nothing in Valkey.
+
+    On the run's own, a worker or a scheduler would first do what hundreds of tests have left to do. A user of the
+    test has to come after it: name it in ``usefixtures`` as well.
+    """
+    await runtime.redis.flushall()
+    return empty_installation
+
+
+@pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
     """Serve an ASGI application on a port of loopback in this event loop: ``base_url = await serve(app)``."""
     running: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []

@@ -36,3 +36,12 @@ async def test_a_password_in_the_database(empty_installation: PlatformConfig, lo
     )
 
     assert await secrets_left(empty_installation, log) == ["a password in the database"]
+
+
+async def test_what_is_encrypted_reads_like_a_token_by_chance(empty_installation: PlatformConfig, log: Path) -> None:
+    sealed = f"v1.7fe3c306.rck_{secrets.token_urlsafe(60)}="
+    log.write_text(f"it was {sealed}", encoding="utf-8")
+    assert await secrets_left(empty_installation, log) == []
+
+    log.write_text(f"it was {sealed},rcd_{secrets.token_urlsafe(32)}", encoding="utf-8")
+    assert await secrets_left(empty_installation, log) == ["a token in the log"]

@@ -10,6 +10,8 @@ from tests.factories import PASSWORD
 
 SHAPE = re.compile(r"\brc[dk]_[A-Za-z0-9_-]{40,}")
 """Tokens of sessions and API keys."""
+SEALED = re.compile(r"\bv1\.[0-9a-f]{8}\.[\w=-]+")
+"""What is encrypted: among thousands, one begins like a token by chance."""
 
 
 async def dump(config: PlatformConfig) -> str:
@@ -32,5 +34,5 @@ async def secrets_left(config: PlatformConfig, log: Path) -> list[str]:
         f"{kind} in the {place}"
         for kind, known in kinds.items()
         for place, text in places.items()
-        if known.search(text)
+        if known.search(SEALED.sub("", text))
     ]

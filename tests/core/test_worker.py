@@ -6,16 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from core import database
 from core.campaigns.restored import KEY
 from core.config import PlatformConfig, server_variables
 
 COMMAND = (sys.executable, "-c", "from core.cli import main; main()", "worker")
 ROOT = Path(__file__).parents[2]
-
-pytestmark = pytest.mark.usefixtures("runtime")
 
 
 async def _worker(config: PlatformConfig, folder: Path, platform_toml: str = "") -> asyncio.subprocess.Process:
@@ -59,26 +55,25 @@ def _registers(node: ast.AST) -> bool:
 
 
 class TestRun:
-    async def test_works_until_it_is_told_to_end(self, config: PlatformConfig, tmp_path: Path) -> None:
-        process = await _worker(config, tmp_path)
+    async def test_works_until_it_is_told_to_end(self, installation: PlatformConfig, tmp_path: Path) -> None:
+        process = await _worker(installation, tmp_path)
         await _read_until(process, b"worker_started")
         process.send_signal(signal.SIGTERM)
         await _read_until(process, b"worker_stopped")
         assert await process.wait() == 0
 
     async def test_what_keeps_it_from_starting_ends_it_with_one_line(
-        self, config: PlatformConfig, tmp_path: Path
+        self, installation: PlatformConfig, tmp_path: Path
     ) -> None:
-        process = await _worker(config, tmp_path, "[plugins.nonexistent]\n")
+        process = await _worker(installation, tmp_path, "[plugins.nonexistent]\n")
         async with asyncio.timeout(20):
             output, _ = await process.communicate()
         assert process.returncode == 1
         assert output.decode().startswith("recado: [plugins.nonexistent]: no folder plugins/nonexistent")
         assert len(output.splitlines()) == 1
 
-    async def test_remembers_the_server_it_wrote_on(self, config: PlatformConfig, tmp_path: Path) -> None:
-        await database.execute("DELETE FROM settings WHERE key = $1", KEY)
-        process = await _worker(config, tmp_path)
+    async def test_remembers_the_server_it_wrote_on(self, installation: PlatformConfig, tmp_path: Path) -> None:
+        process = await _worker(installation, tmp_path)
         await _read_until(process, b"worker_started")
         process.send_signal(signal.SIGINT)
         await _read_until(process, b"worker_stopped")

@@ -181,9 +181,9 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def platform(runtime: Runtime, tmp_path: Path) -> AsyncIterator[Platform]:
+async def platform(installation: PlatformConfig, tmp_path: Path) -> AsyncIterator[Platform]:
     """A running platform with an administrator signed in and the simulator beside it."""
-    async with _running(runtime.config, tmp_path) as running:
+    async with _running(installation, tmp_path) as running:
         yield running
 
 

@@ -18,7 +18,7 @@ import pytest
 from core import database
 from core.accounts.services import create_user
 from core.accounts.tables import Profile
-from core.runtime import Runtime
+from core.config import PlatformConfig
 from tests.e2e.conftest import Platform
 from tests.factories import PASSWORD
 
@@ -47,9 +47,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def platform(runtime: Runtime, installed: Path, tmp_path: Path) -> AsyncIterator[Platform]:
+async def platform(installation: PlatformConfig, installed: Path, tmp_path: Path) -> AsyncIterator[Platform]:
     """The platform with the package enabled, two workers, and the simulated Bot API beside it."""
-    running = Platform(runtime.config, tmp_path)
+    running = Platform(installation, tmp_path)
     running._environment["PYTHONPATH"] = os.pathsep.join((str(installed), str(ROOT)))
     running.configure("plugins.telegram")
     running.keep_log(tmp_path / "log", "debug")

@@ -21,7 +21,7 @@ from tests.core.numbers.messaging import eventually
 from tests.factories import Member
 from tests.plugins.smtp.conftest import PASSWORD, USER, Mail, simulate
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.usefixtures("installation")]
 
 DYING = """
 import asyncio, os, signal
@@ -45,10 +45,7 @@ asyncio.run(main())
 
 @pytest.fixture
 async def mail(runtime: Runtime, tmp_path: Path) -> AsyncIterator[Mail]:
-    """A mail service that the workers of these tests use; what other tests left to tell is told to nobody here."""
-    await database.execute("UPDATE notifications SET planned_at = now() WHERE planned_at IS NULL")
-    await database.execute("UPDATE notification_deliveries SET status = 'failed' WHERE status = 'pending'")
-    await database.execute("DELETE FROM notifier_states")
+    """A mail service that the workers of these tests use."""
     async with simulate(tmp_path) as running:
         # The sweep, which these tests call themselves, hints at the lanes of its own process.
         providers = msgspec.structs.replace(runtime.providers, notifiers_by_name={"smtp": running.notifier})
@@ -131,12 +128,12 @@ async def _kill_while(
 
 @pytest.mark.parametrize("event", [completed(), paid(1)], ids=["news", "receipt"])
 async def test_killed_before_it_was_handed_over_it_arrives_once(
-    mail: Mail, config: PlatformConfig, tmp_path: Path, user: Member, event: Event
+    mail: Mail, installation: PlatformConfig, tmp_path: Path, user: Member, event: Event
 ) -> None:
     await mail.fault("hang_before_data")
-    await _kill_while(mail, config, tmp_path, user, event, "claimed")
+    await _kill_while(mail, installation, tmp_path, user, event, "claimed")
     assert await _mails_to(mail, user) == []
-    async with worker(mail, config, tmp_path):
+    async with worker(mail, installation, tmp_path):
         await sweeping.sweep()
         await sweeping.sweep()
         await eventually(lambda: _is(user, "sent"), seconds=60)
@@ -144,10 +141,10 @@ async def test_killed_before_it_was_handed_over_it_arrives_once(
 
 
 async def test_killed_on_its_way_news_are_left_and_said_to_be_unknown(
-    mail: Mail, config: PlatformConfig, tmp_path: Path, user: Member
+    mail: Mail, installation: PlatformConfig, tmp_path: Path, user: Member
 ) -> None:
     await mail.fault("hang_after_data")
-    await _kill_while(mail, config, tmp_path, user, completed(), "sending")
+    await _kill_while(mail, installation, tmp_path, user, completed(), "sending")
     before = await _mails_to(mail, user)
     await sweeping.sweep()
     assert await _is(user, "unknown")
@@ -155,12 +152,12 @@ async def test_killed_on_its_way_news_are_left_and_said_to_be_unknown(
 
 
 async def test_killed_on_its_way_a_receipt_goes_out_once_more(
-    mail: Mail, config: PlatformConfig, tmp_path: Path, user: Member
+    mail: Mail, installation: PlatformConfig, tmp_path: Path, user: Member
 ) -> None:
     await mail.fault("hang_after_data")
-    await _kill_while(mail, config, tmp_path, user, paid(1), "sending")
+    await _kill_while(mail, installation, tmp_path, user, paid(1), "sending")
     before = await _mails_to(mail, user)
-    async with worker(mail, config, tmp_path):
+    async with worker(mail, installation, tmp_path):
         await sweeping.sweep()
         await sweeping.sweep()
         await eventually(lambda: _is(user, "sent"), seconds=60)
@@ -169,11 +166,11 @@ async def test_killed_on_its_way_a_receipt_goes_out_once_more(
 
 
 async def test_killed_right_after_the_commit_nothing_is_lost(
-    mail: Mail, config: PlatformConfig, tmp_path: Path, user: Member
+    mail: Mail, installation: PlatformConfig, tmp_path: Path, user: Member
 ) -> None:
-    async with process(mail, config, tmp_path, DYING.format(user_id=user.id)) as dying:
+    async with process(mail, installation, tmp_path, DYING.format(user_id=user.id)) as dying:
         assert await dying.wait() == -signal.SIGKILL
-    async with worker(mail, config, tmp_path):
+    async with worker(mail, installation, tmp_path):
         await sweeping.sweep()
         await eventually(lambda: _is(user, "sent"), seconds=60)
     assert len(await _mails_to(mail, user)) == 1

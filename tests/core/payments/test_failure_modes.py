@@ -553,8 +553,9 @@ async def test_11_a_process_killed_while_it_begins_a_checkout(
     assert await customer.payments() == [("completed", "49.90")]
 
 
+@pytest.mark.usefixtures("installation")
 async def test_11_a_worker_killed_while_it_asks_the_gateway(
-    new_customer: NewCustomer, config: PlatformConfig, tmp_path: Path
+    new_customer: NewCustomer, installation: PlatformConfig, tmp_path: Path
 ) -> None:
     customer = await new_customer("stripe")
     shop = customer.shop
@@ -562,7 +563,7 @@ async def test_11_a_worker_killed_while_it_asks_the_gateway(
     await shop.stripe.pay(await customer.checkout_id())
     await shop.stripe.look("/simulator/deliveries")
     await shop.stripe.order("faults", kind="hang", method="GET", count=1)
-    async with worker_process(shop, config, tmp_path) as process:
+    async with worker_process(shop, installation, tmp_path) as process:
         await webhooks.sweep()
 
         async def is_asked() -> bool:

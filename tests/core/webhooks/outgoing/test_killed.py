@@ -18,7 +18,7 @@ from tests.core.numbers.messaging import eventually
 from tests.core.webhooks.outgoing.receiver import PATH, Receiver, add_endpoint
 from tests.factories import Member
 
-pytestmark = [pytest.mark.slow, pytest.mark.chaos]
+pytestmark = [pytest.mark.slow, pytest.mark.chaos, pytest.mark.usefixtures("installation")]
 
 COMMAND = (sys.executable, "-c", "from core.cli import main; main()", "worker")
 EVENTS = 40
@@ -52,14 +52,14 @@ async def open_deliveries(endpoint: Any) -> int:
 
 
 async def test_nothing_is_lost_between_claim_and_answer(
-    shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str, config: PlatformConfig, tmp_path: Path
+    shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str, installation: PlatformConfig, tmp_path: Path
 ) -> None:
     endpoint = await add_endpoint(shop, f"{url}/hook")
     async with database.unit_of_work():
         told = [ContactOptedOut(contact_id=None, number=str(place), source="word") for place in range(EVENTS)]
         await announcing.emit_all([(user.id, event) for event in told])
     receiver.hanging.add("/hook")
-    async with worker(config, tmp_path):
+    async with worker(installation, tmp_path):
         held = {heard.id for heard in await receiver.until("/hook", 3)}
     receiver.hanging.clear()
     receiver.released.set()
@@ -74,7 +74,7 @@ async def test_nothing_is_lost_between_claim_and_answer(
     async def over() -> bool:
         return await open_deliveries(endpoint) == 0
 
-    async with worker(config, tmp_path):
+    async with worker(installation, tmp_path):
         await eventually(over, seconds=30)
     ids = [heard.id for heard in receiver.at("/hook")]
     assert len(set(ids)) == EVENTS
