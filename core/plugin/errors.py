@@ -23,15 +23,25 @@ class ProviderError(Exception):
 
 
 class UnavailableError(ProviderError):
-    """The service could not be reached or is busy; ``retry_after`` is in seconds."""
+    """The service could not be reached or is busy; ``retry_after`` is in seconds.
+
+    ``of_recipient`` says that it answers, and has nothing against other recipients: a full mailbox, for instance.
+    """
 
     code = "provider_unavailable"
 
     def __init__(
-        self, message: str, *, http_status: int | None = None, provider_code: str = "", retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        http_status: int | None = None,
+        provider_code: str = "",
+        retry_after: float | None = None,
+        of_recipient: bool = False,
     ) -> None:
         super().__init__(message, http_status=http_status, provider_code=provider_code)
         self.retry_after = retry_after
+        self.of_recipient = of_recipient
 
 
 class LimitReachedError(UnavailableError):
