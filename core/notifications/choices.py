@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
+import structlog
 
 from core import database
 from core.notifications.kinds import Kind, MutableKind
 from core.settings.services import get_configuration, put_configuration, remove_configuration
 
 KEY = "notifications"
+
+_log = structlog.get_logger(__name__)
 
 
 class Channels(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -23,7 +26,8 @@ class NotificationChoices(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     """What a user wants to be told, and where."""
 
     email: bool = True
-    """E-mails at all; what concerns the security of the account is mailed all the same."""
+    """E-mails at all; what concerns the security of the account is mailed all the same, a sign-in from a new device
+    unless that is muted."""
     realtime: bool = True
     """Events of the open dashboard."""
     muted: Annotated[tuple[MutableKind, ...], msgspec.Meta(max_length=20)] = ()
@@ -44,7 +48,14 @@ class Wanted(msgspec.Struct, frozen=True):
 async def choices_of(user_id: int) -> NotificationChoices:
     """Return what the user decided, else everything as its kind has it."""
     stored = await get_configuration(user_id, KEY)
-    return NotificationChoices() if stored is None else msgspec.json.decode(stored, type=NotificationChoices)
+    if stored is None:
+        return NotificationChoices()
+    try:
+        return msgspec.json.decode(stored, type=NotificationChoices)
+    except msgspec.DecodeError:
+        # Of another version of the platform; one user's choices must not keep everybody from being told.
+        _log.warning("notification_choices_unreadable", user_id=user_id)
+        return NotificationChoices()
 
 
 async def set_choices(user_id: int, wanted: NotificationChoices | None) -> None:
@@ -62,8 +73,9 @@ def wanted(kind: Kind, choices: NotificationChoices) -> Wanted:
     if kind.name in choices.muted:
         return Wanted(email=False, realtime=False, falls_back=False)
     own = next((own for name, own in choices.kinds.items() if name == kind.name), Channels())
+    mails = choices.email or kind.security
     return Wanted(
-        email=choices.email and (kind.email if own.email is None else own.email),
+        email=mails and (kind.email if own.email is None else own.email),
         realtime=choices.realtime and own.realtime is not False,
-        falls_back=choices.email and kind.matters,
+        falls_back=mails and kind.matters,
     )

@@ -6,22 +6,24 @@ import msgspec
 import structlog
 
 from core import database
-from core.crypto import DecryptionError, decrypt
+from core.crypto import DecryptionError, decrypt, signing_key
 from core.events.catalogue import NotificationCreated, seal
 from core.notifications.channels import Lane
+from core.notifications.choices import choices_of, wanted
 from core.notifications.claims import Delivery
 from core.notifications.emails import render
 from core.notifications.kinds import KINDS
 from core.notifications.outbox import SEAL
 from core.notifications.wording import text_of, title_of
 from core.plugin import LiveEvent, Notification
+from core.runtime import runtime
 
 MOST_FOLDED = 5_000
-"""Details that one mail is made of, the latest; it lists fewer, and says how many there are."""
+"""Details that one mail is made of, the latest ones first; it lists fewer, and says how many there are."""
 
 _TOLD = """
 SELECT n.id, n.detail, n.created_at FROM notification_deliveries d JOIN notifications n ON n.id = d.notification_id
-WHERE d.id = $1 OR d.into_id = $1 ORDER BY n.id LIMIT $2
+WHERE d.id = $1 OR d.into_id = $1 ORDER BY n.id DESC LIMIT $2
 """
 _PERSON = "SELECT email, name, locale, timezone FROM users WHERE id = $1 AND deleted_at IS NULL"
 _HEAD = """
@@ -57,6 +59,15 @@ def read_detail(kind: str, stored: str) -> msgspec.Struct | None:
         return None
 
 
+async def is_wanted(delivery: Delivery, lane: Lane) -> bool:
+    """Whether the user still wants to be told there: what is folded waits, and they may have decided meanwhile."""
+    kind = KINDS.get(delivery.kind)
+    if kind is None:
+        return True
+    told = wanted(kind, await choices_of(delivery.user_id))
+    return told.realtime if lane.channel == "realtime" else told.email or told.falls_back
+
+
 async def compose(delivery: Delivery, lane: Lane) -> Notification | None:
     """Return what the lane's notifier is given, ``None`` where nobody is left to tell or nothing can be read."""
     row = await database.fetch_row(_PERSON, delivery.user_id)
@@ -70,13 +81,15 @@ async def compose(delivery: Delivery, lane: Lane) -> Notification | None:
         return None
     if lane.channel == "email":
         return await _mail(delivery, person, details)
-    return await _event(delivery, person, details[-1], rows[-1]["id"])
+    return await _event(delivery, person, details[0], rows[0]["id"])
 
 
 async def _mail(delivery: Delivery, person: Person, details: Sequence[msgspec.Struct]) -> Notification:
     rendered = await render(delivery.kind, details, name=person.name, language=person.locale, timezone=person.timezone)
+    # Keys are made of serial numbers: another installation that mails the same person has the same ones.
+    installation = signing_key("mails", key=runtime().secret_key).hex()[:12]
     return Notification(
-        key=delivery.key,
+        key=f"{installation}:{delivery.key}",
         kind=delivery.kind,
         user_id=delivery.user_id,
         recipient=person.email,

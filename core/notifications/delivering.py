@@ -1,22 +1,30 @@
 """Delivering: what is due in one lane goes out, a few at a time; what its notifier says decides what becomes of it.
 
 A process works on a lane once at a time, every call has a deadline, and lanes know nothing of each other: a notifier
-that hangs or raises delays its own deliveries alone.
+that hangs or raises delays its own deliveries alone, and an answer that is late no other one.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
 
 import structlog
 
 from core import database
 from core.jobs.leasing import holder_name
 from core.notifications import notifier_states, planning
-from core.notifications.alarms import raise_alarm
+from core.notifications.alarms import clear_alarms, raise_alarm
 from core.notifications.channels import Lane, lane_named, notifiers_of
-from core.notifications.claims import Delivery, LeaseLostError, claim, finish, give_back, hand_over, postpone
-from core.notifications.composing import compose
+from core.notifications.claims import (
+    ANSWER_SECONDS,
+    Delivery,
+    LeaseLostError,
+    claim,
+    finish,
+    give_back,
+    hand_over,
+    postpone,
+)
+from core.notifications.composing import compose, is_wanted
 from core.notifications.kinds import KINDS
 from core.plugin import (
     LimitReachedError,
@@ -32,47 +40,72 @@ from core.runtime import runtime
 
 AT_ONCE = 4
 TURN_SECONDS = 60.0
-"""A lane that is always busy gives its thread back after so long; the sweep hints at the rest."""
+"""A lane that is always busy begins nothing after so long, and gives its thread back; the sweep hints at the rest."""
 SEND_SECONDS = 45.0
+"""To hand a delivery over; its answer has a limit of its own."""
 FALLS_BACK_AFTER = 3
 """Attempts at a realtime service before what matters is mailed instead."""
 
 _log = structlog.get_logger(__name__)
-_working: set[str] = set()
-_asked_again: set[str] = set()
+_working: dict[str, asyncio.Event] = {}
+"""The lanes this process is at; the event says that there may be more to do."""
 
 
 async def deliver(lane_name: str) -> None:
     """Deliver what is due in a lane; harmless when nothing is, or when this process is at it."""
-    _asked_again.add(lane_name)
-    lane = lane_named(lane_name)
-    if lane is None or lane_name in _working:
+    if lane_name in _working:
+        _working[lane_name].set()
         return
-    _working.add(lane_name)
-    began = time.monotonic()
+    lane = lane_named(lane_name)
+    if lane is None:
+        return
+    more = _working[lane_name] = asyncio.Event()
+    running: set[asyncio.Task[None]] = set()
     try:
-        while lane_name in _asked_again and time.monotonic() - began < TURN_SECONDS:
-            _asked_again.discard(lane_name)
-            while not runtime().stopping.is_set() and await _deliver_some(lane):
-                if time.monotonic() - began >= TURN_SECONDS:
-                    return
+        await _work(lane, more, running)
+    except Exception:
+        # What is on its way may still hear its answer.
+        await asyncio.gather(*running, return_exceptions=True)
+        raise
     finally:
-        _working.discard(lane_name)
+        del _working[lane_name]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _deliver_some(lane: Lane) -> bool:
+async def _work(lane: Lane, more: asyncio.Event, running: set[asyncio.Task[None]]) -> None:
+    """Keep up to ``AT_ONCE`` deliveries on their way: one that waits for its answer holds no other one up."""
+    until = time.monotonic() + TURN_SECONDS
+    while True:
+        more.clear()
+        if time.monotonic() < until and not runtime().stopping.is_set():
+            running |= await _begin_some(lane, AT_ONCE - len(running))
+        if not running and not more.is_set():
+            return
+        told = asyncio.ensure_future(more.wait())
+        try:
+            done, _ = await asyncio.wait({*running, told}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            told.cancel()
+        running -= done
+
+
+async def _begin_some(lane: Lane, room: int) -> set[asyncio.Task[None]]:
     notifiers = notifiers_of(lane)
     usable = await notifier_states.usable([found.name for found in notifiers])
     notifier = next((found for found in notifiers if found.name in usable), None)
-    if notifier is None:
-        return False
-    claimed = await claim(lane, holder_name(), AT_ONCE)
-    await asyncio.gather(*(_deliver(delivery, lane, notifier) for delivery in claimed))
-    return len(claimed) > 0
+    if notifier is None or room == 0:
+        return set()
+    claimed = await claim(lane, holder_name(), room)
+    return {asyncio.create_task(_deliver(delivery, lane, notifier)) for delivery in claimed}
 
 
 async def _deliver(delivery: Delivery, lane: Lane, notifier: Notifier) -> None:
     try:
+        if not await is_wanted(delivery, lane):
+            await finish(delivery, "failed", "the user does not want it any more")
+            return
         notification = await compose(delivery, lane)
         if notification is None:
             await finish(delivery, "failed", "nobody is left to tell, or nothing to tell can be read")
@@ -87,14 +120,16 @@ async def _deliver(delivery: Delivery, lane: Lane, notifier: Notifier) -> None:
 
 async def _send(delivery: Delivery, lane: Lane, notifier: Notifier, notification: Notification) -> None:
     going = False
+    answer_seconds = ANSWER_SECONDS[lane.channel]
 
     async def handing_over() -> None:
         nonlocal going
-        await hand_over(delivery, notifier.name)
+        await hand_over(delivery, notifier.name, answer_seconds)
+        limit.reschedule(asyncio.get_running_loop().time() + answer_seconds)
         going = True
 
     try:
-        async with asyncio.timeout(SEND_SECONDS):
+        async with asyncio.timeout(SEND_SECONDS) as limit:
             await notifier.send(notification, handing_over)
     except LeaseLostError:
         raise
@@ -111,6 +146,8 @@ async def _send(delivery: Delivery, lane: Lane, notifier: Notifier, notification
     else:
         await finish(delivery, "sent", f"taken by {notifier.name}")
         await notifier_states.note_success(notifier.name)
+        if lane.channel == "email":
+            await clear_alarms("user", [delivery.user_id], ["email_refused"])
 
 
 async def _not_taken(
@@ -122,7 +159,7 @@ async def _not_taken(
         return
     if isinstance(answer, MisconfiguredError):
         await notifier_states.note_misconfigured(notifier.name, answer)
-    else:
+    elif not answer.of_recipient:
         await notifier_states.note_unavailable(notifier.name, answer)
     # Another notifier of the lane may take it at once; where there is none, the lane waits as a whole.
     paused = isinstance(answer, LimitReachedError | MisconfiguredError)
@@ -134,7 +171,9 @@ async def _not_taken(
 
 
 async def _refused(delivery: Delivery, lane: Lane, notifier: Notifier, answer: RefusedError) -> None:
-    await notifier_states.note_success(notifier.name)
+    if answer.provider_code or answer.http_status:
+        # It answered; what is refused for its form alone says nothing of the service.
+        await notifier_states.note_success(notifier.name)
     if delivery.falls_back:
         await _fall_back(delivery, str(answer))
         return
@@ -144,29 +183,25 @@ async def _refused(delivery: Delivery, lane: Lane, notifier: Notifier, answer: R
 
 
 async def _not_known(delivery: Delivery, lane: Lane, notifier: Notifier, reason: str) -> None:
-    """Nobody can say whether it arrived: two receipts are better than none, and no news twice."""
+    """Nobody can say whether it arrived: two receipts are better than none but not three, and no news twice."""
     await notifier_states.note_unavailable(notifier.name, UnavailableError(reason))
-    if lane.channel == "email" and KINDS[delivery.kind].repeats:
-        await postpone(delivery, reason)
+    if delivery.falls_back:
+        await _fall_back(delivery, reason, "unknown")
+    elif lane.channel == "email" and KINDS[delivery.kind].repeats and not delivery.doubts:
+        await postpone(delivery, reason, in_doubt=True)
     else:
         await finish(delivery, "unknown", reason)
 
 
-async def _fall_back(delivery: Delivery, reason: str) -> None:
+async def _fall_back(delivery: Delivery, reason: str, status: str = "failed") -> None:
     async with database.unit_of_work():
-        if await finish(delivery, "failed", f"mailed instead: {reason}"):
-            await planning.mail_instead(await _told_of(delivery))
-
-
-async def _told_of(delivery: Delivery) -> Sequence[int]:
-    """Return the notifications that a delivery tells of: its own, and those folded into it."""
-    rows = await database.fetch(
-        "SELECT notification_id FROM notification_deliveries WHERE id = $1 OR into_id = $1", delivery.id
-    )
-    return [row["notification_id"] for row in rows]
+        # Before the delivery is locked: a planner holds this, and may wait for that.
+        await planning.alone()
+        if await finish(delivery, status, f"mailed instead: {reason}"):
+            await planning.mail_instead([delivery.id])
 
 
 def _told(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return f"no answer within {SEND_SECONDS:g} s"
+        return "no answer in time"
     return str(error) if isinstance(error, ProviderError) else f"the plugin failed: {type(error).__name__}"

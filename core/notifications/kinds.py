@@ -27,7 +27,7 @@ MutableKind = Literal[
     "new_device",
     "webhook_disabled",
 ]
-"""What a user can mute; what concerns the security of the account, a changed password for instance, cannot be."""
+"""What a user can mute; a changed password or a link that one asked for cannot be."""
 
 
 class ResetLink(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,10 +50,14 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """It is mailed when no realtime service can be reached, also to who did not ask for mails of this kind."""
     folds: bool = True
     """Several of one kind within some minutes become one."""
+    topic: str = ""
+    """The field of the detail by which they fold: only those that agree in it become one."""
     repeats: bool = False
     """A mail whose fate is unknown goes out once more, with the same Message-ID: two receipts are better than none."""
     muted: bool = True
     """The user may mute it."""
+    security: bool = False
+    """It concerns the security of the account: who takes no mails gets it all the same, unless they muted this kind."""
     lasts: timedelta = timedelta(hours=24)
     """After so long it is told nowhere but in the list: a link has ended by then, and news are old."""
 
@@ -81,10 +85,11 @@ _ALL = (
     _of(catalogue.PlanChanged, folds=False, repeats=True, matters=True, lasts=_RECEIPTS),
     _of(catalogue.AccessEnds, folds=False, repeats=True, matters=True, lasts=_RECEIPTS),
     _of(catalogue.TrialEnds, folds=False, repeats=True, matters=True, lasts=_RECEIPTS),
-    _of(catalogue.NewDevice, "new_device", matters=True),
+    # The second one is the one that matters, when the first was the user's own new phone.
+    _of(catalogue.NewDevice, "new_device", folds=False, matters=True, security=True),
     _of(catalogue.PasswordChanged, "password_changed", folds=False, repeats=True, matters=True, muted=False),
     _of(catalogue.WebhookDisabled, matters=True),
-    _of(catalogue.AlarmRaised, "alarm_raised", matters=True, muted=False),
+    _of(catalogue.AlarmRaised, "alarm_raised", topic="kind", matters=True, muted=False),
     Kind(
         name="password_reset",
         detail=ResetLink,

@@ -23,21 +23,25 @@ MISCONFIGURED_SECONDS = 900.0
 """Settings are tried again after so long, or at once after a restart."""
 LIMITED_SECONDS = 3_600.0
 """Where a service does not say when it takes more."""
+LONGEST_LIMIT_SECONDS = 86_400.0
+"""Whatever it says: allowances are of a day at most."""
+AWAY_AFTER = "30 seconds"
+"""A realtime service that takes nothing for so long has mails take its place."""
 DOWN_AFTER = "10 minutes"
 
 _FAILED = f"""
 INSERT INTO notifier_states AS s (name, failures, failing_since, reason) VALUES ($1, 1, now(), $2)
 ON CONFLICT (name) DO UPDATE SET failures = s.failures + 1, failing_since = coalesce(s.failing_since, now()),
     reason = excluded.reason,
-    paused_until = CASE WHEN s.failures + 1 >= {TOLERATED} THEN now() + make_interval(secs =>
-        least({LONGEST_PAUSE_SECONDS}, {FIRST_PAUSE_SECONDS} * 2 ^ least(s.failures + 1 - {TOLERATED}, 10))) END
+    paused_until = greatest(s.paused_until, CASE WHEN s.failures + 1 >= {TOLERATED} THEN now() + make_interval(secs =>
+        least({LONGEST_PAUSE_SECONDS}, {FIRST_PAUSE_SECONDS} * 2 ^ least(s.failures + 1 - {TOLERATED}, 10))) END)
 RETURNING id, failing_since < now() - interval '{DOWN_AFTER}' AS lasting
 """
 _PAUSE = """
 INSERT INTO notifier_states AS s (name, failures, failing_since, paused_until, reason)
 VALUES ($1, 1, now(), now() + make_interval(secs => $3), $2)
 ON CONFLICT (name) DO UPDATE SET failures = s.failures + 1, failing_since = coalesce(s.failing_since, now()),
-    paused_until = excluded.paused_until, reason = excluded.reason
+    paused_until = greatest(s.paused_until, excluded.paused_until), reason = excluded.reason
 RETURNING id, paused_until
 """
 
@@ -48,6 +52,16 @@ async def usable(names: Collection[str]) -> frozenset[str]:
         "SELECT name FROM notifier_states WHERE name = ANY($1::text[]) AND paused_until > now()", list(names)
     )
     return frozenset(names) - {row["name"] for row in rows}
+
+
+async def away(names: Collection[str]) -> frozenset[str]:
+    """Return those of ``names`` whose services have taken nothing for a while and are left alone just now."""
+    rows = await database.fetch(
+        "SELECT name FROM notifier_states WHERE name = ANY($1::text[]) AND paused_until > now()"
+        f" AND failing_since < now() - interval '{AWAY_AFTER}'",
+        list(names),
+    )
+    return frozenset(row["name"] for row in rows)
 
 
 async def note_success(name: str) -> None:
@@ -64,7 +78,7 @@ async def note_success(name: str) -> None:
 async def note_unavailable(name: str, error: UnavailableError) -> None:
     """Note that a service could not be reached or took nothing, or takes no more for now."""
     if isinstance(error, LimitReachedError):
-        seconds = LIMITED_SECONDS if error.retry_after is None else error.retry_after
+        seconds = LIMITED_SECONDS if error.retry_after is None else min(error.retry_after, LONGEST_LIMIT_SECONDS)
         state, until = await _pause(name, str(error), seconds)
         await raise_alarm(
             "notifier_limited", "notifier", state, name=name, reason=str(error), until=until.isoformat("T", "minutes")

@@ -16,8 +16,9 @@ ACTOR = "notifications.plan"
 LONGEST_KEY = 160
 
 _PUT = """
-INSERT INTO notifications (key, kind, user_id, detail, created_at)
-SELECT e.*, now() FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS e(key, kind, user_id, detail)
+INSERT INTO notifications (key, kind, topic, user_id, detail, created_at)
+SELECT e.*, now()
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[]) AS e(key, kind, topic, user_id, detail)
 ON CONFLICT (key) DO NOTHING RETURNING key
 """
 _FORGET = """
@@ -70,12 +71,18 @@ async def put_all(entries: Sequence[Entry]) -> Sequence[Entry]:
         _PUT,
         list(by_key),
         [entry.kind for entry in by_key.values()],
+        [_topic(entry) for entry in by_key.values()],
         [entry.user_id for entry in by_key.values()],
         [encrypt(database.encode_json(entry.detail), purpose=SEAL) for entry in by_key.values()],
     )
     if rows:
         enqueue(ACTOR, queue=NOTIFICATIONS)
     return [by_key[row["key"]] for row in rows]
+
+
+def _topic(entry: Entry) -> str:
+    field = KINDS[entry.kind].topic
+    return str(getattr(entry.detail, field)) if field else ""
 
 
 async def forget_sent(before: datetime, limit: int) -> int:

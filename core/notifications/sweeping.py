@@ -1,8 +1,11 @@
 """What a lost hint or a dead process left: found again every second."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
 from core import database, queue
 from core.notifications import claims, notifier_states, outbox, planning
-from core.notifications.channels import Lane, lanes, notifiers_of
+from core.notifications.channels import lanes, notifiers_of
 from core.notifications.kinds import KINDS
 
 _OVER = """
@@ -17,14 +20,23 @@ WHERE id IN (SELECT d.id FROM notification_deliveries d
 async def sweep() -> None:
     """Have the unplanned planned and the due delivered, free what dead processes hold, and end what is too late."""
     await claims.take_over()
+    if await claims.any_left_to_be_mailed():
+        await _mail_instead(claims.give_up_left)
     await database.execute(_OVER, list(KINDS), [kind.lasts.total_seconds() for kind in KINDS.values()])
     if await planning.any_unplanned():
         await queue.send(outbox.ACTOR, queue=queue.NOTIFICATIONS)
     due = await claims.due_lanes()
     for lane in lanes():
-        if (lane.channel, lane.notifier) in due and await _is_usable(lane):
+        names = [found.name for found in notifiers_of(lane)]
+        if await notifier_states.away(names) == frozenset(names):
+            # Each delivery would have to fail by itself, a few in each pause: what matters cannot wait for its turn.
+            if lane.channel == "realtime" and await claims.any_starving(lane):
+                await _mail_instead(partial(claims.give_up_starving, lane))
+        elif (lane.channel, lane.notifier) in due and await notifier_states.usable(names):
             await queue.send(planning.DELIVER, lane.name, queue=queue.NOTIFICATIONS)
 
 
-async def _is_usable(lane: Lane) -> bool:
-    return bool(await notifier_states.usable([found.name for found in notifiers_of(lane)]))
+async def _mail_instead(give_up: Callable[[], Awaitable[Sequence[int]]]) -> None:
+    async with database.unit_of_work():
+        await planning.alone()
+        await planning.mail_instead(await give_up())

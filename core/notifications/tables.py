@@ -27,12 +27,14 @@ class Notification(Table, tablename="notifications"):
     """Something one person is to be told: written with its cause, delivered after the commit, at most once by its key.
 
     ``detail`` is encrypted: it may hold a link that signs somebody in. ``planned_at`` is when it was decided where it
-    is told. One that folds stands in the list under ``folded_into``, whose ``times`` says how many there are.
+    is told. One that folds stands in the list under ``folded_into``, whose ``times`` says how many there are; only
+    those of one ``topic`` fold together.
     """
 
     id = BigSerial(primary_key=True)
     key = Varchar(length=160, unique=True)
     kind = Varchar(length=60)
+    topic = Varchar(length=60, default="")
     user_id = BigInt()
     detail = Text(default="", secret=True)
     listed = Boolean(default=True)
@@ -59,14 +61,15 @@ class DeliveryStatus(StrEnum):
     FAILED = "failed"
     """It was tried until it was too late."""
     UNKNOWN = "unknown"
-    """Its fate is unknown, and two would be worse than none."""
+    """Its fate is unknown, and one more would be worse than none."""
 
 
 class NotificationDelivery(Table, tablename="notification_deliveries"):
     """One notification in one channel; unique by ``key``, so that nobody hears of an event twice in one channel.
 
     ``notifier`` is empty for e-mail: any e-mail notifier may send it. ``holder`` names the process's turn while
-    ``status`` is ``claimed`` or ``sending``. ``falls_back`` says that a mail takes its place when it fails.
+    ``status`` is ``claimed`` or ``sending``. ``falls_back`` says that a mail takes its place when it fails, ``doubts``
+    how often it was handed over and nobody answered.
     """
 
     id = BigSerial(primary_key=True)
@@ -80,6 +83,7 @@ class NotificationDelivery(Table, tablename="notification_deliveries"):
     into_id = BigInt(default=None, null=True)
     falls_back = Boolean(default=False)
     attempts = Integer(default=0)
+    doubts = Integer(default=0)
     due_at = Timestamptz()
     holder = Varchar(length=80, default="")
     lease_until = Timestamptz(default=None, null=True)

@@ -17,7 +17,8 @@ from core.runtime import Runtime, set_runtime
 class ScriptedNotifier:
     """Takes everything but what ``before`` and ``after`` have errors for: raised before or after it went out.
 
-    With ``hangs`` it never answers; ``reached`` is set when it is called.
+    With ``hangs`` it never answers; ``reached`` is set when it is called. It answers those in ``late`` when
+    ``released`` is set.
     """
 
     def __init__(self, name: str, channel: Channel) -> None:
@@ -28,6 +29,8 @@ class ScriptedNotifier:
         self.after: list[Exception] = []
         self.hangs = False
         self.reached = asyncio.Event()
+        self.late: set[int] = set()
+        self.released = asyncio.Event()
 
     async def send(self, notification: Notification, handing_over: HandingOver) -> None:
         """Do as the script says."""
@@ -37,6 +40,8 @@ class ScriptedNotifier:
         if self.before:
             raise self.before.pop(0)
         await handing_over()
+        if notification.user_id in self.late:
+            await self.released.wait()
         self.taken.append(notification)
         if self.after:
             raise self.after.pop(0)
@@ -51,6 +56,10 @@ class ScriptedNotifier:
     def told(self, user_id: int) -> list[Notification]:
         """Return what one user was told."""
         return [one for one in self.taken if one.user_id == user_id]
+
+    def keys(self, user_id: int) -> list[str]:
+        """Return the keys of what one user was mailed, without the installation they begin with."""
+        return [one.key.partition(":")[2] for one in self.told(user_id)]
 
 
 class Post(msgspec.Struct):

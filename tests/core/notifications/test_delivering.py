@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from core import database
-from core.events.catalogue import CampaignStarted, CampaignWaiting
 from core.notifications import delivering, planning, sweeping
 from core.plugin import LimitReachedError, MisconfiguredError, RefusedError, UnavailableError, UncertainError
 from core.runtime import Runtime
@@ -19,6 +18,7 @@ from tests.core.notifications.post import (
     open_post,
     paid,
 )
+from tests.core.numbers.messaging import eventually
 from tests.factories import Member
 
 AWAY = UnavailableError("the service is away")
@@ -39,7 +39,11 @@ async def test_each_channel_is_told_once(post: Post, user: Member) -> None:
     await post.go()
     await post.go()
     (mail,), (event,) = post.mail.told(user.id), post.realtime.told(user.id)
-    assert (mail.recipient, mail.kind, mail.key) == (user.email, "campaign_completed", f"a:{user.id}:email:")
+    assert (mail.recipient, mail.kind, post.mail.keys(user.id)) == (
+        user.email,
+        "campaign_completed",
+        [f"a:{user.id}:email:"],
+    )
     assert event.event is not None
     assert event.event.type == "notification.created"
 
@@ -135,7 +139,7 @@ async def test_a_used_up_allowance_stops_the_lane_until_it_says(post: Post, user
     await database.execute("UPDATE notifier_states SET paused_until = now()")
     await make_due(user.id)
     await post.go()
-    assert sorted(one.key for one in post.mail.told(user.id)) == [f"p:{user.id}:1:email:", f"p:{user.id}:2:email:"]
+    assert sorted(post.mail.keys(user.id)) == [f"p:{user.id}:1:email:", f"p:{user.id}:2:email:"]
 
 
 async def test_another_mail_service_takes_over(runtime: Runtime, user: Member) -> None:
@@ -156,7 +160,109 @@ async def test_a_receipt_of_unknown_fate_goes_out_once_more_with_the_same_key(po
     await make_due(user.id)
     await post.go()
     await post.go()
-    assert [one.key for one in post.mail.told(user.id)] == [f"p:{user.id}:1:email:"] * 2
+    assert post.mail.keys(user.id) == [f"p:{user.id}:1:email:"] * 2
+
+
+async def test_a_receipt_that_is_never_answered_goes_out_twice_and_no_more(post: Post, user: Member) -> None:
+    post.mail.after = [UncertainError("no answer to the text")] * 5
+    await announce(user.id, paid(1), f"p:{user.id}:1")
+    for _ in range(5):
+        await post.go()
+        await database.execute("UPDATE notifier_states SET paused_until = NULL")
+        await make_due(user.id)
+    (row,) = await deliveries(user.id)
+    assert (row["status"], len(post.mail.told(user.id))) == ("unknown", 2)
+
+
+async def test_a_receipt_that_two_dead_processes_had_on_its_way_stays_unknown(post: Post, user: Member) -> None:
+    await announce(user.id, paid(1), f"p:{user.id}:1")
+    await planning.plan()
+    for _ in range(2):
+        await _abandon(user.id, "sending")
+        await sweeping.sweep()
+    await post.go()
+    (row,) = await deliveries(user.id)
+    assert (row["status"], post.mail.told(user.id)) == ("unknown", [])
+
+
+async def test_an_answer_has_longer_than_handing_over(
+    post: Post, user: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "SEND_SECONDS", 0.2)
+    post.mail.late = {user.id}
+    await announce(user.id, completed(), f"a:{user.id}")
+    await planning.plan()
+    sending = asyncio.create_task(delivering.deliver("email:"))
+    await eventually(lambda: _status_is(user, "sending"))
+    await asyncio.sleep(delivering.SEND_SECONDS)
+    post.mail.released.set()
+    await sending
+    assert await _status_is(user, "sent")
+
+
+async def test_an_answer_that_is_late_holds_up_no_other_mail(post: Post, user: Member, other_user: Member) -> None:
+    post.mail.late = {user.id}
+    await announce(user.id, completed(), f"a:{user.id}")
+    await planning.plan()
+    sending = asyncio.create_task(delivering.deliver("email:"))
+    await eventually(lambda: _status_is(user, "sending"))
+    await announce(other_user.id, completed(), f"a:{other_user.id}")
+    await planning.plan()
+    await delivering.deliver("email:")
+    await eventually(lambda: _status_is(other_user, "sent"))
+    assert not sending.done()
+    post.mail.released.set()
+    await sending
+    assert await _status_is(user, "sent")
+
+
+async def test_what_is_wrong_with_one_recipient_is_not_held_against_the_service(post: Post, user: Member) -> None:
+    post.mail.before = [UnavailableError("452 4.2.2", provider_code="452 4.2.2", of_recipient=True)] * 4
+    for number in range(4):
+        await announce(user.id, paid(number), f"p:{user.id}:{number}")
+    await post.go()
+    assert await database.fetch("SELECT * FROM notifier_states") == []
+
+
+async def test_a_shorter_pause_does_not_end_a_longer_one(post: Post, user: Member) -> None:
+    post.mail.before = [LimitReachedError("421 4.7.0 rate", retry_after=3600), AWAY]
+    await announce(user.id, paid(1), f"p:{user.id}:1")
+    await announce(user.id, paid(2), f"p:{user.id}:2")
+    await post.go()
+    assert post.mail.before == []
+    paused = "SELECT paused_until > now() + interval '59 minutes' FROM notifier_states WHERE name = 'letter'"
+    assert await database.fetch_value(paused) is True
+
+
+@pytest.mark.parametrize("seconds", [1e12, -5.0])
+async def test_a_wait_out_of_reason_is_bounded(post: Post, user: Member, seconds: float) -> None:
+    post.mail.before = [UnavailableError("busy", retry_after=seconds)]
+    await announce(user.id, completed(), f"a:{user.id}")
+    await post.go()
+    bounded = (
+        "SELECT due_at - now() BETWEEN interval '-1 minute' AND interval '6 hours' FROM notification_deliveries"
+        " WHERE user_id = $1 AND channel = 'email'"
+    )
+    assert await database.fetch_value(bounded, user.id) is True
+
+
+async def test_the_alarm_of_a_refused_address_ends_with_a_mail_that_is_taken(post: Post, user: Member) -> None:
+    post.mail.before = [RefusedError("550 no such mailbox")]
+    await announce(user.id, paid(1), f"p:{user.id}:1")
+    await post.go()
+    stands = "SELECT cleared_at IS NULL FROM alarms WHERE kind = 'email_refused' AND subject_id = $1"
+    assert await database.fetch_value(stands, user.id) is True
+    await announce(user.id, paid(2), f"p:{user.id}:2")
+    await post.go()
+    assert await database.fetch_value(stands, user.id) is False
+
+
+async def test_a_refusal_without_an_answer_says_nothing_of_the_service(post: Post, user: Member) -> None:
+    post.mail.before = [AWAY, RefusedError("The recipient is no e-mail address.")]
+    await announce(user.id, paid(1), f"p:{user.id}:1")
+    await announce(user.id, paid(2), f"p:{user.id}:2")
+    await post.go()
+    assert await database.fetch_value("SELECT failures FROM notifier_states WHERE name = 'letter'") == 1
 
 
 async def test_news_of_unknown_fate_stay_unknown(post: Post, user: Member) -> None:
@@ -192,27 +298,6 @@ async def test_a_notifier_that_hangs_delays_no_other(post: Post, user: Member) -
     finally:
         hanging.cancel()
         await asyncio.wait([hanging])
-
-
-async def test_what_matters_is_mailed_when_the_realtime_service_is_away(post: Post, user: Member) -> None:
-    post.realtime.before = [AWAY] * 3
-    await announce(user.id, CampaignWaiting(campaign_id=1, name="Spring"), f"w:{user.id}:1")
-    for _ in range(4):
-        await post.go()
-        await database.execute("UPDATE notifier_states SET paused_until = NULL")
-        await make_due(user.id)
-    assert [one.key for one in post.mail.told(user.id)] == [f"w:{user.id}:1:email:"]
-    assert [row["status"] for row in await deliveries(user.id, "realtime")] == ["failed"]
-
-
-async def test_what_does_not_matter_is_tried_again_and_not_mailed(post: Post, user: Member) -> None:
-    post.realtime.before = [AWAY] * 3
-    await announce(user.id, CampaignStarted(campaign_id=1, name="Spring"), f"w:{user.id}:1")
-    for _ in range(4):
-        await post.go()
-        await database.execute("UPDATE notifier_states SET paused_until = NULL")
-        await make_due(user.id)
-    assert (post.mail.told(user.id), len(post.realtime.told(user.id))) == ([], 1)
 
 
 async def test_what_a_dead_process_had_claimed_is_delivered(post: Post, user: Member) -> None:
@@ -271,6 +356,10 @@ async def test_news_too_old_are_told_in_the_list_alone(post: Post, user: Member)
     await post.go()
     (row,) = await deliveries(user.id)
     assert (row["status"], row["reason"], post.mail.told(user.id)) == ("failed", f"too late: {AWAY}", [])
+
+
+async def _status_is(user: Member, status: str) -> bool:
+    return [row["status"] for row in await deliveries(user.id)] == [status]
 
 
 async def _abandon(user_id: int, status: str) -> None:

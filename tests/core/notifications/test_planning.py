@@ -4,9 +4,10 @@ import httpx
 import pytest
 
 from core import database
-from core.events.catalogue import CampaignStarted, PasswordChanged
-from core.notifications import outbox
+from core.events.catalogue import AlarmRaised, CampaignStarted, NewDevice, PasswordChanged
+from core.notifications import outbox, planning
 from core.notifications.kinds import ResetLink
+from core.plugin import RefusedError
 from tests.conftest import ClientOf
 from tests.core.notifications.post import (
     Post,
@@ -85,6 +86,90 @@ async def test_what_follows_soon_waits_and_leaves_as_one(post: Post, user: Membe
     await post.go()
     first, second = post.mail.told(user.id)
     assert ("Shop 1" in first.text, "Shop 2" in second.text, "Shop 3" in second.text) == (True, True, True)
+
+
+async def test_the_latest_comes_first(post: Post, user: Member) -> None:
+    for number in (1, 2):
+        await announce(user.id, disconnected(number), f"n:{user.id}:{number}")
+    await post.go()
+    (mail,) = post.mail.told(user.id)
+    assert mail.text.index("Shop 2") < mail.text.index("Shop 1")
+
+
+async def test_after_one_that_nobody_got_the_next_leaves_at_once(post: Post, user: Member) -> None:
+    post.mail.before = [RefusedError("554 this text is not taken")]
+    await announce(user.id, disconnected(1), f"n:{user.id}:1")
+    await post.go()
+    await announce(user.id, disconnected(2), f"n:{user.id}:2")
+    await post.go()
+    assert [mail.text.count("Shop 2") > 0 for mail in post.mail.told(user.id)] == [True]
+
+
+async def test_what_is_switched_off_while_it_waits_is_not_mailed(post: Post, user: Member, api: ClientOf) -> None:
+    await announce(user.id, disconnected(1), f"n:{user.id}:1")
+    await post.go()
+    await announce(user.id, disconnected(2), f"n:{user.id}:2")
+    await post.go()
+    async with api(user) as client:
+        await _choose(client, email=False)
+    await make_due(user.id)
+    await post.go()
+    assert len(post.mail.told(user.id)) == 1
+
+
+async def test_alarms_of_two_kinds_are_two_mails_and_two_entries(
+    post: Post, administrator: Member, api: ClientOf
+) -> None:
+    for kind, number in (("server_down", 1), ("disk_low", 2), ("server_down", 3)):
+        alarm = AlarmRaised(alarm_id=number, kind=kind, subject_type="server", subject_id=number, text=f"text {number}")
+        async with database.unit_of_work():
+            await outbox.put("alarm_raised", administrator.id, f"alarm:{number}:{administrator.id}", alarm)
+    await post.go()
+    mails = [
+        [number for number in (1, 2, 3) if f"text {number}" in mail.text] for mail in post.mail.told(administrator.id)
+    ]
+    async with api(administrator) as client:
+        listed = (await client.get("/api/notifications", params={"kind": "alarm_raised"})).json()["data"]
+    assert sorted(mails) == [[1, 3], [2]]
+    assert [(entry["text"], entry["count"]) for entry in listed] == [("text 2", 1), ("text 1", 2)]
+
+
+async def test_each_new_device_is_told_at_once_also_to_who_takes_no_mails(
+    post: Post, user: Member, api: ClientOf
+) -> None:
+    async with api(user) as client:
+        await _choose(client, email=False)
+    for number in (1, 2):
+        device = NewDevice(address=f"203.0.113.{number}", user_agent="curl")
+        await announce(user.id, device, f"d:{user.id}:{number}")
+        await post.go()
+    assert [f"203.0.113.{number}" in mail.text for number, mail in enumerate(post.mail.told(user.id), 1)] == [True] * 2
+
+
+async def test_choices_nobody_can_read_keep_nobody_from_being_told(
+    post: Post, user: Member, other_user: Member, api: ClientOf
+) -> None:
+    async with api(user) as client:
+        await _choose(client, email=False)
+    await database.execute(
+        'UPDATE configurations SET value = \'{"muted": ["a kind of yesterday"]}\''
+        " WHERE user_id = $1 AND key = 'notifications'",
+        user.id,
+    )
+    for one in (user, other_user):
+        await announce(one.id, completed(), f"a:{one.id}")
+    await post.go()
+    assert [len(post.mail.told(one.id)) for one in (user, other_user)] == [1, 1]
+
+
+async def test_a_second_planner_does_not_wait(post: Post, user: Member) -> None:
+    await announce(user.id, completed(), f"a:{user.id}")
+    async with database.connection() as other, other.transaction():
+        await other.execute("SELECT pg_advisory_xact_lock($1)", planning.LOCK_KEY)
+        await planning.plan()
+        assert await deliveries(user.id) == []
+    await post.go()
+    assert len(await deliveries(user.id)) == 1
 
 
 async def test_what_comes_much_later_leaves_at_once(post: Post, user: Member) -> None:
