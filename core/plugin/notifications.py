@@ -32,7 +32,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """One message for one person through one channel, already rendered."""
 
     key: str
-    """Stable for (event, person, channel): a notifier that can, refuses a second one with the same key."""
+    """Stable for (event, person, channel), and no other installation's: a notifier that can, refuses a second one."""
     kind: str
     """``campaign_completed``, ``number_disconnected`` ..."""
     user_id: int
@@ -51,16 +51,20 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
 class Notifier(Protocol):
     """Delivers notifications through one service.
 
-    ``send`` raises ``UnavailableError`` (not taken, try later), ``LimitReachedError`` (the account may send nothing
-    more until ``retry_after``), ``RefusedError`` (this person never), ``MisconfiguredError`` (nobody, until a person
-    mends it) or ``UncertainError`` (it may have been taken).
+    ``send`` raises ``UnavailableError`` (not taken, try later; with ``of_recipient`` others may be told meanwhile, and
+    without it three in a row have the service left alone), ``LimitReachedError`` (the account may send nothing more
+    until ``retry_after``), ``RefusedError`` (this person never), ``MisconfiguredError`` (nobody, until a person mends
+    it) or ``UncertainError`` (it may have been taken).
     """
 
     name: str
     channel: Channel
 
     async def send(self, notification: Notification, handing_over: HandingOver) -> None:
-        """Hand one notification over and return once the service took it; await ``handing_over`` as it says."""
+        """Hand one notification over and return once the service took it; await ``handing_over`` as it says.
+
+        It is cancelled 45 s after its begin, and once it was handed over 5 min (realtime channels: 45 s) after that.
+        """
         ...
 
     async def check(self) -> str:
