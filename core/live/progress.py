@@ -1,24 +1,26 @@
 """Where campaigns and jobs stand, told at most twice a second for each, and the last change always.
 
 Whoever changes counters notes that they changed, in Redis, in batches and without waiting. One process at a time takes
-what was noted, reads the totals from PostgreSQL and tells them. A note is crossed out only after that, and only if none
-came meanwhile: a process that dies in between leaves it to the next.
+what was noted, reads the totals from PostgreSQL and tells them; the turn is its own for as long as that takes. A note
+is crossed out only after that, and only if none came meanwhile: a process that dies in between leaves it to the next.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal
 
-import asyncpg
 import structlog
-from redis.exceptions import RedisError
+from redis.asyncio.lock import Lock
+from redis.exceptions import LockError, LockNotOwnedError, RedisError
 
 from core import database
 from core.events.catalogue import Event, seal
+from core.live import stream
 from core.live.complaints import Complaints
-from core.live.stream import publish, run_script
+from core.live.stream import run_script
 from core.runtime import runtime
 
 Kind = Literal["campaign", "job"]
@@ -28,31 +30,29 @@ Reader = Callable[[Sequence[int]], Awaitable[Sequence[tuple[int, Event]]]]
 NOTED: Final = "recado:live:changed"
 TURN: Final = "recado:live:turn"
 ROUND_MS: Final = 500
+"""How long nobody tells anything after a turn, so that no campaign is told more than twice a second."""
+TURN_SECONDS: Final = 3.0
+"""A process that died holds its turn for so long; one that works renews it."""
+RENEW_SECONDS: Final = 1.0
+READ_SECONDS: Final = 10.0
 NOTE_SECONDS: Final = 0.1
 """One process writes its notes this often at most."""
+RETRY_SECONDS: Final = 1.0
 LIMIT_SECONDS: Final = 1.0
-AT_ONCE: Final = 500
+AT_ONCE: Final = stream.AT_ONCE
 
-# KEYS: whose turn it is, the notes. ARGV: how long a turn lasts. Answers the milliseconds to wait, and the notes where
-# the turn is the caller's.
-_TAKE: Final = """
-local left = redis.call('PTTL', KEYS[1])
-if left > 0 then
-    return {left, {}}
-end
-local notes = redis.call('HGETALL', KEYS[2])
-if #notes > 0 then
-    redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
-end
-return {tonumber(ARGV[1]), notes}
-"""
-# KEYS: the notes. ARGV: pairs of a note and the mark it had when it was read.
+# KEYS: the notes, whose turn it is. ARGV: the token of the turn, then pairs of a note and the mark it had when it was
+# read. Where the turn is another's by now, what was just told may be older than what that one told: it is noted again.
 _CROSS_OUT: Final = """
-for place = 1, #ARGV, 2 do
-    if redis.call('HGET', KEYS[1], ARGV[place]) == ARGV[place + 1] then
+local own = redis.call('GET', KEYS[2]) == ARGV[1]
+for place = 2, #ARGV, 2 do
+    if not own then
+        redis.call('HSET', KEYS[1], ARGV[place], ARGV[1])
+    elseif redis.call('HGET', KEYS[1], ARGV[place]) == ARGV[place + 1] then
         redis.call('HDEL', KEYS[1], ARGV[place])
     end
 end
+return own
 """
 
 _log = structlog.get_logger(__name__)
@@ -82,19 +82,27 @@ class Notes:
 
     async def _write(self) -> None:
         while self._waiting:
-            await self._write_once()
-            await asyncio.sleep(NOTE_SECONDS)
+            written = await self._write_once()
+            await asyncio.sleep(NOTE_SECONDS if written else RETRY_SECONDS)
 
-    async def _write_once(self) -> None:
+    async def _write_once(self) -> bool:
+        """Write what waits; where Redis is away it waits on, since the last change has to be told some day."""
         notes, self._waiting = self._waiting, set()
         if not notes:
-            return
+            return True
         mark = secrets.token_hex(4)
+        written = False
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
                 await runtime().redis.hset(NOTED, mapping=dict.fromkeys(notes, mark))
+            written = True
         except (RedisError, OSError, TimeoutError) as error:
             _complaints.say(error)
+        finally:
+            # Also where the process ends in the middle of it, and writes once more.
+            if not written:
+                self._waiting |= notes
+        return written
 
 
 NOTES: Final = Notes()
@@ -121,7 +129,7 @@ async def keep_telling(readers: Mapping[Kind, Reader]) -> None:
     while not stopping.is_set():
         try:
             wait_ms = await tell_changes(readers)
-        except (RedisError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong, what is noted is told by a later round
             _complaints.say(error)
             wait_ms = ROUND_MS
         try:
@@ -134,15 +142,58 @@ async def keep_telling(readers: Mapping[Kind, Reader]) -> None:
 async def tell_changes(readers: Mapping[Kind, Reader]) -> int:
     """Tell what was noted, if it is this process's turn; return after how many milliseconds to come again.
 
-    Raises what Redis and PostgreSQL raise when they are away; the notes stay then.
+    Raises what Redis and PostgreSQL raise when they are away, ``TimeoutError`` where a reader takes too long, and
+    ``LockNotOwnedError`` where another process took the turn meanwhile; the notes stay then.
     """
-    wait_ms, found = await run_script(_TAKE, (TURN, NOTED), (ROUND_MS,))
-    notes: list[tuple[bytes, bytes]] = list(zip(found[::2], found[1::2], strict=True))
-    for start in range(0, len(notes), AT_ONCE):
-        part = notes[start : start + AT_ONCE]
-        for kind, reader in readers.items():
-            ids = [int(note.partition(b":")[2]) for note, _ in part if note.startswith(f"{kind}:".encode())]
-            if ids:
-                await publish([(user_id, seal(event)) for user_id, event in await reader(ids)])
-        await run_script(_CROSS_OUT, (NOTED,), [value for pair in part for value in pair])
-    return int(wait_ms)
+    redis, token = runtime().redis, secrets.token_hex(8)
+    if not await redis.hlen(NOTED):
+        return ROUND_MS
+    turn = redis.lock(TURN, timeout=TURN_SECONDS, blocking=False)
+    if not await turn.acquire(token=token):
+        return max(1, min(await redis.pttl(TURN), ROUND_MS))
+    try:
+        async with _renewed(turn):
+            noted: dict[bytes, bytes] = await redis.hgetall(NOTED)  # type: ignore[assignment] # no answer is decoded
+            notes = list(noted.items())
+            for start in range(0, len(notes), AT_ONCE):
+                await _tell(readers, notes[start : start + AT_ONCE], turn, token)
+    finally:
+        with contextlib.suppress(RedisError, OSError):
+            await turn.extend(ROUND_MS / 1000, replace_ttl=True)
+    return ROUND_MS
+
+
+async def _tell(readers: Mapping[Kind, Reader], notes: Sequence[tuple[bytes, bytes]], turn: Lock, token: str) -> None:
+    for kind, reader in readers.items():
+        ids = [int(note.partition(b":")[2]) for note, _ in notes if note.startswith(f"{kind}:".encode())]
+        if not ids:
+            continue
+        async with asyncio.timeout(READ_SECONDS):
+            found = await reader(ids)
+        # What was read is told by the one whose turn it is, and nobody takes a turn that was renewed just now.
+        await turn.reacquire()
+        await stream.append([(user_id, seal(event)) for user_id, event in found])
+    if not await run_script(_CROSS_OUT, (NOTED, TURN), [token, *(value for pair in notes for value in pair)]):
+        raise LockNotOwnedError("The turn went to another process while it was told where rows stand.")
+
+
+@contextlib.asynccontextmanager
+async def _renewed(turn: Lock) -> AsyncIterator[None]:
+    """Renew a turn while the block runs; one that was lost is left."""
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                await turn.reacquire()
+            except LockError:
+                return
+            except (RedisError, OSError):
+                continue
+
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.wait([renewing])

@@ -78,10 +78,14 @@ class Notifier(Protocol):
 
 @runtime_checkable
 class Broadcasting(Protocol):
-    """Optional, of realtime notifiers: events that no list keeps, such as progress; a lost one is not repeated."""
+    """Optional, of realtime notifiers: events that no list keeps, such as progress; nothing older than a minute."""
 
     async def publish(self, events: Sequence[LiveEvent]) -> None:
-        """Hand events over, in as few requests as the service allows; raises as ``Notifier.send``."""
+        """Hand events over in their order, in as few requests as the service allows; raises as ``Notifier.send``.
+
+        One call at a time is made, by one process. What raises ``UnavailableError`` or ``UncertainError`` is called
+        again with the same events, less those that newer progress replaced, so an event may be told twice.
+        """
         ...
 
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 from core.plugin import Secret
 from core.plugin.testing import Answer, NotifierContract, NotifierSubject, Routes
 from plugins.pusher.notifier import App, PusherNotifier
+from plugins.pusher.origins import parse_origin
 
 _SECRET = "secret-of-the-contract"  # noqa: S105 - of nobody
 
@@ -18,5 +19,6 @@ class PusherContract(NotifierContract):
 
     def subject(self, url: str) -> NotifierSubject:
         """Make a notifier that waits half a second."""
-        app = App(app_id="3", key="key-of-the-contract", secret=Secret(_SECRET), host=url, timeout_seconds=0.5)
+        server = parse_origin("host", url)
+        app = App(app_id="3", key="key-of-the-contract", secret=Secret(_SECRET), server=server, timeout_seconds=0.5)
         return NotifierSubject(PusherNotifier(app), "", (_SECRET,))

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import httpx
 import msgspec
@@ -24,32 +24,32 @@ from core.plugin import (
     decode,
 )
 from plugins.pusher.messages import BATCH, Message, channel_of, coalesce, is_socket_id, message_of
+from plugins.pusher.origins import Origin
 from plugins.pusher.signing import sign_request, sign_subscription
 
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
 _log = logging.getLogger(__name__)
 
 
 class App(msgspec.Struct, frozen=True, kw_only=True):
-    """One app of Pusher or of a compatible server; ``host`` and ``public_host`` are origins, empty for Pusher's own."""
+    """One app of Pusher, or of a compatible ``server``; browsers reach that at ``public`` where it is set."""
 
     app_id: str
     key: str
     secret: Secret
     cluster: str = "sa1"
-    host: str = ""
-    public_host: str = ""
+    server: Origin | None = None
+    public: Origin | None = None
     timeout_seconds: float = 10.0
 
     @property
-    def origin(self) -> str:
+    def origin(self) -> Origin:
         """Where the API answers."""
-        return self.host or f"https://api-{self.cluster}.pusher.com"
+        return self.server or Origin("https", f"api-{self.cluster}.pusher.com", 443)
 
     @property
-    def public_origin(self) -> str:
+    def public_origin(self) -> Origin:
         """Where browsers connect."""
-        return self.public_host or self.host or f"https://ws-{self.cluster}.pusher.com"
+        return self.public or self.server or Origin("https", f"ws-{self.cluster}.pusher.com", 443)
 
 
 class _Channels(msgspec.Struct, frozen=True):
@@ -100,13 +100,13 @@ class PusherNotifier:
 
     def connection(self, user_id: int) -> Mapping[str, str]:
         """Return what pusher-js needs: ``key``, ``cluster``, ``host``, ``port``, ``scheme`` and ``channel``."""
-        app, public = self._app, urlsplit(self._app.public_origin)
+        app, public = self._app, self._app.public_origin
         return {
             "key": app.key,
             "cluster": app.cluster,
             "scheme": public.scheme,
-            "host": public.hostname or "",
-            "port": str(public.port or _DEFAULT_PORTS[public.scheme]),
+            "host": public.host,
+            "port": str(public.port),
             "channel": channel_of(user_id),
         }
 

@@ -7,6 +7,7 @@ import msgspec
 
 from core.plugin import Notifier, Secret, Settings, hookimpl
 from plugins.pusher.notifier import App, PusherNotifier
+from plugins.pusher.origins import Origin, parse_origin
 
 _NAME = r"^[A-Za-z0-9_-]{1,100}$"
 _ORIGIN = r"^(https?://[^\s/?#@]+)?$"
@@ -57,7 +58,7 @@ class PusherSettings(Settings, frozen=True):
 
 
 class Plugin:
-    """The Pusher plugin."""
+    """The Pusher plugin; raises ``ValueError`` where an address in the settings is none."""
 
     Settings = PusherSettings
     requires = ">=1.0,<2"
@@ -69,8 +70,8 @@ class Plugin:
                 key=settings.key,
                 secret=settings.secret,
                 cluster=settings.cluster,
-                host=settings.host,
-                public_host=settings.public_host,
+                server=_origin("host", settings.host),
+                public=_origin("public_host", settings.public_host),
                 timeout_seconds=settings.timeout_seconds,
             )
         )
@@ -79,3 +80,7 @@ class Plugin:
     def register_notifiers(self) -> Iterable[Notifier]:
         """Return the one notifier, named ``pusher``."""
         return [self._notifier]
+
+
+def _origin(setting: str, text: str) -> Origin | None:
+    return parse_origin(setting, text) if text else None

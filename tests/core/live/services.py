@@ -20,6 +20,12 @@ class Service:
         self.trouble = trouble
         self.hangs = hangs
         self.tried = asyncio.Event()
+        self.tries: list[list[LiveEvent]] = []
+        """What was handed over, whatever became of it."""
+        self.gate: asyncio.Event | None = None
+        """Where it is set, a call waits for it before it is answered."""
+        self.poison = ""
+        """The id of an event that brings down each call it is in."""
         self.batches: list[list[LiveEvent]] = []
         self._told = asyncio.Condition()
 
@@ -29,9 +35,14 @@ class Service:
 
     async def publish(self, events: Sequence[LiveEvent]) -> None:
         self.tried.set()
+        async with self._told:
+            self.tries.append(list(events))
+            self._told.notify_all()
+        if self.gate is not None:
+            await self.gate.wait()
         if self.hangs:
             await asyncio.Event().wait()
-        if self.trouble is not None:
+        if self.trouble is not None and (not self.poison or self.poison in {event.id for event in events}):
             raise self.trouble
         async with self._told:
             self.batches.append(list(events))
@@ -42,6 +53,12 @@ class Service:
         async with asyncio.timeout(15), self._told:
             await self._told.wait_for(lambda: len(self.events) >= count)
         return self.events
+
+    async def until_tried(self, count: int) -> list[list[LiveEvent]]:
+        """Wait for so many calls."""
+        async with asyncio.timeout(15), self._told:
+            await self._told.wait_for(lambda: len(self.tries) >= count)
+        return self.tries
 
     def connection(self, user_id: int) -> Mapping[str, str]:
         return {"key": f"{self.name}-key", "channel": f"private-user-{user_id}"}

@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from redis.asyncio.lock import Lock
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import LockNotOwnedError
 
 from core import database
 from core.campaigns.progress import campaign_progress
@@ -17,7 +20,7 @@ from core.events.catalogue import CampaignProgress, Event, JobProgress
 from core.jobs import leasing
 from core.jobs.progress import job_progress
 from core.jobs.services import JobContext, cancel_job, create_job, job_handler
-from core.live import progress
+from core.live import progress, stream
 from core.live.progress import NOTED, NOTES, ROUND_MS, TURN, Kind, Reader, changed, keep_telling, tell_changes
 from core.runtime import Runtime, set_runtime
 from core.runtime import runtime as present
@@ -212,13 +215,193 @@ async def test_two_processes_tell_it_twice_a_second_at_most_and_the_end_always(u
     assert len(heard) == len(told_at)
 
 
-async def test_without_redis_it_keeps_nobody_up(runtime: Runtime) -> None:
+async def test_without_redis_it_keeps_nobody_up_and_what_changed_is_noted_later(runtime: Runtime) -> None:
     async with without_redis(runtime):
         changed("job", 5)
         await NOTES.flush()
     changed("job", 6)
     await NOTES.flush()
-    assert await runtime.redis.hkeys(NOTED) == [b"job:6"]
+    assert sorted(await runtime.redis.hkeys(NOTED)) == [b"job:5", b"job:6"]
+
+
+async def test_the_last_change_is_noted_by_itself_once_redis_is_back(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "RETRY_SECONDS", 0.02)
+    tried, written = asyncio.Event(), asyncio.Event()
+    hset = runtime.redis.hset
+
+    async def fail_once(*args: Any, **more: Any) -> Any:
+        if not tried.is_set():
+            tried.set()
+            raise RedisConnectionError
+        written.set()
+        return await hset(*args, **more)
+
+    monkeypatch.setattr(runtime.redis, "hset", fail_once)
+    changed("campaign", 5)
+    async with asyncio.timeout(5):
+        await written.wait()
+    await NOTES.flush()
+    assert await runtime.redis.hkeys(NOTED) == [b"campaign:5"]
+
+
+async def test_what_is_being_written_when_the_process_ends_is_noted(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = asyncio.Event()
+    hset = runtime.redis.hset
+
+    async def hang_once(*args: Any, **more: Any) -> Any:
+        if not began.is_set():
+            began.set()
+            await asyncio.Event().wait()
+        return await hset(*args, **more)
+
+    monkeypatch.setattr(runtime.redis, "hset", hang_once)
+    changed("campaign", 5)
+    await began.wait()
+    await NOTES.flush()
+    assert await runtime.redis.hkeys(NOTED) == [b"campaign:5"]
+
+
+class Slow:
+    """A reader that has read, and is held up before it answers."""
+
+    def __init__(self, user_id: int, place: int) -> None:
+        self.read = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self._told = (user_id, standing(place))
+
+    async def __call__(self, ids: Sequence[int]) -> list[tuple[int, Event]]:
+        self.read.set()
+        await self.go_on.wait()
+        return [self._told for _ in ids]
+
+
+async def _tell_now(user_id: int, place: int) -> int:
+    async def read(ids: Sequence[int]) -> list[tuple[int, Event]]:
+        return [(user_id, standing(place)) for _ in ids]
+
+    return await tell_changes({"job": read})
+
+
+async def test_a_turn_lasts_as_long_as_its_telling(
+    user: Member, ears: Ears, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewals: asyncio.Queue[None] = asyncio.Queue()
+    reacquire = Lock.reacquire
+
+    async def renew(turn: Lock) -> None:
+        await reacquire(turn)
+        renewals.put_nowait(None)
+
+    monkeypatch.setattr(Lock, "reacquire", renew)
+    monkeypatch.setattr(progress, "RENEW_SECONDS", 0.02)
+    slow = Slow(user.id, 10)
+    changed("job", 5)
+    await NOTES.flush()
+    first = asyncio.create_task(tell_changes({"job": slow}))
+    await slow.read.wait()
+    for _ in range(2):
+        await runtime.redis.pexpire(TURN, 1_500)
+        async with asyncio.timeout(5):
+            for _ in range(renewals.qsize() + 2):
+                await renewals.get()
+        assert await runtime.redis.pttl(TURN) > 1_500
+        changed("job", 5)
+        await NOTES.flush()
+        assert await _tell_now(user.id, 100) == ROUND_MS
+    slow.go_on.set()
+    await first
+    # Nobody tells anything for half a second after it, and then what changed meanwhile.
+    assert 0 < await runtime.redis.pttl(TURN) <= ROUND_MS
+    assert await ears.heard() == [standing(10)]
+    await runtime.redis.delete(TURN)
+    await _tell_now(user.id, 100)
+    assert await ears.heard() == [standing(100)]
+
+
+async def test_one_whose_turn_ran_out_tells_nothing_old(user: Member, ears: Ears, runtime: Runtime) -> None:
+    slow = Slow(user.id, 10)
+    changed("job", 5)
+    await NOTES.flush()
+    first = asyncio.create_task(tell_changes({"job": slow}))
+    await slow.read.wait()
+    await runtime.redis.delete(TURN)
+    await _tell_now(user.id, 100)
+    slow.go_on.set()
+    with pytest.raises(LockNotOwnedError):
+        await first
+    assert await ears.heard() == [standing(100)]
+    assert await runtime.redis.exists(NOTED) == 0
+
+
+async def test_what_was_told_too_late_is_told_again(
+    user: Member, ears: Ears, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that stands still between its last look at the turn and the telling."""
+    append = stream.append
+    late: list[bool] = []
+
+    async def stand_still(events: Any) -> None:
+        if not late:
+            late.append(True)
+            await runtime.redis.delete(TURN)
+            await _tell_now(user.id, 100)
+        await append(events)
+
+    monkeypatch.setattr(stream, "append", stand_still)
+    changed("job", 5)
+    await NOTES.flush()
+    with pytest.raises(LockNotOwnedError):
+        await _tell_now(user.id, 10)
+    assert await ears.heard() == [standing(100), standing(10)]
+    await runtime.redis.delete(TURN)
+    await _tell_now(user.id, 100)
+    assert await ears.heard() == [standing(100)]
+
+
+async def test_the_turn_of_a_process_that_died_runs_out(user: Member, ears: Ears, runtime: Runtime) -> None:
+    await runtime.redis.set(TURN, "of a process that died", px=300)
+    changed("job", 5)
+    await NOTES.flush()
+    assert 0 < await _tell_now(user.id, 7) <= 300
+    assert await ears.heard() == []
+    await asyncio.sleep(0.35)
+    await _tell_now(user.id, 7)
+    assert await ears.heard() == [standing(7)]
+
+
+async def test_a_reading_that_hangs_gives_the_turn_away(
+    user: Member, ears: Ears, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "READ_SECONDS", 0.05)
+    changed("job", 5)
+    await NOTES.flush()
+    with pytest.raises(TimeoutError):
+        await tell_changes({"job": Slow(user.id, 10)})
+    assert await runtime.redis.pttl(TURN) <= ROUND_MS
+    await runtime.redis.delete(TURN)
+    await _tell_now(user.id, 100)
+    assert await ears.heard() == [standing(100)]
+
+
+async def test_what_redis_did_not_take_stays_noted(
+    user: Member, ears: Ears, monkeypatch: pytest.MonkeyPatch, runtime: Runtime
+) -> None:
+    async def away(_: Any) -> None:
+        raise RedisConnectionError
+
+    changed("job", 5)
+    await NOTES.flush()
+    with monkeypatch.context() as patched:
+        patched.setattr(stream, "append", away)
+        with pytest.raises(RedisConnectionError):
+            await _tell_now(user.id, 100)
+    await runtime.redis.delete(TURN)
+    await _tell_now(user.id, 100)
+    assert await ears.heard() == [standing(100)]
 
 
 async def test_notes_of_a_busy_moment_take_few_writes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from core.plugin import LiveEvent, Notification, Secret
 from plugins.pusher.notifier import App, PusherNotifier
+from plugins.pusher.origins import parse_origin
 from plugins.pusher.simulator import Options, create_simulator
 from tests.conftest import Serve
 
@@ -54,7 +55,7 @@ class Service:
             "app_id": APP_ID,
             "key": KEY,
             "secret": Secret(SECRET),
-            "host": self.url,
+            "server": parse_origin("host", self.url),
             "timeout_seconds": 5.0,
         } | given
         notifier = PusherNotifier(App(**app))

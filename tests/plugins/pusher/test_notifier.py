@@ -16,6 +16,7 @@ from core.plugin import (
     UncertainError,
 )
 from plugins.pusher.notifier import App, PusherNotifier
+from plugins.pusher.origins import parse_origin
 from tests.plugins.pusher.conftest import (
     APP_ID,
     KEY,
@@ -246,9 +247,10 @@ async def test_an_altered_body_is_not_taken(service: Service) -> None:
     [
         ({}, ("https", "ws-sa1.pusher.com", "443")),
         ({"cluster": "eu"}, ("https", "ws-eu.pusher.com", "443")),
-        ({"host": "http://127.0.0.1:6001"}, ("http", "127.0.0.1", "6001")),
-        ({"host": "http://soketi:6001", "public_host": "https://live.example"}, ("https", "live.example", "443")),
-        ({"host": "http://live.example"}, ("http", "live.example", "80")),
+        ({"server": "http://127.0.0.1:6001"}, ("http", "127.0.0.1", "6001")),
+        ({"server": "http://soketi:6001", "public": "https://live.example"}, ("https", "live.example", "443")),
+        ({"server": "http://live.example"}, ("http", "live.example", "80")),
+        ({"server": "http://[::1]:6001"}, ("http", "[::1]", "6001")),
     ],
 )
 def test_what_a_browser_is_told(given: dict[str, str], expected: tuple[str, str, str]) -> None:
@@ -261,8 +263,8 @@ def test_what_a_browser_is_told(given: dict[str, str], expected: tuple[str, str,
 
 
 def test_the_api_is_that_of_the_cluster_with_tls() -> None:
-    assert make_app().origin == "https://api-sa1.pusher.com"
-    assert make_app(cluster="us2").origin == "https://api-us2.pusher.com"
+    assert str(make_app().origin) == "https://api-sa1.pusher.com"
+    assert str(make_app(cluster="us2").origin) == "https://api-us2.pusher.com"
 
 
 async def test_no_secret_is_shown(service: Service, caplog: pytest.LogCaptureFixture) -> None:
@@ -278,7 +280,8 @@ async def test_no_secret_is_shown(service: Service, caplog: pytest.LogCaptureFix
 
 
 def make_app(**given: str) -> App:
-    return App(app_id=APP_ID, key=KEY, secret=Secret(SECRET), **given)  # type: ignore[arg-type]
+    read = {name: parse_origin(name, text) if "://" in text else text for name, text in given.items()}
+    return App(app_id=APP_ID, key=KEY, secret=Secret(SECRET), **read)  # type: ignore[arg-type]
 
 
 def make_notifier(**given: str) -> PusherNotifier:
