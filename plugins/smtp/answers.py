@@ -25,6 +25,8 @@ _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\d)")
 _REPEATED = re.compile(r"<[^<>]*>|\u2039[^\u2039\u203a]*\u203a|\b(said|response):.*|recipient address rejected", _FLAGS)
 """Addresses, the words of the server that one leads to (Postfix, Exim), and how Postfix begins to refuse one."""
 _PUNCTUATION = "\"'`()[]{}.,:;!=/"
+_SHORTEST = 4
+"""Signs of a part of an address that could be taken for a word which counts."""
 _DAILY = re.compile(
     r"(daily|24.?hour|per day).{0,60}(limit|quota)|(limit|quota).{0,60}(per day|24.?hour|daily)|submissionquota", _FLAGS
 )
@@ -34,7 +36,7 @@ _PER_SECOND = re.compile(r"sending rate", _FLAGS)
 """Amazon SES: so many mails a second, which is over as soon."""
 _LONGER = re.compile(r"hour|day|daily", _FLAGS)
 _SENDING = re.compile(r"\b(relay|sending|outgoing|outbound|submission)\b.{0,40}(limit|quota|rate)", _FLAGS)
-_MAILBOX = re.compile(r"receiving|mailbox|inbox|over quota|storage|\bthe (recipient|user)\b", _FLAGS)
+_MAILBOX = re.compile(r"receiving|mailbox|inbox|over quota|storage|\bthe recipient\b|user you are trying", _FLAGS)
 """A limit of the person's mailbox, not of our account."""
 _MAIL_ITSELF = re.compile(r"\b(size|length|lines?|hops?|headers?|attachments?|recipients|recursion)\b", _FLAGS)
 """A limit that one mail is beyond."""
@@ -136,9 +138,13 @@ def explain(
 
 def _own_words(text: str, recipient: str) -> str:
     """Return what a server says by itself, without addresses and their halves, which say what their owner likes."""
-    halves = {*recipient.casefold().split("@")}
-    words = (word for word in _REPEATED.sub(" ", text).split() if "@" not in word)
-    return " ".join(word for word in words if word.casefold().strip(_PUNCTUATION) not in halves)
+    halves = [half for half in recipient.casefold().split("@") if len(half) >= _SHORTEST]
+
+    def is_own(word: str) -> bool:
+        bare = word.casefold().strip(_PUNCTUATION)
+        return "@" not in word and not any(half in bare or (len(bare) >= _SHORTEST and bare in half) for half in halves)
+
+    return " ".join(filter(is_own, _REPEATED.sub(" ", text).split()))
 
 
 def _is_too_fast(reply: _Reply) -> bool:

@@ -167,6 +167,13 @@ class MailNotifierContract(Contract):
         came = self._send(_Case(reactions={"RCPT": MailReply(550, f"5.1.1 {CANARY}")}))
         expect(isinstance(came.errors[0], RefusedError), f"expected RefusedError, got {came.errors[0]!r}")
 
+    def test_full_mailbox_is_one_persons_alone(self) -> None:
+        """A person who can take no mail now is tried later, and counts neither against the service nor its account."""
+        error = self._send(_Case(reactions={"RCPT": MailReply(452, f"4.2.2 {CANARY}")})).errors[0]
+        alone = isinstance(error, UnavailableError) and not isinstance(error, LimitReachedError)
+        expect(alone, f"expected UnavailableError, got {error!r}")
+        expect(getattr(error, "of_recipient", False), "the error does not say that it is of_recipient")
+
     def test_wrong_credentials_are_misconfigured(self) -> None:
         """A wrong password, and a sender that the account may not use, are for an administrator to mend."""
         for verb, code in (("PASSWORD", 535), ("MAIL", 553)):

@@ -94,6 +94,7 @@ OF_ONE_PERSON: list[tuple[int, str, Step, bool]] = [
     (452, "4.3.1 Insufficient system storage", "recipient", False),
     (454, "4.7.1 <x@y.com>: Relay access denied", "recipient", False),
     (450, "4.1.8 <messages@example.com>: Sender address rejected: Domain not found", "recipient", False),
+    (450, "4.7.1 Client host rejected: cannot find your hostname, [192.0.2.7]", "recipient", False),
     (450, "4.1.0 Try later", "sender", False),
     (421, "4.2.0 Try later", "connect", False),
     (454, "Throttling failure: Maximum sending rate exceeded.", "recipient", False),
@@ -187,6 +188,8 @@ def test_this_person_never_gets_it(code: int, text: str, step: Step) -> None:
     [
         ("User daily-limit unknown", "daily-limit@example.com"),
         ("Host 'Daily-Limit.example.com': not found", "ana@daily-limit.example.com"),
+        ("No MX found: name=daily-limit.example.com", "ana@daily-limit.example.com"),
+        ("No MX found for daily-limit.example.com", "ana@mail.daily-limit.example.com"),
         ("5.7.1 (relay.denied) has no mailbox here", "relay.denied@example.com"),
     ],
 )

@@ -86,6 +86,12 @@ FAULTS = {
         'return (UnavailableError if reply.step == "recipient" else RefusedError)(f"{host} does not take {what}',
         {"refused_recipient"},
     ),
+    "blames_the_service_for_a_full_mailbox": (
+        "answers.py",
+        "of_recipient=of_recipient and",
+        "of_recipient=False and",
+        {"full_mailbox_is_one_persons_alone"},
+    ),
     "tries_a_wrong_password_again": (
         "answers.py",
         'return MisconfiguredError(f"{host} {means}',
