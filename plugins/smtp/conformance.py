@@ -19,6 +19,7 @@ class SmtpContract(MailNotifierContract):
             password=Secret(place.password),
             ca_file=place.ca_file,
             timeout_seconds=1.0,
+            final_seconds=1.0,
         )
         author = Author(address="messages@example.com", name="Recado")
         return NotifierSubject(SmtpNotifier(account, author), "ana@example.com", (place.password,))

@@ -18,6 +18,9 @@ MOST_CONNECTIONS = 3
 RESET_SECONDS = 3.0
 """What a connection that was idle may take to answer, before another is opened."""
 FAREWELL_SECONDS = 2.0
+FINAL_SECONDS = 240.0
+"""What a mail and the answer to it may take. RFC 5321, 4.5.3.2.6, says ten minutes, since servers may look through the
+mail before they answer; core waits five."""
 _OTHER_SPEECH = {"WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL", "NO_SHARED_CIPHER"}
 """What OpenSSL calls a server that speaks no TLS, or none that is safe."""
 
@@ -32,6 +35,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     password: Secret = Secret("")
     ca_file: str = ""
     timeout_seconds: float = 20.0
+    final_seconds: float = FINAL_SECONDS
     idle_seconds: float = 20.0
 
     @property
@@ -61,7 +65,8 @@ class Connections:
     async def lend(self, *, anew: bool = False) -> AsyncIterator[aiosmtplib.SMTP]:
         """Lend a connection that is signed in, just now if ``anew``; it is kept unless the block raises.
 
-        A block that ends in a ``ProviderError`` with a code had a whole answer, so that the connection is kept too.
+        A block that ends in a ``ProviderError`` with a code had a whole answer, so that the connection is kept too. One
+        that is in the middle of a mail must be dropped by the block itself.
 
         Raises:
             UnavailableError: The server cannot be reached, or every connection waits for it.
@@ -86,7 +91,7 @@ class Connections:
                 if keep and client.is_connected:
                     self._keep(here, client)
                 else:
-                    _drop(client)
+                    drop(client)
         finally:
             here.room.release()
 
@@ -94,14 +99,15 @@ class Connections:
         """Say goodbye on every connection of this loop."""
         here = self._loops.pop(asyncio.get_running_loop(), None)
         if here is not None:
-            for client in [*here.idle]:
-                self._part(here, client)
-            await asyncio.gather(*here.farewells, return_exceptions=True)
+            await self._part_with_all(here)
 
     async def _ready(self, here: _Loop, *, anew: bool) -> aiosmtplib.SMTP:
         """Return an idle connection that still answers, else a new one, within the limit of time."""
         try:
             async with asyncio.timeout(self.account.timeout_seconds):
+                if anew:
+                    # Those that wait count at the server too.
+                    await self._part_with_all(here)
                 while here.idle and not anew:
                     client, timer = here.idle.popitem()
                     timer.cancel()
@@ -130,7 +136,7 @@ class Connections:
             step = "sign_in"
             await self._sign_in(client)
         except BaseException as error:
-            _drop(client)
+            drop(client)
             if isinstance(error, TimeoutError | aiosmtplib.SMTPException | OSError | ValueError):
                 raise self.explain(error, step) from None
             raise
@@ -154,13 +160,13 @@ class Connections:
                 return
         raise MisconfiguredError(f"{account.title} offers no way to sign in with a password.")
 
-    def explain(self, error: Exception, step: Step) -> ProviderError:
+    def explain(self, error: Exception, step: Step, recipient: str = "") -> ProviderError:
         """Say in the words of notifiers what went wrong before the mail itself was begun."""
         title = self.account.title
         if isinstance(error, ProviderError):
             return error
         if isinstance(error, aiosmtplib.SMTPResponseException):
-            return explain(error.code, error.message, step, title)
+            return explain(error.code, error.message, step, title, recipient=recipient)
         refusal = _certificate_error(error)
         if refusal:
             return MisconfiguredError(f"The certificate of {title} does not count ({refusal}); nothing was sent.")
@@ -175,9 +181,16 @@ class Connections:
         loop = asyncio.get_running_loop()
         if self._loops.get(loop) is not here:
             # Closed meanwhile.
-            _drop(client)
+            drop(client)
             return
         here.idle[client] = loop.call_later(self.account.idle_seconds, self._part, here, client)
+
+    async def _part_with_all(self, here: _Loop) -> None:
+        """Say goodbye on every connection that waits, and wait until they are gone."""
+        for client in [*here.idle]:
+            self._part(here, client)
+        if here.farewells:
+            await asyncio.wait(here.farewells)
 
     def _part(self, here: _Loop, client: aiosmtplib.SMTP) -> None:
         timer = here.idle.pop(client, None)
@@ -193,14 +206,14 @@ async def _answers(client: aiosmtplib.SMTP, seconds: float) -> bool:
     try:
         await client.rset(timeout=seconds)
     except BaseException as error:
-        _drop(client)
+        drop(client)
         if isinstance(error, aiosmtplib.SMTPException | OSError):
             return False
         raise
     return True
 
 
-def _drop(client: aiosmtplib.SMTP) -> None:
+def drop(client: aiosmtplib.SMTP) -> None:
     """Close at once: the farewell of TLS would wait for a server that hangs."""
     # By its name, for the transports of uvloop derive from none of asyncio's.
     abort = getattr(client.transport, "abort", None)
@@ -212,7 +225,7 @@ def _drop(client: aiosmtplib.SMTP) -> None:
 async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
     with suppress(aiosmtplib.SMTPException, OSError):
         await client.quit(timeout=FAREWELL_SECONDS)
-    _drop(client)
+    drop(client)
 
 
 def _trusting(ca_file: str) -> ssl.SSLContext:

@@ -9,6 +9,7 @@ from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, quote
 
 import msgspec
+from aiosmtplib.protocol import PERIOD_REGEX, normalize_message_line_endings
 
 from core.plugin import Notification
 from plugins.smtp.addresses import one_line, printable
@@ -58,6 +59,11 @@ def build(notification: Notification, author: Author, recipient: str) -> bytes:
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items() if value)
     return lines.encode() + mail.as_bytes()
+
+
+def as_content(mail: bytes) -> bytes:
+    """Return a mail as it follows ``DATA``: a line's first dot is twice there, and one ends it (RFC 5321, 4.5.2)."""
+    return PERIOD_REGEX.sub(b"..", normalize_message_line_endings(mail)) + b".\r\n"
 
 
 def _set_text(part: EmailMessage, text: str, subtype: str) -> None:

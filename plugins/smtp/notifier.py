@@ -4,13 +4,13 @@ import asyncio
 
 import aiosmtplib
 
-from core.plugin import Channel, HandingOver, Notification, ProviderError, RefusedError, UncertainError
+from core.plugin import Channel, HandingOver, Notification, RefusedError, UnavailableError, UncertainError
 from plugins.smtp.addresses import read_address
 from plugins.smtp.answers import Step, explain
-from plugins.smtp.connection import Account, Connections
-from plugins.smtp.message import Author, build
+from plugins.smtp.connection import Account, Connections, drop
+from plugins.smtp.message import Author, as_content, build
 
-_LARGEST_CODE = 599
+_REFUSING = range(400, 600)
 
 
 class SmtpNotifier:
@@ -25,9 +25,9 @@ class SmtpNotifier:
         self._connections = Connections(account, local_name=author.address.rpartition("@")[2])
 
     async def send(self, notification: Notification, handing_over: HandingOver) -> None:
-        """Hand one mail over; await ``handing_over`` when the server has agreed to sender and recipient.
+        """Hand one mail over; await ``handing_over`` when the server waits for its text.
 
-        From then on a lost answer leaves open whether the server took the mail.
+        From the first byte of that on, a lost answer leaves open whether the server took the mail.
 
         Raises:
             UnavailableError: Certainly not taken.
@@ -42,8 +42,13 @@ class SmtpNotifier:
         mail = build(notification, self._author, recipient)
         async with self._connections.lend() as client:
             await self._agree(client, recipient)
-            await handing_over()
-            await self._hand_over(client, mail)
+            try:
+                await handing_over()
+            except BaseException:
+                # The server takes whatever follows for the text of this mail.
+                drop(client)
+                raise
+            await self._hand_over(client, mail, recipient)
 
     async def check(self) -> str:
         """Connect and sign in, and say who the server takes mail of."""
@@ -62,7 +67,7 @@ class SmtpNotifier:
         await self._connections.aclose()
 
     async def _agree(self, client: aiosmtplib.SMTP, recipient: str) -> None:
-        """Name sender and recipient; nothing of it lasts when the connection ends."""
+        """Come to where the server waits for the text of a mail; nothing of it lasts when the connection ends."""
         utf8 = not recipient.isascii()
         if utf8 and not client.supports_extension("smtputf8"):
             raise RefusedError(f"{self._account.title} takes no addresses beyond ASCII.", provider_code="SMTPUTF8")
@@ -74,20 +79,28 @@ class SmtpNotifier:
                 await client.mail(self._author.address, options=options, encoding=encoding)
                 step = "recipient"
                 await client.rcpt(recipient, encoding=encoding)
+                step = "content"
+                # Not by the library's ``data``, which does not tell what was lost before the mail from what was after.
+                code, text = await client.execute_command(b"DATA")
+                if code != aiosmtplib.SMTPStatus.start_input:
+                    raise aiosmtplib.SMTPDataError(code, text)
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise self._connections.explain(error, step) from None
+            raise self._connections.explain(error, step, recipient) from None
 
-    async def _hand_over(self, client: aiosmtplib.SMTP, mail: bytes) -> None:
-        unclear = f"{self._account.title} gave no answer to a mail that was handed over."
+    async def _hand_over(self, client: aiosmtplib.SMTP, mail: bytes, recipient: str) -> None:
+        """Write the text of a mail and await what the server says to it."""
+        title = self._account.title
+        protocol = client.protocol
+        if protocol is None or not protocol.is_connected:
+            raise UnavailableError(f"{title} ended the connection before the mail was begun.")
+        protocol.write(as_content(mail))
         try:
-            async with asyncio.timeout(self._account.timeout_seconds):
-                await client.data(mail)
-        except aiosmtplib.SMTPResponseException as error:
-            if error.code not in range(400, _LARGEST_CODE + 1):
-                raise UncertainError(unclear) from None
-            raise self._refusal(error) from None
+            async with asyncio.timeout(self._account.final_seconds):
+                code, text = await protocol.read_response()
         except (aiosmtplib.SMTPException, OSError):
-            raise UncertainError(unclear) from None
-
-    def _refusal(self, error: aiosmtplib.SMTPResponseException) -> ProviderError:
-        return explain(error.code, error.message, "content", self._account.title)
+            # Also a reply that is none.
+            raise UncertainError(f"{title} gave no answer to a mail that was handed over.") from None
+        if code in _REFUSING:
+            raise explain(code, text, "content", title, recipient=recipient)
+        if code != aiosmtplib.SMTPStatus.completed:
+            raise UncertainError(f"{title} gave an answer that is not understood to a mail that was handed over.")

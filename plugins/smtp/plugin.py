@@ -1,6 +1,5 @@
 """Register the SMTP notifier."""
 
-import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
@@ -13,8 +12,6 @@ from plugins.smtp.message import Author
 from plugins.smtp.notifier import SmtpNotifier
 
 _GMAIL = ("gmail.com", "googlemail.com")
-_APP_PASSWORD = re.compile(r"[a-z]{4}( [a-z]{4}){3}")
-"""How Google shows an app password."""
 
 
 class SmtpSettings(Settings, frozen=True):
@@ -65,7 +62,8 @@ class SmtpSettings(Settings, frozen=True):
     timeout_seconds: Annotated[
         float,
         msgspec.Meta(
-            description="Seconds until the server must be ready for a mail, and again until it must have taken it.",
+            description="Seconds until a connection must be signed in, and again until the server must be ready for the"
+            " text of a mail; over that it may take four minutes.",
             gt=0,
             le=120,
         ),
@@ -108,11 +106,11 @@ class Plugin:
 
 
 def _password(settings: SmtpSettings) -> Secret:
-    """Return the password without the spaces that Google shows an app password with."""
+    """Return the password, at Gmail without the spaces that Google shows an app password with."""
     given = settings.password.reveal() if settings.password else ""
     host = settings.host.rstrip(".").lower()
     is_gmail = any(host == domain or host.endswith(f".{domain}") for domain in _GMAIL)
-    return Secret("".join(given.split()) if is_gmail or _APP_PASSWORD.fullmatch(given) else given)
+    return Secret("".join(given.split()) if is_gmail else given)
 
 
 def _own_address(text: str, key: str) -> str:

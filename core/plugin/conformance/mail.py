@@ -30,9 +30,9 @@ from core.plugin.scripted_server import Cut, Hang
 HOST = "localhost"
 USER, PASSWORD = "user-of-the-contract@example.com", "password-of-the-contract"
 KEY = "event:person:channel"
-_BEFORE = ("CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT")
-"""The steps whose loss leaves no doubt."""
-_HANGING = {"CONNECT", "STARTTLS", "RCPT"}
+_BEFORE = ("CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA")
+"""The steps whose loss leaves no doubt; the text of a mail follows the answer to the last."""
+_HANGING = {"CONNECT", "STARTTLS", "DATA"}
 """Those where the server is left hanging too: in the clear, within the handshake, and when the mail is due."""
 
 
@@ -73,6 +73,10 @@ class _Came(msgspec.Struct):
     """The commands so far, each time that core was told of handing over."""
 
 
+class _ForbiddenError(Exception):
+    """What core raises when somebody else has taken the delivery over."""
+
+
 class MailNotifierContract(Contract):
     """What every notifier does that speaks SMTP; inherit it in a class whose name starts with ``Test``.
 
@@ -103,11 +107,19 @@ class MailNotifierContract(Contract):
             expect(words in found, f"the mail has no {kind} part with its words")
 
     def test_handing_over_is_announced(self) -> None:
-        """Core hears once that the mail goes out: when the recipient was agreed to, and before the mail begins."""
+        """Core hears once that the mail goes out: when the server waits for its text, and before any of it is sent."""
         handed_over = self._send(_WELL).handed_over
         expect(len(handed_over) == 1, f"send awaits handing_over {len(handed_over)} times")
-        expect("RCPT" in handed_over[0], "handing_over is awaited before the server agreed to the recipient")
-        expect("DATA" not in handed_over[0], "handing_over is awaited after the mail was begun")
+        expect("DATA" in handed_over[0], "handing_over is awaited before the server asked for the text of the mail")
+        expect("CONTENT" not in handed_over[0], "handing_over is awaited after the mail went out")
+
+    def test_what_core_forbids_is_not_sent(self) -> None:
+        """Where core raises as it hears of the mail, that error comes out, and nothing of the mail went out or will."""
+        came = self._send(_WELL, {"key": "one"}, {"key": "two"}, forbidden=True)
+        told = [f"{error!r}" for error in came.errors if not isinstance(error, _ForbiddenError)]
+        expect(not told, f"expected what core raised, got {', '.join(told)}")
+        expect("CONTENT" not in came.server.verbs, "a mail goes out that core forbade")
+        expect(came.server.verbs.count("CONNECT") == len(came.errors), "a connection is used again that awaits a mail")
 
     def test_key_becomes_the_message_id(self) -> None:
         """A mail that is repeated can be recognised: its Message-ID is that of its key."""
@@ -154,6 +166,13 @@ class MailNotifierContract(Contract):
         """A person who has no mailbox is not tried again."""
         came = self._send(_Case(reactions={"RCPT": MailReply(550, f"5.1.1 {CANARY}")}))
         expect(isinstance(came.errors[0], RefusedError), f"expected RefusedError, got {came.errors[0]!r}")
+
+    def test_full_mailbox_is_one_persons_alone(self) -> None:
+        """A person who can take no mail now is tried later, and counts neither against the service nor its account."""
+        error = self._send(_Case(reactions={"RCPT": MailReply(452, f"4.2.2 {CANARY}")})).errors[0]
+        alone = isinstance(error, UnavailableError) and not isinstance(error, LimitReachedError)
+        expect(alone, f"expected UnavailableError, got {error!r}")
+        expect(getattr(error, "of_recipient", False), "the error does not say that it is of_recipient")
 
     def test_wrong_credentials_are_misconfigured(self) -> None:
         """A wrong password, and a sender that the account may not use, are for an administrator to mend."""
@@ -236,7 +255,7 @@ class MailNotifierContract(Contract):
         expect(not told, f"{', '.join(sorted(told))} went out in spite of {what}")
         expect(came.handed_over == [], f"handing_over is awaited in spite of {what}")
 
-    def _send(self, case: _Case, *changes: Mapping[str, str]) -> _Came:
+    def _send(self, case: _Case, *changes: Mapping[str, str], forbidden: bool = False) -> _Came:
         """Send a notification with each of ``changes``, one after the other; without any, a plain one."""
 
         async def scenario() -> _Came:
@@ -245,7 +264,7 @@ class MailNotifierContract(Contract):
                 came = _Came(server, [], [])
                 for change in changes or ({},):
                     made = msgspec.structs.replace(_notification(subject.recipient), **change)
-                    came.errors.append(await self._error_of(subject, made, came))
+                    came.errors.append(await self._error_of(subject, made, came, forbidden=forbidden))
                     if case.cuts_between:
                         server.cut_all()
                 await subject.notifier.aclose()
@@ -253,9 +272,13 @@ class MailNotifierContract(Contract):
 
         return run(scenario())
 
-    async def _error_of(self, subject: NotifierSubject, notification: Notification, came: _Came) -> Exception | None:
+    async def _error_of(
+        self, subject: NotifierSubject, notification: Notification, came: _Came, *, forbidden: bool
+    ) -> Exception | None:
         async def hand_over() -> None:
             came.handed_over.append(tuple(came.server.verbs))
+            if forbidden:
+                raise _ForbiddenError
 
         try:
             async with asyncio.timeout(CALL_SECONDS):

@@ -15,8 +15,10 @@ Kind = Literal[
     "policy",
     "no_starttls",
     "cut_before_data",
+    "cut_at_data",
     "cut_after_data",
     "hang_before_data",
+    "hang_at_data",
     "hang_after_data",
 ]
 
@@ -29,16 +31,18 @@ _FAULTS: dict[str, tuple[str, MailReaction]] = {
     "sender_refused": ("MAIL", MailReply(553, "5.7.1 Sender address rejected: not owned by user")),
     "policy": ("CONTENT", MailReply(554, "5.7.1 Message blocked as likely unsolicited mail.")),
     "cut_before_data": ("RCPT", Cut()),
+    "cut_at_data": ("DATA", Cut()),
     "cut_after_data": ("CONTENT", Cut()),
     "hang_before_data": ("RCPT", Hang()),
+    "hang_at_data": ("DATA", Hang()),
     "hang_after_data": ("CONTENT", Hang()),
 }
 _REFUSALS = {
-    "refused": MailReply(550, "5.1.1 The email account that you tried to reach does not exist."),
-    "full": MailReply(452, "4.2.2 The email account that you tried to reach is over quota."),
-    "greylisted": MailReply(450, "4.2.0 Greylisted, see you later"),
+    "refused": (550, "5.1.1", "User unknown in local recipient table"),
+    "full": (452, "4.2.2", "The mailbox is over quota"),
+    "greylisted": (450, "4.2.0", "Greylisted, see you later"),
 }
-"""By the local part of the address; ``greylisted`` lets every second attempt through."""
+"""By the local part of the address up to a "+"; ``greylisted`` lets every second attempt through."""
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True):
@@ -72,10 +76,14 @@ class Faults:
         return self._refusal(command.argument) if command.verb == "RCPT" else None
 
     def _refusal(self, address: str) -> MailReply | None:
-        local = address.partition("@")[0].lower()
+        local = address.partition("@")[0].partition("+")[0].lower()
         if local == "greylisted" and address in self._greylisted:
             self._greylisted.remove(address)
             return None
         if local == "greylisted":
             self._greylisted.add(address)
-        return _REFUSALS.get(local)
+        if local not in _REFUSALS:
+            return None
+        code, enhanced, why = _REFUSALS[local]
+        # Postfix repeats the address, which a person chose.
+        return MailReply(code, f"{enhanced} <{address}>: Recipient address rejected: {why}")

@@ -32,7 +32,7 @@ class Mail:
         self.simulator = simulator
         self.ca_file = ca_file
         self.handed_over = 0
-        self.notifier = self.make_notifier(timeout_seconds=seconds)
+        self.notifier = self.make_notifier(timeout_seconds=seconds, final_seconds=seconds)
 
     def make_notifier(self, **changes: Any) -> SmtpNotifier:
         account = Account(
@@ -43,6 +43,7 @@ class Mail:
             password=Secret(PASSWORD),
             ca_file=str(self.ca_file),
             timeout_seconds=5.0,
+            final_seconds=5.0,
         )
         return SmtpNotifier(msgspec.structs.replace(account, **changes), AUTHOR)
 

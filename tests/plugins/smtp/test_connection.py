@@ -6,7 +6,7 @@ import pytest
 import uvloop
 
 from core.plugin import UnavailableError
-from core.plugin.testing import Hang, MailReply, unused_port
+from core.plugin.testing import Hang, MailCommand, MailReply, unused_port
 from plugins.smtp.connection import MOST_CONNECTIONS
 from tests.plugins.smtp.conftest import USER, Begin, Mail, notification, until
 
@@ -108,7 +108,31 @@ async def test_many_mails_at_once_take_few_connections(mail: Mail) -> None:
     assert len({*await _sessions(mail)}) == MOST_CONNECTIONS
 
 
-@pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "STARTTLS", "AUTH", "PASSWORD", "MAIL", "RCPT"])
+async def test_the_check_parts_with_those_that_wait_first(mail: Mail) -> None:
+    """A server counts them all, and would refuse the fourth."""
+    most = 0
+
+    def count(_: MailCommand) -> None:
+        nonlocal most
+        most = max(most, mail.simulator.server.open_connections)
+
+    mail.simulator.server.decide = count
+    arrived = asyncio.Barrier(MOST_CONNECTIONS)
+
+    async def meet() -> None:
+        await arrived.wait()
+
+    await asyncio.gather(*(mail.notifier.send(notification(), meet) for _ in range(MOST_CONNECTIONS)))
+    assert await mail.open_connections() == MOST_CONNECTIONS
+
+    await mail.notifier.check()
+
+    assert most == MOST_CONNECTIONS
+    assert (await mail.commands()).count("QUIT") == MOST_CONNECTIONS
+    assert await mail.open_connections() == 1
+
+
+@pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "STARTTLS", "AUTH", "PASSWORD", "MAIL", "RCPT", "DATA"])
 async def test_a_server_that_hangs_is_given_up_in_time(begin: Begin, verb: str) -> None:
     mail = await begin(seconds=0.3)
     mail.simulator.server.decide = lambda command: Hang() if command.verb == verb else None

@@ -35,12 +35,26 @@ FAULTS = {
         'printable(""), "plain"',
         {"mail_is_taken"},
     ),
-    "tells_nobody": ("notifier.py", "            await handing_over()\n", "", {"handing_over_is_announced"}),
+    "tells_nobody": (
+        "notifier.py",
+        "                await handing_over()\n",
+        "                pass\n",
+        {"handing_over_is_announced", "what_core_forbids_is_not_sent"},
+    ),
     "tells_too_soon": (
         "notifier.py",
-        "            await self._agree(client, recipient)\n            await handing_over()\n",
-        "            await handing_over()\n            await self._agree(client, recipient)\n",
+        "            await self._agree(client, recipient)\n            try:\n                await handing_over()\n",
+        "            await handing_over()\n            try:\n                await self._agree(client, recipient)\n",
         {"handing_over_is_announced", "failures_before_the_mail_are_unavailable"},
+    ),
+    "tells_too_late": (
+        "notifier.py",
+        "                await handing_over()\n",
+        (
+            "                await self._hand_over(client, mail, recipient)\n                await handing_over()\n"
+            "                return\n"
+        ),
+        {"handing_over_is_announced", "what_core_forbids_is_not_sent"},
     ),
     "forgets_the_key": (
         "message.py",
@@ -56,21 +70,27 @@ FAULTS = {
     ),
     "repeats_what_may_have_been_taken": (
         "notifier.py",
-        "            raise UncertainError(unclear) from None\n\n",
-        '            raise RefusedError("no") from None\n\n',
+        'raise UncertainError(f"{title} gave no answer',
+        'raise RefusedError(f"{title} gave no answer',
         {"lost_answer_is_uncertain"},
     ),
     "doubts_what_was_said": (
         "notifier.py",
-        "raise self._refusal(error) from None",
-        "raise UncertainError(unclear) from None",
+        'raise explain(code, text, "content", title, recipient=recipient)',
+        'raise UncertainError("no")',
         {"answers_to_the_mail_are_definite", "daily_limit_waits"},
     ),
     "tries_a_refused_person_again": (
         "answers.py",
-        'return RefusedError(f"{host} does not take mail for',
-        'return UnavailableError(f"{host} does not take mail for',
+        'return RefusedError(f"{host} does not take {what}',
+        'return (UnavailableError if reply.step == "recipient" else RefusedError)(f"{host} does not take {what}',
         {"refused_recipient"},
+    ),
+    "blames_the_service_for_a_full_mailbox": (
+        "answers.py",
+        "of_recipient=of_recipient and",
+        "of_recipient=False and",
+        {"full_mailbox_is_one_persons_alone"},
     ),
     "tries_a_wrong_password_again": (
         "answers.py",

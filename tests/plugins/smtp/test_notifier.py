@@ -1,5 +1,6 @@
 """Sending: the way of a mail, what each refusal means, and what is left open by a lost answer."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from core.plugin import (
 )
 from core.plugin.testing import CertificateAuthority, MailReply, MailServer
 from plugins.smtp.answers import until_next_day
-from tests.plugins.smtp.conftest import PASSWORD, USER, Begin, Mail, notification
+from plugins.smtp.connection import Account
+from tests.plugins.smtp.conftest import PASSWORD, USER, Begin, Mail, notification, until
 
 
 async def test_a_mail_arrives_whole(mail: Mail) -> None:
@@ -44,7 +46,7 @@ async def test_a_mail_arrives_whole(mail: Mail) -> None:
     ]
 
 
-async def test_core_hears_of_it_between_the_recipient_and_the_mail(mail: Mail) -> None:
+async def test_core_hears_of_it_when_the_server_waits_for_the_text(mail: Mail) -> None:
     seen: list[str] = []
 
     async def look() -> None:
@@ -52,18 +54,59 @@ async def test_core_hears_of_it_between_the_recipient_and_the_mail(mail: Mail) -
 
     await mail.notifier.send(notification(), look)
 
-    assert seen[-1] == "RCPT ana@example.com"
+    assert seen[-1] == "DATA"
 
 
-async def test_what_core_raises_there_sends_nothing(mail: Mail) -> None:
+@pytest.mark.parametrize(
+    "raised",
+    [ConnectionResetError("the database is gone"), RefusedError("taken over", provider_code="LEASE")],
+    ids=["error", "answer"],
+)
+async def test_what_core_raises_there_sends_nothing(mail: Mail, raised: Exception) -> None:
     async def refuse() -> None:
-        raise ConnectionResetError("the database is gone")
+        raise raised
 
-    with pytest.raises(ConnectionResetError, match="database"):
+    with pytest.raises(type(raised)) as caught:
         await mail.notifier.send(notification(), refuse)
+    assert caught.value is raised
+
+    async def is_gone() -> bool:
+        return await mail.open_connections() == 0
+
+    # Whatever came next on it would be taken for the text of the mail.
+    await until(is_gone)
     await mail.send("bia@example.com")
 
     assert [one["recipients"] for one in await mail.mails()] == [["bia@example.com"]]
+    said = await mail.commands()
+    assert (said.count("CONNECT"), said.count("CONTENT")) == (2, 1)
+
+
+async def test_a_connection_that_ends_while_core_notes_it_takes_no_mail(mail: Mail) -> None:
+    """Core was told of a mail of which no byte went out."""
+
+    async def cut() -> None:
+        await mail.http.post("/simulator/cut")
+
+        async def is_gone() -> bool:
+            return await mail.open_connections() == 0
+
+        await until(is_gone)
+        # A request later the client, which is on the same loop, has heard of it as well.
+        await mail.look("/simulator/server")
+
+    with pytest.raises(UnavailableError, match="before the mail was begun") as caught:
+        await mail.notifier.send(notification(), cut)
+
+    assert caught.value.of_recipient is False
+    await mail.send()
+    assert len(await mail.mails()) == 1
+
+
+async def test_a_line_that_begins_with_a_dot_arrives(mail: Mail) -> None:
+    await mail.send(text=".\n..\n.dot\nend\n", html="")
+
+    assert (await mail.newest())["text"] == ".\n..\n.dot\nend\n"
 
 
 async def test_the_same_key_gives_the_same_message_id(mail: Mail) -> None:
@@ -169,7 +212,51 @@ async def test_a_whole_answer_keeps_the_connection(mail: Mail) -> None:
     assert [one["recipients"] for one in await mail.mails()] == [["ana@example.com"]]
 
 
-@pytest.mark.parametrize("fault", ["cut_before_data", "hang_before_data"])
+@pytest.mark.parametrize("local", ["refused+daily-limit", "refused+relay-denied", "refused+authenticate"])
+async def test_nobody_stops_the_mail_of_others_by_an_address(mail: Mail, local: str) -> None:
+    with pytest.raises(RefusedError, match=r"this recipient \(550 5\.1\.1\)"):
+        await mail.send(f"{local}@example.com")
+
+
+async def test_a_full_mailbox_is_nobody_elses_matter(mail: Mail) -> None:
+    with pytest.raises(UnavailableError) as caught:
+        await mail.send("full+throttle@example.com")
+
+    assert (type(caught.value), caught.value.of_recipient) == (UnavailableError, True)
+
+
+async def test_a_refusal_of_the_text_before_it_was_sent_is_definite(mail: Mail) -> None:
+    full = MailReply(452, "4.3.1 Insufficient system storage")
+    mail.simulator.server.decide = lambda command: full if command.verb == "DATA" else None
+
+    with pytest.raises(UnavailableError) as caught:
+        await mail.send()
+
+    assert (caught.value.provider_code, caught.value.of_recipient) == ("452 4.3.1", False)
+    assert mail.handed_over == 0
+
+
+async def test_a_server_may_look_at_a_mail_for_longer_than_it_may_be_silent_before(mail: Mail) -> None:
+    notifier = mail.make_notifier(timeout_seconds=1.0, final_seconds=30.0)
+    await mail.fault("hang_after_data")
+    sending = asyncio.create_task(mail.send(notifier=notifier))
+
+    done, _ = await asyncio.wait({sending}, timeout=1.5)
+
+    assert done == set()
+    assert (await mail.commands())[-1] == "CONTENT"
+    await mail.http.post("/simulator/cut")
+    with pytest.raises(UncertainError):
+        await sending
+
+
+def test_what_a_mail_may_take_is_within_what_core_waits() -> None:
+    account = Account(host="mail.example.org", port=587)
+
+    assert (account.timeout_seconds, account.final_seconds) == (20, 240)
+
+
+@pytest.mark.parametrize("fault", ["cut_before_data", "cut_at_data", "hang_before_data", "hang_at_data"])
 async def test_a_loss_before_the_mail_is_certain(begin: Begin, fault: str) -> None:
     mail = await begin(seconds=0.5)
     await mail.fault(fault)

@@ -48,7 +48,7 @@ def test_the_plugin_adds_one_notifier() -> None:
         ("smtp.gmail.com", "abcd efgh ijkl mnop", "abcdefghijklmnop"),
         ("SMTP.GMAIL.COM.", " ab cd ", "abcd"),
         ("smtp-relay.gmail.com", "abcd efgh ijkl mnop", "abcdefghijklmnop"),
-        ("mail.example.org", "abcd efgh ijkl mnop", "abcdefghijklmnop"),
+        ("mail.example.org", "abcd efgh ijkl mnop", "abcd efgh ijkl mnop"),
         ("mail.example.org", "correct horse battery", "correct horse battery"),
         ("notgmail.com", "correct horse", "correct horse"),
     ],
