@@ -16,7 +16,7 @@ from core.notifications.channels import LIVE, Lane
 from core.notifications.kinds import KINDS
 from core.plugin import Channel
 
-LEASE_SECONDS = 90
+LEASE_SECONDS = 135
 """Longer than it takes to hand a delivery over."""
 ANSWER_SECONDS: dict[Channel, float] = {"email": 300.0, "realtime": 45.0}
 """For the answer to what was handed over. A mail server may look through a text for minutes before it takes it: section

@@ -41,8 +41,9 @@ from core.runtime import runtime
 AT_ONCE = 4
 TURN_SECONDS = 60.0
 """A lane that is always busy begins nothing after so long, and gives its thread back; the sweep hints at the rest."""
-SEND_SECONDS = 45.0
-"""To hand a delivery over; its answer has a limit of its own."""
+SEND_SECONDS = 90.0
+"""To hand a delivery over: to wait for room at a mail server, to sign in, to agree on the recipient. Its answer has a
+limit of its own."""
 FALLS_BACK_AFTER = 3
 """Attempts at a realtime service before what matters is mailed instead."""
 

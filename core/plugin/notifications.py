@@ -63,7 +63,7 @@ class Notifier(Protocol):
     async def send(self, notification: Notification, handing_over: HandingOver) -> None:
         """Hand one notification over and return once the service took it; await ``handing_over`` as it says.
 
-        It is cancelled 45 s after its begin, and once it was handed over 5 min (realtime channels: 45 s) after that.
+        It is cancelled 90 s after its begin, and once it was handed over 5 min (realtime channels: 45 s) after that.
         """
         ...
 

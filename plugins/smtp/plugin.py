@@ -65,7 +65,7 @@ class SmtpSettings(Settings, frozen=True):
             description="Seconds until a connection must be signed in, and again until the server must be ready for the"
             " text of a mail; over that it may take four minutes.",
             gt=0,
-            le=120,
+            le=30,
         ),
     ] = 20.0
     idle_seconds: Annotated[

@@ -80,6 +80,7 @@ def test_encryption_is_the_default_and_has_no_alternative() -> None:
         ({"host": "https://smtp.gmail.com"}, "host"),
         ({"port": 0}, "port"),
         ({"timeout_seconds": 0}, "timeout_seconds"),
+        ({"timeout_seconds": 31}, "timeout_seconds"),
     ],
 )
 def test_wrong_settings_are_named_at_the_start(change: dict[str, object], named: str) -> None:
