@@ -620,6 +620,28 @@ async def test_11_an_action_without_an_answer_is_repeated_under_its_key(customer
     assert await database.fetch_value(key, customer.member.id) == before
 
 
+async def test_11_an_action_that_our_key_may_not_do_names_itself_until_it_is_done(new_customer: NewCustomer) -> None:
+    customer = await new_customer("stripe")
+    await customer.subscribe()
+    await customer.shop.stripe.order("faults", kind="401", method="POST", path="/v1/subscriptions", count=1)
+    refused = await customer.http.post("/api/subscription/cancel", json={"at_period_end": True})
+    assert (refused.status_code, refused.json()["code"]) == (502, "payment_configuration")
+    action = await database.fetch_row(
+        "SELECT a.id, s.gateway_id FROM gateway_actions a JOIN subscriptions s ON s.id = a.subscription_id"
+        " WHERE a.user_id = $1",
+        customer.member.id,
+    )
+    assert action is not None
+    alarms = "SELECT detail, cleared_at IS NULL AS stands FROM alarms WHERE subject_type = 'gateway_action'"
+    (raised,) = await database.fetch(f"{alarms} AND subject_id = $1", action["id"])
+    named = {"asked": "cancel", "concerns": action["gateway_id"], "gateway": "stripe", "user": str(customer.member.id)}
+    assert (json.loads(raised["detail"]), raised["stands"]) == (named, True)
+    await database.execute("UPDATE gateway_actions SET due_at = now() WHERE status = 'pending'")
+    await customer.shop.work()
+    (over,) = await database.fetch(f"{alarms} AND subject_id = $1", action["id"])
+    assert over["stands"] is False
+
+
 async def test_11_two_checkouts_paid_at_once_are_one_subscription_and_a_refund(new_customer: NewCustomer) -> None:
     customer = await new_customer("stripe")
     shop = customer.shop
