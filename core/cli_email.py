@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from core.checks import Check, Checkup, Result
 
 MOST = 200
-"""As many as the platform folds into one mail."""
+"""Enough to see how a mail looks that lists some and counts the rest; the platform folds far more into one."""
 
 
 def add_to(app: App) -> None:

@@ -52,7 +52,8 @@ EVERY_ROUND: tuple[Task, ...] = (
     lambda _: actions.sweep(),
     lambda _: notifications.sweep(),
 )
-EVERY_MINUTE: tuple[Task, ...] = (watching.watch, retention.sweep, sweeping.sweep, checkouts.sweep, Watch().look)
+_machine = Watch()
+EVERY_MINUTE: tuple[Task, ...] = (watching.watch, retention.sweep, sweeping.sweep, checkouts.sweep, _machine.look)
 NOW_AND_THEN: tuple[Task, ...] = (
     lambda _: idempotency.clean_up(),
     lambda _: sessions.clean_up(),
@@ -92,6 +93,7 @@ async def _run(config: PlatformConfig) -> None:
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 _log.exception("scheduler_lost_database")
             await _pause(LEAD_SECONDS)
+        await _machine.finish()
 
 
 async def _lead(config: PlatformConfig) -> None:

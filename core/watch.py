@@ -1,16 +1,26 @@
-"""What administrators are to know of the machine itself: queues that stand still, no worker, a disk that is full."""
+"""What administrators are to know of the machine itself: queues that stand still, no worker, a disk that is full.
+
+Notifications are planned and delivered by workers. Where those are what is missing, nobody would hear of it before they
+are back, so that the process that watches then plans and mails by itself; what it tells is told once all the same.
+"""
 
 import asyncio
+import contextvars
 import shutil
 import time
 from datetime import datetime
+from functools import partial
 
 import msgspec
+import structlog
 from redis.exceptions import RedisError
 
 from core import queue
 from core.heartbeat import worker_lives
+from core.notifications import planning
 from core.notifications.alarms import clear_alarms, raise_alarm
+from core.notifications.channels import EMAIL
+from core.notifications.delivering import deliver
 from core.runtime import config, runtime
 from core.settings.typed import value_of
 
@@ -20,8 +30,11 @@ STUCK_SECONDS = 300.0
 GONE_AFTER = 2
 """Looks, a minute apart, at which no worker was alive: a single one may fall into a restart."""
 LEAST_FREE_BYTES = 2**30
+FINISH_SECONDS = 5.0
+"""For mails that are being handed over when the process stops."""
 _MARGIN = 1.1
 """Space that is free again ends the alarm a little above where it began."""
+_log = structlog.get_logger(__name__)
 
 
 class _Message(msgspec.Struct):
@@ -42,6 +55,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._looks_without_worker = 0
+        self._mailing: asyncio.Task[None] | None = None
 
     async def look(self, _now: datetime) -> None:
         """Raise and clear the alarms of the machine; a Redis that is away is for others to tell."""
@@ -72,6 +86,7 @@ class Watch:
         self._looks_without_worker += 1
         if self._looks_without_worker >= GONE_AFTER:
             await raise_alarm("workers_gone", "platform", 0)
+            self._mail()
 
     async def look_at_queues(self) -> None:
         """See for how long the first message of each queue has been waiting."""
@@ -80,9 +95,32 @@ class Watch:
             waits = time.time() - await _first_since(name)
             if waits > STUCK_SECONDS:
                 await raise_alarm("queue_stuck", "queue", place, name=name, minutes=int(waits / 60))
+                if name == queue.NOTIFICATIONS:
+                    self._mail()
             else:
                 moving.append(place)
         await clear_alarms("queue", moving, ["queue_stuck"])
+
+    async def finish(self, within: float = FINISH_SECONDS) -> None:
+        """Wait some seconds for the mails that are being handed over; others are left to their leases."""
+        if self._mailing is not None:
+            await asyncio.wait([self._mailing], timeout=within)
+            self._mailing.cancel()
+            await asyncio.wait([self._mailing])
+
+    def _mail(self) -> None:
+        """Mail what waits, beside the rounds: a mail service that hangs must not hold those up."""
+        if self._mailing is None or self._mailing.done():
+            self._mailing = asyncio.get_running_loop().create_task(_mail_all(), context=contextvars.Context())
+
+
+async def _mail_all() -> None:
+    """Do the workers' part: plan what is news, and deliver the mails that are due."""
+    for step in (planning.plan, partial(deliver, EMAIL.name)):
+        try:
+            await step()
+        except Exception:  # noqa: BLE001 - what is planned is mailed even if the queue takes no hint of it
+            _log.exception("alarms_not_mailed")
 
 
 async def _first_since(name: str) -> float:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -20,6 +21,7 @@ from litestar import Litestar
 from core import database
 from core.campaigns.schemas import RecipientRead
 from core.config import OVERRIDES
+from core.notifications import alarms
 from core.plugin import hookspecs
 from core.runtime import Runtime
 
@@ -27,6 +29,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-campaign.md"
 DATA_MODEL = ROOT / "docs" / "reference" / "data-model.md"
+ALARMS = ROOT / "docs" / "reference" / "alarms.md"
 HOOKS = ROOT / "docs" / "reference" / "hooks.md"
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -147,6 +150,13 @@ def test_every_column_of_the_diagram_has_its_place(table: str) -> None:
         line for line in DATA_MODEL.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{table}` |")
     )
     assert columns <= set(re.findall(r"`(\w+)`", line.split("|")[2]))
+
+
+def test_every_alarm_is_documented_once_and_so_is_every_subject() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", ALARMS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(rows) == sorted(get_args(alarms.Kind))
+    (subjects,) = re.findall(r"^\| `subject_type` \| .*$", DATA_MODEL.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", subjects)) - {"subject_type"} == set(get_args(alarms.Subject))
 
 
 def test_every_hook_is_documented_in_its_own_words() -> None:

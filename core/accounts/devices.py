@@ -1,10 +1,13 @@
 """Whether a sign-in comes from a device that its user was not seen with before.
 
-The sessions that are kept anyway tell: those that last, and those that ended less than ``sessions.KEPT_FOR`` ago. A
-device is known when one of them had the same browser on the same system, whatever their versions, in the same network.
-Either alone would say little: browsers are few, and a network has many people in it. A network is so wide that the
-next address from the same provider at home is most often in it. A device that was used with another network, or not for
-so long that its session is forgotten, is told of once more: better one notice too many.
+The sessions that are kept anyway tell: those that last, and those that ended by themselves or were signed out of less
+than ``sessions.KEPT_FOR`` ago. What was taken away makes no device known, since it may have been a thief's: by a new
+password, from another device, by an administrator. After that, one's own other devices are told of once more.
+
+A device is known when one of those sessions had the same browser on the same system, whatever their versions, in the
+same network. Either alone would say little: browsers are few, and a network has many people in it. A network is so wide
+that the next address from the same provider at home is most often in it. A device that was used with another network,
+or not for so long that its session is forgotten, is told of once more: better one notice too many.
 
 What an administrator opened to act for the user is nobody's device.
 """
@@ -19,7 +22,7 @@ NETWORK_BITS = {4: 16, 6: 32}
 
 _VERSIONS = re.compile(r"[\d._]+")
 _SEEN = """
-SELECT DISTINCT address, user_agent FROM user_sessions WHERE user_id = $1 AND actor_id IS NULL
+SELECT DISTINCT address, user_agent FROM user_sessions WHERE user_id = $1 AND actor_id IS NULL AND revoked_at IS NULL
 """
 
 

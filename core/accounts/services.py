@@ -12,6 +12,7 @@ from core.accounts.schemas import ProfileUpdate, SignedIn, UserRead
 from core.accounts.tables import Profile, UserStatus
 from core.audit import services as audit
 from core.errors import InvalidInputError, NotFoundError, NotSignedInError
+from core.notifications.alarms import clear_alarms
 from core.plans import services as plans
 from core.security import Credential, CurrentUser
 from core.texts import text
@@ -91,7 +92,7 @@ async def refresh(user: CurrentUser, credential: Credential | None) -> SignedIn:
 async def log_out(user: CurrentUser) -> None:
     """End the session of this request."""
     async with database.unit_of_work():
-        await sessions.revoke(user.id, user.session_id)
+        await sessions.sign_out(user.id, user.session_id)
         await audit.record("user.signed_out", user_id=user.id)
 
 
@@ -155,6 +156,8 @@ async def change_user(user_id: int, fields: Mapping[str, object], *, actor_id: i
         raise NotFoundError("user", user_id)
     await sessions.forget_user(user_id)
     changed = read_user(row)
+    if changed.email != before.email:
+        await clear_alarms("user", [user_id], ["email_refused"])
     await audit.record(
         "user.updated",
         user_id=user_id if actor_id is None else actor_id,

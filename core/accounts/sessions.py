@@ -144,18 +144,30 @@ async def list_devices(user: CurrentUser) -> list[Device]:
     return [Device(**{**row, "kind": SessionKind(row["kind"])}) for row in rows]
 
 
+async def sign_out(user_id: int, session_id: int) -> None:
+    """End a session by itself: its device is one that the user was seen with, see ``core.accounts.devices``."""
+    async with database.unit_of_work():
+        rows = await database.fetch(
+            "UPDATE user_sessions SET expires_at = now() WHERE user_id = $1 AND id = $2 AND revoked_at IS NULL"
+            " AND expires_at > now() RETURNING token_hash",
+            user_id,
+            session_id,
+        )
+        database.after_commit(partial(answers.revoke, [row["token_hash"] for row in rows]))
+
+
 async def revoke(user_id: int, session_id: int) -> bool:
     """End one session of the user everywhere, and say whether there was one."""
-    return bool(await _revoke("id = $2", user_id, session_id))
+    return bool(await _revoke("id = $2 AND expires_at > now()", user_id, session_id))
 
 
 async def revoke_others(user_id: int, session_id: int) -> None:
-    """End every session of the user but one."""
+    """End every session of the user but one; those that had ended by themselves are taken away as well."""
     await _revoke("id <> $2", user_id, session_id)
 
 
 async def revoke_all(user_id: int) -> None:
-    """End every session of the user."""
+    """End every session of the user; those that had ended by themselves are taken away as well."""
     await _revoke("$2", user_id, True)
 
 
@@ -183,7 +195,7 @@ async def _revoke(which: str, user_id: int, value: object) -> int:
     async with database.unit_of_work():
         rows = await database.fetch(
             f"UPDATE user_sessions SET revoked_at = now() WHERE user_id = $1 AND {which} AND revoked_at IS NULL"
-            " AND expires_at > now() RETURNING token_hash",
+            " RETURNING token_hash",
             user_id,
             value,
         )

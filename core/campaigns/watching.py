@@ -13,6 +13,7 @@ import structlog
 from core import database, queue
 from core.campaigns import lost_statuses
 from core.errors import PlatformError
+from core.notifications.alarms import standing_alarms
 from core.numbers import recovery, silence, upkeep
 
 SETTLED_AFTER = timedelta(minutes=2)
@@ -66,8 +67,13 @@ async def watch(now: datetime) -> None:
         )
     if await lost_statuses.any_due(now):
         await queue.send(lost_statuses.ACTOR, queue=queue.EVENTS)
+    heard = [row["id"] for row in rows if row["acknowledged"] and not is_silent(row["sends"], row["acknowledged"])]
+    alarmed = await standing_alarms("number", heard, ["number_silent"]) if heard else frozenset()
     for row in rows:
         try:
+            # Not only while it is held back: its first acknowledgement most often comes after that.
+            if row["id"] in alarmed:
+                await silence.speaks(row["id"])
             await _see_to(row, now)
         except (PlatformError, LookupError) as error:
             _log.warning("silent_number_left", number_id=row["id"], reason=str(error))
@@ -82,15 +88,13 @@ async def _see_to(row: asyncpg.Record, now: datetime) -> None:
     number_id: int = row["id"]
     until: datetime | None = row["silent_until"]
     if not is_silent(row["sends"], row["acknowledged"]):
-        if row["acknowledged"] and until is not None:
-            await silence.speaks(number_id)
         if until is not None and (row["acknowledged"] or until <= now):
             await silence.release(number_id)
     elif until is None:
         await _suspect(number_id, row["waiting"], now)
     elif until <= now:
         restarted = await recovery.recover(number_id, "number_silent")
-        await silence.hold(number_id, RESTARTING_SECONDS if restarted else SILENT_SECONDS)
+        await silence.hold_longer(number_id, RESTARTING_SECONDS if restarted else SILENT_SECONDS)
 
 
 async def _suspect(number_id: int, waiting: list[int], now: datetime) -> None:

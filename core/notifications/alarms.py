@@ -1,4 +1,8 @@
-"""Alarms: raised once for as long as their cause lasts, cleared by whoever sees it gone."""
+"""Alarms: raised once for as long as their cause lasts, cleared by whoever sees it gone.
+
+Where nobody can see that, as of a payment's dispute, an administrator clears it by hand. ``docs/reference/alarms.md``
+says of each when it ends.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -10,12 +14,14 @@ import msgspec
 import structlog
 
 from core import database
+from core.audit import services as audit
+from core.errors import NotFoundError
 from core.events.catalogue import AlarmRaised, seal
 from core.live import stream
 from core.notifications import outbox
 from core.notifications.schemas import AlarmRead
+from core.notifications.wording import alarm_says
 from core.pagination import PageQuery
-from core.texts import alarm_text
 
 _SORTS = {"id": "id", "raised_at": "raised_at", "noticed_at": "noticed_at"}
 
@@ -28,7 +34,8 @@ RETURNING id, noticed
 """
 
 _ADMINISTRATORS = """
-SELECT id, locale FROM users WHERE profile = 'administrator' AND status = 'active' AND deleted_at IS NULL ORDER BY id
+SELECT id, locale, timezone FROM users WHERE profile = 'administrator' AND status = 'active' AND deleted_at IS NULL
+ORDER BY id
 """
 
 Subject = Literal[
@@ -90,7 +97,7 @@ async def _tell(alarm_id: int, kind: Kind, subject: Subject, subject_id: int, de
     """Notify every administrator, each in their language."""
     told = []
     for person in await database.fetch(_ADMINISTRATORS):
-        text = alarm_text(kind, detail, person["locale"])
+        text = alarm_says(kind, subject_id, detail, person["locale"], person["timezone"])
         event = AlarmRaised(alarm_id=alarm_id, kind=kind, subject_type=subject, subject_id=subject_id, text=text)
         await outbox.put("alarm_raised", person["id"], f"alarm:{alarm_id}:{person['id']}", event)
         told.append((person["id"], seal(event)))
@@ -121,7 +128,9 @@ async def standing_alarms(subject: Subject, subject_ids: Collection[int], kinds:
     return frozenset(row["subject_id"] for row in rows)
 
 
-async def list_alarms(query: PageQuery, language: str, *, standing: bool | None) -> tuple[Sequence[AlarmRead], int]:
+async def list_alarms(
+    query: PageQuery, language: str, timezone: str, *, standing: bool | None
+) -> tuple[Sequence[AlarmRead], int]:
     """Return one page of alarms, the newest first, and how many there are."""
     where = "($1::bool IS NULL OR (cleared_at IS NULL) = $1)"
     rows = await database.fetch(
@@ -131,7 +140,28 @@ async def list_alarms(query: PageQuery, language: str, *, standing: bool | None)
         query.offset,
     )
     total = await database.fetch_value(f"SELECT count(*) FROM alarms WHERE {where}", standing)
-    return [_read(row, language) for row in rows], int(str(total))
+    return [_read(row, language, timezone) for row in rows], int(str(total))
+
+
+async def clear_by_hand(actor_id: int, alarm_id: int, language: str, timezone: str) -> AlarmRead:
+    """End an alarm because an administrator says so; one that is over stays as it is.
+
+    Whoever still sees its cause raises it anew.
+
+    Raises:
+        NotFoundError: There is no such alarm.
+    """
+    async with database.unit_of_work():
+        cleared = await database.fetch_row(
+            "UPDATE alarms SET cleared_at = now() WHERE id = $1 AND cleared_at IS NULL RETURNING *", alarm_id
+        )
+        row = cleared or await database.fetch_row("SELECT * FROM alarms WHERE id = $1", alarm_id)
+        if row is None:
+            raise NotFoundError("alarm", alarm_id)
+        if cleared is not None:
+            about = {"kind": row["kind"], "subject_type": row["subject_type"], "subject_id": row["subject_id"]}
+            await audit.record("alarm.cleared", user_id=actor_id, entity_id=alarm_id, facts=about)
+    return _read(row, language, timezone)
 
 
 async def forget_alarms(before: datetime, limit: int) -> int:
@@ -143,12 +173,12 @@ async def forget_alarms(before: datetime, limit: int) -> int:
     )
 
 
-def _read(row: asyncpg.Record, language: str) -> AlarmRead:
+def _read(row: asyncpg.Record, language: str, timezone: str) -> AlarmRead:
     detail: Mapping[str, object] = msgspec.json.decode(row["detail"])
     return AlarmRead(
         id=row["id"],
         kind=row["kind"],
-        text=alarm_text(row["kind"], detail, language),
+        text=alarm_says(row["kind"], row["subject_id"], detail, language, timezone),
         subject_type=row["subject_type"],
         subject_id=row["subject_id"],
         noticed=row["noticed"],

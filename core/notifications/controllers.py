@@ -38,9 +38,21 @@ class AlarmController(Controller):
         ] = None,
     ) -> Page[AlarmRead]:
         """List the alarms, the newest first; sorts by id, raised_at and noticed_at."""
-        language = language_of(request.scope)
-        found, total = await alarms.list_alarms(page_query, language, standing=standing)
+        language, timezone = language_of(request.scope), current_user(request).timezone
+        found, total = await alarms.list_alarms(page_query, language, timezone, standing=standing)
         return build_page(found, total, page_query, request)
+
+    @post(
+        "/{alarm_id:int}/clear",
+        operation_id="AdminClearAlarm",
+        summary="End an alarm",
+        status_code=200,
+        responses=problem_responses(401, 403, 404),
+    )
+    async def clear_alarm(self, request: AnyRequest, alarm_id: FromPath[int]) -> Resource[AlarmRead]:
+        """End an alarm by hand, and return it; one that is over stays as it is, and one that lasts is raised anew."""
+        user = current_user(request)
+        return Resource(await alarms.clear_by_hand(user.id, alarm_id, language_of(request.scope), user.timezone))
 
 
 class NotificationController(Controller):

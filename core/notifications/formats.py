@@ -19,7 +19,9 @@ _ZONE = "ZZZZ"
 _ISOLATE = "\u2068{}\u2069"
 """FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE (Unicode Standard Annex 9): what is between them turns nothing."""
 _LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
-_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI"})
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN", "RLI"})
+_EMBEDDING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF"})
+_ISOLATING = frozenset({"LRI", "RLI", "FSI"})
 
 
 class Formats(msgspec.Struct, frozen=True):
@@ -69,10 +71,31 @@ def one_line(text: str) -> str:
 
 
 def isolated(text: str) -> str:
-    """Return a name for the midst of a sentence: one that is written from the right does not turn its neighbours."""
-    shown = one_line(text)
+    """Return a name for the midst of a sentence: one that is written from the right does not turn its neighbours.
+
+    Signs that would turn what follows, or end the isolation around it, are taken out: embeddings and overrides, and
+    isolates that do not pair. Marks of direction and joiners stay.
+    """
+    shown = _paired(one_line(text))
     turns = any(unicodedata.bidirectional(sign) in _RIGHT_TO_LEFT for sign in shown)
     return _ISOLATE.format(shown) if turns else shown
+
+
+def _paired(text: str) -> str:
+    """Return ``text`` without embeddings and overrides, and without isolates that have no end or no beginning."""
+    signs = [sign for sign in text if unicodedata.bidirectional(sign) not in _EMBEDDING]
+    alone, begun = set(), []
+    for place, sign in enumerate(signs):
+        kind = unicodedata.bidirectional(sign)
+        if kind in _ISOLATING:
+            begun.append(place)
+        elif kind == "PDI":
+            if begun:
+                begun.pop()
+            else:
+                alone.add(place)
+    alone.update(begun)
+    return "".join(sign for place, sign in enumerate(signs) if place not in alone)
 
 
 @lru_cache(maxsize=64)

@@ -1,6 +1,6 @@
 """What a notification says: a title and a text for the list and the live event; e-mails are made of the same words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import singledispatch
 
@@ -8,11 +8,13 @@ import msgspec
 
 from core.events import catalogue
 from core.notifications.formats import Formats, formats, isolated, one_line
-from core.texts import blocker_text, say, word
+from core.texts import alarm_text, blocker_text, say, word
 
 LONGEST = 200
 """Characters of a stranger's text (a browser's name, an address) within a sentence."""
 
+_MOMENTS = frozenset({"until"})
+"""Facts of alarms that are moments, which are stored as ISO 8601 writes them."""
 _OVER = frozenset({"completed", "completed_with_unknown"})
 """Reasons of a campaign's end of which its figures say everything."""
 _NOT_RESUMED = frozenset({"audience_gone", "missed_date", "missed_date_skipped", "too_uniform"})
@@ -34,6 +36,27 @@ def text_of(kind: str, detail: msgspec.Struct, language: str, timezone: str) -> 
         return say("notices", f"{kind}_{part}", {**facts, **more}, reader.language)
 
     return one_line(" ".join(filter(None, _sentences(detail, notice, reader))))
+
+
+def alarm_says(kind: str, subject_id: int, detail: Mapping[str, object], language: str, timezone: str) -> str:
+    """Return an alarm's text: what is the matter, and what to do about it after a colon.
+
+    One of another version of the platform, whose kind or facts differ, has the name of its kind.
+    """
+    reader = formats(language, timezone)
+    facts = {name: _shown(_moment(value) if name in _MOMENTS else value, reader) for name, value in detail.items()}
+    try:
+        return one_line(alarm_text(kind, {**facts, "id": str(subject_id)}, reader.language))
+    except KeyError:
+        return kind.replace("_", " ")
+
+
+def _moment(value: object) -> object:
+    """Return the moment that a stored fact names, or the fact where it names none."""
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return value
 
 
 def _facts(detail: msgspec.Struct, reader: Formats) -> dict[str, str]:
@@ -65,10 +88,13 @@ def _titled(detail: msgspec.Struct, facts: dict[str, str]) -> dict[str, str]:
 
 
 def _matter(text: str) -> str:
-    """Return an alarm's text up to its colon; colons within parentheses belong to an error's own words."""
+    """Return an alarm's text up to its colon; colons within parentheses belong to an error's own words.
+
+    Those of a name that is isolated belong to the name.
+    """
     depth = 0
     for at, sign in enumerate(text):
-        depth += (sign == "(") - (sign == ")")
+        depth += (sign in "(\u2066\u2067\u2068") - (sign in ")\u2069")
         if depth == 0 and text.startswith(": ", at):
             return text[:at]
     return text.rstrip(".")
@@ -125,7 +151,7 @@ def _(detail: catalogue.PaymentFailed, notice: _Notice, reader: Formats) -> list
     if detail.failure != "other":
         why = word("failures", detail.failure, reader.language)
     else:
-        why = notice("reason", reason=_readable(detail.failure_code)) if detail.failure_code else ""
+        why = notice("reason", reason=isolated(_readable(detail.failure_code))) if detail.failure_code else ""
     again = notice("again") if detail.next_attempt_at else ""
     return [notice("text"), why, again, notice("pay") if detail.action_url else notice("check")]
 

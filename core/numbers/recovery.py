@@ -30,6 +30,12 @@ _CLAIM = f"""
 UPDATE numbers SET restarted_at = now() WHERE id = $1 AND deleted_at IS NULL
     AND (restarted_at IS NULL OR restarted_at < now() - interval '{COOL_DOWN}') RETURNING id
 """
+_FOUND = "SELECT name, number, connection_reason FROM numbers WHERE id = $1 AND deleted_at IS NULL AND status AND"
+_STILL: dict[Cause, str] = {
+    "number_failed": f"{_FOUND} (connection = 'failed' OR (connection = 'starting'"
+    f" AND connection_since < now() - interval '{STARTS_WITHIN.seconds} seconds')) FOR UPDATE",
+    "number_silent": f"{_FOUND} silent_until IS NOT NULL FOR UPDATE",
+}
 _log = structlog.get_logger(__name__)
 
 
@@ -47,10 +53,11 @@ async def recover(number_id: int, cause: Cause) -> bool:
         else:
             _log.warning("number_restarted", number_id=number_id, cause=cause)
             return True
-    named = await database.fetch_row("SELECT name, number, connection_reason FROM numbers WHERE id = $1", number_id)
-    if named is not None:
-        called = named["name"] or named["number"] or f"#{number_id}"
-        async with database.unit_of_work():
+    async with database.unit_of_work():
+        # Locked before its alarm, as everywhere; it may have come back in the seconds that a restart takes.
+        named = await database.fetch_row(_STILL[cause], number_id)
+        if named is not None:
+            called = named["name"] or named["number"] or f"#{number_id}"
             await raise_alarm(cause, "number", number_id, name=called, reason=named["connection_reason"])
             await tell_owners([number_id])
     return False

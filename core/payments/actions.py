@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from core import database, queue
-from core.notifications.alarms import raise_alarm
+from core.notifications.alarms import clear_alarms, raise_alarm
 from core.payments import fetches
 from core.payments.tables import ActionKind, ActionStatus
 from core.plugin import (
@@ -205,6 +205,8 @@ async def _finish(row: asyncpg.Record, status: ActionStatus, error: str) -> None
             status,
             error[:120],
         )
+        if status is ActionStatus.DONE:
+            await clear_alarms("gateway_action", [row["id"]], ["gateway_action_failed"])
         if row["kind"] == ActionKind.CHANGE_PLAN:
             await _settle_plan(row, status)
         await _look(row)
@@ -236,7 +238,13 @@ async def _later(row: asyncpg.Record, error: Exception) -> None:
         )
         if given_up or isinstance(error, ConfigurationError):
             await raise_alarm(
-                "gateway_action_failed", "gateway_action", row["id"], gateway=row["gateway"], asked=row["kind"]
+                "gateway_action_failed",
+                "gateway_action",
+                row["id"],
+                gateway=row["gateway"],
+                asked=row["kind"],
+                concerns=row["transaction_id"] or row["gateway_id"] or row["checkout_gateway_id"] or row["reference"],
+                user=str(row["user_id"]),
             )
         await _look(row)
 

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from core import database
-from core.notifications.alarms import raise_alarm
+from core.notifications.alarms import clear_alarms, raise_alarm
 from core.payments import effects
 from core.payments.ending import stop_charging
 from core.payments.lifecycle import ALIVE, State, apply, elapse
@@ -104,6 +104,10 @@ async def _apply(before: Row, snapshot: Snapshot, as_of: datetime) -> Row:
     if not duplicate and applied.after.status in ALIVE:
         duplicate = await has_living(before.user_id, besides=before.id)
     row = await _store(msgspec.structs.replace(before, state=applied.after, fetched_at=as_of, duplicate=duplicate))
+    if not is_new:
+        await clear_alarms("subscription", [row.id], ["subscription_missing"])
+        if not applied.strange:
+            await clear_alarms("subscription", [row.id], ["subscription_strange"])
     payment_ids = await record_payments(row, applied.payments)
     await effects.follow(row, None if is_new else before, applied, payment_ids, policy=policy, now=as_of)
     if row.state.status in ALIVE and await _is_erased(row.user_id):

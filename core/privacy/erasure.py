@@ -18,6 +18,7 @@ from core.campaigns.services import cancel_campaign
 from core.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from core.jobs.services import JobContext, create_job, job_handler
 from core.media import store
+from core.notifications.alarms import clear_alarms
 from core.numbers.services import delete_number
 from core.payments.ending import stop_charging
 from core.privacy.holdings import HOLDINGS, Holding
@@ -90,6 +91,7 @@ async def erase_user(actor_id: int, user_id: int) -> None:
         await stop_charging(user_id)
         await sessions.forget_user(user_id)
         await sessions.revoke_all(user_id)
+        await clear_alarms("user", [user_id], ["email_refused"])
         await database.execute(
             "UPDATE api_keys SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL", user_id
         )

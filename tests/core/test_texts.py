@@ -415,5 +415,5 @@ def test_title() -> None:
 def test_every_alarm_fills_its_placeholders(language: str) -> None:
     for kind in get_args(Kind):
         names = ("name", "reason", "gateway", "concerns", "asked", "status", "until", "minutes", "free", "gigabytes")
-        detail = dict.fromkeys(names, "a")
+        detail = dict.fromkeys((*names, "user", "id"), "a")
         assert "{" not in alarm_text(kind, detail, language)

@@ -10,7 +10,9 @@ import pytest
 
 from core import database, heartbeat, queue
 from core.runtime import Runtime
-from core.watch import NAMESPACE, STUCK_SECONDS, Watch
+from core.watch import GONE_AFTER, NAMESPACE, STUCK_SECONDS, Watch
+from tests.core.notifications.post import open_post
+from tests.factories import Member
 
 Usage = namedtuple("Usage", ("total", "used", "free"))  # noqa: PYI024 - as shutil returns it
 GIB = 2**30
@@ -19,7 +21,8 @@ GIB = 2**30
 @pytest.fixture
 async def watch(runtime: Runtime) -> AsyncIterator[Watch]:
     async def clean() -> None:
-        await runtime.redis.delete(heartbeat.KEY, f"{NAMESPACE}:jobs", f"{NAMESPACE}:jobs.msgs")
+        left = [f"{NAMESPACE}:{name}{part}" for name in queue.QUEUES for part in ("", ".msgs")]
+        await runtime.redis.delete(heartbeat.KEY, *left)
         await database.execute("DELETE FROM alarms WHERE kind IN ('queue_stuck', 'workers_gone', 'disk_low')")
 
     await clean()
@@ -59,6 +62,52 @@ async def test_a_message_for_later_does_not_wait_before_its_time(watch: Watch, r
     await _wait_in(runtime, queue.JOBS, time.time() - 3600, eta=time.time() - 5)
     await watch.look_at_queues()
     assert await standing("queue_stuck", queue.JOBS) == []
+
+
+async def test_missing_workers_are_mailed_without_any(watch: Watch, runtime: Runtime, administrator: Member) -> None:
+    async with open_post(runtime) as post:
+        for _ in range(GONE_AFTER):
+            await watch.look_at_workers()
+        await watch.finish()
+        (mail,) = post.mail.told(administrator.id)
+    assert mail.subject == "Alarm: No worker is running, so nothing is sent"
+
+
+async def test_notifications_that_stand_still_are_mailed_without_their_queue(
+    watch: Watch, runtime: Runtime, administrator: Member
+) -> None:
+    async with open_post(runtime) as post:
+        await _wait_in(runtime, queue.NOTIFICATIONS, time.time() - STUCK_SECONDS - 61)
+        await watch.look_at_queues()
+        await watch.finish()
+        (mail,) = post.mail.told(administrator.id)
+    assert mail.subject == "Alarm: The queue notifications stands still"
+
+
+async def test_where_workers_live_they_mail_what_else_stands_still(
+    watch: Watch, runtime: Runtime, administrator: Member
+) -> None:
+    async with open_post(runtime) as post:
+        await _wait_in(runtime, queue.JOBS, time.time() - STUCK_SECONDS - 61)
+        await watch.look_at_queues()
+        await watch.finish()
+        assert post.mail.told(administrator.id) == []
+        await post.go()
+        assert len(post.mail.told(administrator.id)) == 1
+
+
+async def test_a_mail_service_that_hangs_holds_no_look_up(
+    watch: Watch, runtime: Runtime, administrator: Member
+) -> None:
+    async with open_post(runtime) as post:
+        post.mail.hangs = True
+        for _ in range(GONE_AFTER):
+            await watch.look_at_workers()
+        await post.mail.reached.wait()
+        await watch.look_at_workers()
+        assert await standing("workers_gone") == [{}]
+        await watch.finish(0)
+        assert post.mail.told(administrator.id) == []
 
 
 async def test_missing_workers_are_told_at_the_second_look(watch: Watch, runtime: Runtime) -> None:

@@ -174,12 +174,19 @@ async def make_tenant(app: Litestar, member: Member) -> Tenant:
                 detail=encrypt("{}", purpose=SEAL),
                 planned_at=datetime.now(UTC),
             ),
+            "alarm_id": await insert("alarms", kind="payment_disputed", subject_type="payment", **_alarm()),
             "payment_id": await insert("payments", user_id=member.id, gateway="stripe", **payment),
             "checkout_id": await _checkout(member),
             "subscription_id": await _subscription(member),
             "fetch_id": await insert("gateway_fetches", gateway="nobody", subject=secrets.token_hex(8), due_at=FAR),
         }
     return Tenant(member, ids)
+
+
+def _alarm() -> dict[str, Any]:
+    moment = datetime.now(UTC)
+    about = {"subject_id": secrets.randbelow(10**12), "detail": '{"gateway": "stripe"}'}
+    return {**about, "raised_at": moment, "noticed_at": moment}
 
 
 async def _delivery(member: Member, endpoint_id: int) -> int:

@@ -69,6 +69,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 def draw(kind: str, details: Sequence[msgspec.Struct], *, brand: Brand, name: str, reader: tuple[str, str]) -> Rendered:
     """Return the mail of one kind, its details folded into one; ``reader`` is a language and a time zone.
 
+    It lists them in their order, the first of many: they are best given the newest first.
+
     Raises:
         KeyError: There is no such kind.
         ValueError: There is no detail.
@@ -77,9 +79,9 @@ def draw(kind: str, details: Sequence[msgspec.Struct], *, brand: Brand, name: st
         raise ValueError(f"a mail of the kind {kind} tells of nothing")
     language, timezone = reader
     writer = _Writer(formats(language, timezone), timezone, brand)
-    detail = details[-1]
+    detail = details[0]
     if isinstance(detail, ResetLink):
-        return _typeset(writer.with_link(kind, detail, name))
+        return _typeset(writer.with_link(kind, detail))
     return _typeset(writer.notice(kind, details, name))
 
 
@@ -122,14 +124,18 @@ class _Writer:
             help=self.say("help", address=address) if address else "",
         )
 
-    def with_link(self, kind: str, detail: ResetLink, name: str) -> Letter:
-        """Write about a link that works once."""
+    def with_link(self, kind: str, detail: ResetLink) -> Letter:
+        """Write about a link that works once.
+
+        Its reader is greeted without a name: the address may be a stranger's whom somebody registered under words of
+        their own, and no mail carries those to an address that nobody has confirmed.
+        """
         title = self.say(f"{kind}_title")
         lasts = self.reader.duration(KINDS[kind].lasts)
         items = [Item(title, self.say(f"{kind}_text", duration=lasts))]
         label = self.say("button_reset" if kind == "password_reset" else "button_confirm")
         return msgspec.structs.replace(
-            self.letter(title, name, items, label, detail.link if is_web(detail.link) else self.brand.url),
+            self.letter(title, "", items, label, detail.link if is_web(detail.link) else self.brand.url),
             copy=self.say("copy"),
             otherwise=self.say(f"{kind}_otherwise"),
             why=self.say("why_security"),

@@ -45,6 +45,10 @@ export interface AlarmReadPage {
   meta: Meta;
 }
 
+export interface AlarmReadResource {
+  data: AlarmRead;
+}
+
 export interface ApiKeyCreate {
   name: string;
   scopes: Array<"read" | "send" | "manage">;
@@ -2398,6 +2402,13 @@ export interface Operations {
     body: CancelWanted;
     answer: SubscriptionReadResource;
   };
+  /** End an alarm */
+  AdminClearAlarm: {
+    path: { alarm_id: number; };
+    query: Record<never, never>;
+    body: undefined;
+    answer: AlarmReadResource;
+  };
   /** Make a plan */
   AdminCreatePlan: {
     path: Record<never, never>;
@@ -3966,6 +3977,7 @@ export const ROUTES = {
   AddPublicContacts: { method: "POST", path: "/api/publics/{public_id}/contacts" },
   AdminActAsUser: { method: "POST", path: "/api/admin/users/{user_id}/act-as" },
   AdminCancelSubscription: { method: "POST", path: "/api/admin/subscriptions/{subscription_id}/cancel" },
+  AdminClearAlarm: { method: "POST", path: "/api/admin/alarms/{alarm_id}/clear" },
   AdminCreatePlan: { method: "POST", path: "/api/admin/plans" },
   AdminCreateServer: { method: "POST", path: "/api/admin/servers" },
   AdminCreateUser: { method: "POST", path: "/api/admin/users" },

@@ -8,7 +8,7 @@ import pytest
 from litestar import Litestar
 
 from core import database
-from core.accounts import entering, sessions
+from core.accounts import entering, recovery, sessions
 from core.accounts.callers import Caller
 from core.accounts.devices import network_of
 from core.events.catalogue import NewDevice
@@ -35,6 +35,22 @@ async def _enter(user: Member, user_agent: str, address: str) -> None:
     """Sign in where the right to it is proven."""
     async with database.unit_of_work():
         await entering.sign_in(user.id, Caller(address=address, user_agent=user_agent))
+
+
+async def _sign_out(user: Member, session_id: object = None) -> None:
+    """Sign out of one session, or of every one by itself."""
+    for row in await database.fetch("SELECT id FROM user_sessions WHERE user_id = $1", user.id):
+        if session_id in (None, row["id"]):
+            await sessions.sign_out(user.id, row["id"])
+
+
+async def _reset(app: Litestar, user: Member) -> None:
+    """Set a new password by a mailed link."""
+    link = await recovery.make_reset_link(user.id)
+    body = {"token": link.partition("token=")[2], "password": "another long passphrase"}
+    async with client_for(app) as client:
+        answer = await client.post("/api/auth/reset-password", json=body)
+    assert answer.status_code == 204, answer.text
 
 
 async def _log_in(app: Litestar, user: Member, user_agent: str) -> httpx.Response:
@@ -87,16 +103,45 @@ async def test_the_same_browser_in_the_same_network_is_the_same_device(
 
 
 async def test_a_session_that_ended_is_remembered_until_it_is_forgotten(settled: Member) -> None:
-    await sessions.revoke_all(settled.id)
+    await _sign_out(settled)
     await sessions.clean_up()
     await _enter(settled, CHROME_1, HOME)
     assert await told(settled.id) == []
     await database.execute(
-        "UPDATE user_sessions SET revoked_at = now() - interval '31 days' WHERE user_id = $1", settled.id
+        "UPDATE user_sessions SET expires_at = now() - interval '31 days' WHERE user_id = $1", settled.id
     )
     await sessions.clean_up()
     await _enter(settled, CHROME_1, HOME)
     assert await told(settled.id) == [NewDevice(address=HOME, user_agent=CHROME_1)]
+
+
+@pytest.mark.parametrize("signed_out", [False, True])
+@pytest.mark.parametrize("taken", ["reset", "change", "device"])
+async def test_what_was_taken_away_makes_no_device_known(
+    app: Litestar, settled: Member, taken: str, *, signed_out: bool
+) -> None:
+    await _enter(settled, PHONE.format("18_1"), ELSEWHERE)
+    stolen = await database.fetch_value("SELECT max(id) FROM user_sessions WHERE user_id = $1", settled.id)
+    if signed_out:
+        await _sign_out(settled, stolen)
+    if taken == "reset":
+        await _reset(app, settled)
+    elif taken == "change":
+        await sessions.revoke_others(settled.id, 0)
+    else:
+        assert await sessions.revoke(settled.id, int(str(stolen))) is not signed_out
+    await database.execute("DELETE FROM notifications WHERE user_id = $1", settled.id)
+    await _enter(settled, PHONE.format("18_1"), ELSEWHERE)
+    known = taken == "device" and signed_out
+    event = NewDevice(address=ELSEWHERE, user_agent=PHONE.format("18_1"))
+    assert await told(settled.id) == ([] if known else [event])
+
+
+async def test_whoever_changes_a_password_stays_known(settled: Member) -> None:
+    mine = await database.fetch_value("SELECT max(id) FROM user_sessions WHERE user_id = $1", settled.id)
+    await sessions.revoke_others(settled.id, int(str(mine)))
+    await _enter(settled, CHROME_1, HOME)
+    assert await told(settled.id) == []
 
 
 async def test_another_users_device_is_not_ones_own(settled: Member, other_user: Member) -> None:

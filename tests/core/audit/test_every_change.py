@@ -313,6 +313,9 @@ async def _billing(walk: Walker, admin: httpx.AsyncClient, shop: Shop, user: Mem
     fetch_id = await insert("gateway_fetches", gateway="stripe", subject=phone(), due_at=datetime.now(UTC))
     await walk("AdminReplayGatewayFetch", fetch_id, client=admin)
     await database.execute("DELETE FROM gateway_fetches WHERE id = $1", fetch_id)
+    moment = {"raised_at": datetime.now(UTC), "noticed_at": datetime.now(UTC)}
+    alarm_id = await insert("alarms", kind="payment_disputed", subject_type="payment", subject_id=payment_id, **moment)
+    await walk("AdminClearAlarm", alarm_id, client=admin)
 
 
 async def test_every_operation_that_changes_rows_is_logged(

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 from litestar.enums import ScopeType
@@ -185,6 +185,8 @@ class SinkProvider:
         self.unknown_grace_seconds = 0.0
         self.restarted: list[str] = []
         """Instances, in the order of their restarts."""
+        self.while_restarting: Callable[[], Awaitable[object]] | None = None
+        """What happens before a restart is answered."""
         self.webhooks_differ = False
         self.repaired: list[str] = []
         self.seen: list[str] = []
@@ -258,6 +260,8 @@ class SinkProvider:
 
     async def restart(self, sender: Sender) -> SenderReport:
         self.restarted.append(sender.instance)
+        if self.while_restarting is not None:
+            await self.while_restarting()
         self._trip("restart")
         return SenderReport(state=SenderState.CONNECTED)
 

@@ -1,6 +1,7 @@
 """Numbers judged by what their messages effect."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ from core.campaigns.reconcile import reconcile_due
 from core.campaigns.tables import RecipientState
 from core.campaigns.transitions import FROM_LEASED
 from core.campaigns.watching import is_silent, watch
+from core.events.catalogue import NumberConnected, NumberDisconnected
+from core.numbers import silence
 from core.plugin import Capabilities, MessageStatus, UnavailableError
 from tests.core.campaigns.making import Made, claim_all, now, running, settle_rows, states
 from tests.core.campaigns.sink import Sink, SinkProvider
+from tests.core.told import told
 from tests.factories import Member
 
 TAKEN: dict[str, Any] = {"allowed": FROM_LEASED, "state": RecipientState.ACCEPTED, "outcome": "accepted"}
@@ -179,6 +183,39 @@ class TestSilent:
         await _look_up()
         await watch(await now())
         assert await _alarms() == []
+
+    async def test_ends_the_alarm_when_it_was_used_again_before_its_first_acknowledgement(
+        self, user: Member, sink_url: str
+    ) -> None:
+        made = await _accepted(user, sink_url, contacts=6)
+        await database.execute("UPDATE numbers SET restarted_at = now() - interval '1 hour'")
+        await watch(await now())
+        await watch(await _later(made))
+        await database.execute("UPDATE message_attempts SET claimed_at = claimed_at - interval '2 hours'")
+        await watch(await _later(made))
+        row = await _number(made)
+        assert (row["silent_until"], await _alarms()) == (None, [("number_silent", 1)])
+        await database.execute("UPDATE message_attempts SET claimed_at = claimed_at + interval '2 hours'")
+        await database.execute("UPDATE message_by_contacts SET state = 'sent' WHERE campaign_id = $1", made.id)
+        await watch(await now())
+        assert await _alarms() == []
+        # Being looked at for a moment is no news of a number whose alarm is over.
+        assert await silence.hold(made.number_ids[0], 90)
+        kinds = [type(event) for event in await told(user.id, "number_connected", "number_disconnected")]
+        assert kinds == [NumberDisconnected, NumberConnected]
+
+    async def test_leaves_alone_one_that_its_owner_restarted_while_a_restart_was_tried(
+        self, user: Member, sink_url: str, provider: SinkProvider
+    ) -> None:
+        made = await _accepted(user, sink_url, contacts=6)
+        await watch(await now())
+        moment = await _later(made)
+
+        provider.while_restarting = partial(silence.release, made.number_ids[0])
+        provider.raises["restart"] = UnavailableError("gone")
+        await watch(moment)
+        row = await _number(made)
+        assert (row["silent_until"], row["status_connection"], await _alarms()) == (None, True, [])
 
     async def test_one_that_cannot_be_asked_does_not_keep_the_others_from_being_seen_to(
         self, user: Member, sink_url: str, provider: SinkProvider

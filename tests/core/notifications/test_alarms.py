@@ -14,7 +14,7 @@ from core.events.catalogue import AlarmRaised
 from core.notifications.alarms import clear_alarms, forget_alarms, raise_alarm
 from core.notifications.outbox import SEAL
 from tests.conftest import ClientOf
-from tests.factories import Member
+from tests.factories import Member, random_email
 
 
 @pytest.fixture
@@ -71,6 +71,65 @@ async def test_what_has_been_over_for_long_is_deleted(admin: httpx.AsyncClient) 
     await raise_alarm("number_failed", "number", _id(), name="a", reason="")
     assert await forget_alarms(datetime.now(UTC) - timedelta(days=90), 10) == 1
     assert (await admin.get("/api/admin/alarms")).json()["meta"]["total"] == 2
+
+
+async def test_one_of_another_version_is_listed_all_the_same(admin: httpx.AsyncClient) -> None:
+    await raise_alarm("server_down", "server", _id(), name="a", reason="b")
+    await database.execute("UPDATE alarms SET kind = 'moon_down'")
+    answer = await admin.get("/api/admin/alarms")
+    assert (answer.status_code, answer.json()["data"][0]["text"]) == (200, "moon down")
+
+
+async def test_a_moment_is_shown_in_the_zone_of_who_reads(admin: httpx.AsyncClient) -> None:
+    assert (await admin.patch("/api/auth/me", json={"timezone": "Asia/Tokyo"})).status_code == 200
+    await raise_alarm("notifier_limited", "notifier", _id(), name="a", reason="b", until="2027-01-02T03:04+00:00")
+    (alarm,) = (await admin.get("/api/admin/alarms")).json()["data"]
+    assert alarm["text"].endswith("goes out from January 2, 2027, 12:04\u00a0PM (GMT+09:00).")
+
+
+class TestByHand:
+    async def test_it_ends_once_and_says_who_did_it(self, admin: httpx.AsyncClient, administrator: Member) -> None:
+        payment = _id()
+        await raise_alarm("payment_disputed", "payment", payment, gateway="stripe")
+        (alarm,) = (await admin.get("/api/admin/alarms?standing=true")).json()["data"]
+        ended = [await admin.post(f"/api/admin/alarms/{alarm['id']}/clear") for _ in range(2)]
+        assert [answer.status_code for answer in ended] == [200, 200]
+        first, second = (answer.json()["data"] for answer in ended)
+        assert first == second == {**alarm, "cleared_at": first["cleared_at"]}
+        assert first["cleared_at"] is not None
+        assert (await admin.get("/api/admin/alarms?standing=true")).json()["meta"]["total"] == 0
+        rows = await database.fetch(
+            "SELECT user_id, data FROM logs WHERE action = 'alarm.cleared' AND entity_id = $1", alarm["id"]
+        )
+        assert [(row["user_id"], msgspec.json.decode(row["data"])) for row in rows] == [
+            (administrator.id, {"kind": "payment_disputed", "subject_type": "payment", "subject_id": payment})
+        ]
+
+    async def test_its_cause_raises_it_anew(self, admin: httpx.AsyncClient) -> None:
+        server = _id()
+        await raise_alarm("server_down", "server", server, name="a", reason="b")
+        (alarm,) = (await admin.get("/api/admin/alarms")).json()["data"]
+        await admin.post(f"/api/admin/alarms/{alarm['id']}/clear")
+        assert await raise_alarm("server_down", "server", server, name="a", reason="b") is True
+
+    async def test_one_that_is_not_there(self, admin: httpx.AsyncClient) -> None:
+        answer = await admin.post(f"/api/admin/alarms/{2**60}/clear")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+    async def test_users_end_none(self, admin: httpx.AsyncClient, api: ClientOf, user: Member) -> None:
+        await raise_alarm("payment_disputed", "payment", _id(), gateway="stripe")
+        (alarm,) = (await admin.get("/api/admin/alarms")).json()["data"]
+        async with api(user) as client:
+            assert (await client.post(f"/api/admin/alarms/{alarm['id']}/clear")).status_code == 403
+        assert (await admin.get("/api/admin/alarms?standing=true")).json()["meta"]["total"] == 1
+
+
+async def test_another_address_ends_that_mail_is_refused(admin: httpx.AsyncClient, user: Member) -> None:
+    await raise_alarm("email_refused", "user", user.id, name=str(user.id), reason="550")
+    await admin.patch(f"/api/admin/users/{user.id}", json={"name": "Ana", "email": user.email})
+    assert (await admin.get("/api/admin/alarms?standing=true")).json()["meta"]["total"] == 1
+    assert (await admin.patch(f"/api/admin/users/{user.id}", json={"email": random_email()})).status_code == 200
+    assert (await admin.get("/api/admin/alarms?standing=true")).json()["meta"]["total"] == 0
 
 
 async def test_users_see_none(api: ClientOf, user: Member) -> None:

@@ -74,7 +74,7 @@ def test_what_signs_are_made_of_stays(text: str) -> None:
     assert one_line(text) == text
 
 
-@pytest.mark.parametrize("text", ["שלום", "مرحبا", "a\u200fb", "\u202eabc", "Ana שלום"])
+@pytest.mark.parametrize("text", ["שלום", "مرحبا", "a\u200fb", "\u2067abc\u2069", "Ana שלום"])
 def test_what_is_written_from_the_right_is_isolated(text: str) -> None:
     assert isolated(text) == f"\u2068{text}\u2069"
 
@@ -82,3 +82,20 @@ def test_what_is_written_from_the_right_is_isolated(text: str) -> None:
 @pytest.mark.parametrize("text", ["Ana", "Ана", "アナ", "Ana 👩‍🦰", ""])
 def test_what_is_written_from_the_left_stays_as_it_is(text: str) -> None:
     assert isolated(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("X\u2069\u202eY", "XY"),
+        ("\u202eabc", "abc"),
+        ("\u202aa\u202bb\u202dc\u202ed\u202c", "abcd"),
+        ("\u2069ש\u2068", "\u2068ש\u2069"),
+        ("a\u2066b\u2069c\u2069", "a\u2066b\u2069c"),
+        ("\u2067\u2068a\u2069", "\u2068a\u2069"),
+        ("a\u200e\u200fb", "\u2068a\u200e\u200fb\u2069"),
+        ("👩\u200d🦰 ع\u200c", "\u2068👩\u200d🦰 ع\u200c\u2069"),
+    ],
+)
+def test_nothing_in_a_name_turns_what_follows_it(text: str, shown: str) -> None:
+    assert isolated(text) == shown

@@ -9,7 +9,7 @@ import pytest
 from core.events import catalogue
 from core.notifications.emails.examples import EXAMPLES
 from core.notifications.kinds import KINDS
-from core.notifications.wording import text_of, title_of
+from core.notifications.wording import alarm_says, text_of, title_of
 from core.texts import LANGUAGES
 
 LISTED = [kind.name for kind in KINDS.values() if kind.listed]
@@ -196,6 +196,7 @@ def test_an_endless_browser_name_is_cut() -> None:
         ),
         ("The server main refuses (SSLError: expired): mend it.", "The server main refuses (SSLError: expired)"),
         ("The disk is almost full.", "The disk is almost full"),
+        ("The number \u2068a: א\u2069 failed (lost): connect it.", "The number \u2068a: א\u2069 failed (lost)"),
     ],
 )
 def test_the_title_of_an_alarm_is_what_is_the_matter(text: str, title: str) -> None:
@@ -219,3 +220,37 @@ def test_an_unknown_language_and_zone_are_english_and_utc() -> None:
         EXAMPLES["number_restricted"], restricted_until=datetime(2027, 1, 2, 3, 4, tzinfo=UTC)
     )
     assert "Until January 2, 2027, 3:04\u00a0AM (GMT+00:00)" in text_of("number_restricted", detail, "tlh", "Nowhere")
+
+
+def test_a_browser_that_breaks_out_of_its_isolation_turns_nothing() -> None:
+    shown = told("new_device", user_agent="Fire\u2069\u202efox", address="203.0.113.7")
+    assert shown.startswith(told("new_device", user_agent="Firefox", address="203.0.113.7"))
+
+
+class TestAlarm:
+    def test_what_it_names_is_isolated_and_one_line(self) -> None:
+        detail = {"name": "שרה\u2069\u202e\nx", "reason": "a\u202eb"}
+        assert alarm_says("server_down", 1, detail, "en", "UTC") == (
+            "The server \u2068שרה x\u2069 does not answer (ab): see whether it runs and can be reached from here."
+        )
+
+    def test_a_moment_is_that_of_the_readers_clock(self) -> None:
+        detail = {"name": "smtp", "reason": "daily", "until": "2027-01-02T03:04+00:00"}
+        assert alarm_says("notifier_limited", 1, detail, "en", "America/Sao_Paulo") == (
+            "The service smtp takes no more for now (daily): what waits goes out from January 2, 2027,"
+            " 12:04\u00a0AM (GMT-03:00)."
+        )
+
+    def test_it_says_which_row_it_is_about(self) -> None:
+        assert alarm_says("payment_disputed", 12345, {"gateway": "stripe"}, "es", "UTC").startswith(
+            "El banco de quien pagó reclama un pago en stripe (número 12345 en la lista de pagos): responda"
+        )
+
+    @pytest.mark.parametrize(
+        ("kind", "detail", "shown"),
+        [("server_down", {"server": "a"}, "server down"), ("moon_down", {"name": "a"}, "moon down")],
+    )
+    def test_one_of_another_version_is_called_by_its_kind(
+        self, kind: str, detail: dict[str, object], shown: str
+    ) -> None:
+        assert alarm_says(kind, 1, detail, "pt-BR", "UTC") == shown

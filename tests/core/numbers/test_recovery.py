@@ -1,5 +1,7 @@
 """Numbers restarted, by themselves once and by their owners, and webhooks set again, against a simulated WAHA."""
 
+import asyncio
+import contextvars
 from typing import Any
 
 import httpx
@@ -7,7 +9,8 @@ import pytest
 
 from core import database
 from core.checks import Checkup
-from core.numbers import polling, reach, silence, upkeep
+from core.notifications.alarms import clear_alarms
+from core.numbers import polling, reach, recovery, silence, upkeep
 from core.plugin.testing import unreachable_url
 from core.runtime import config, providers
 from tests.conftest import ClientOf
@@ -38,6 +41,14 @@ async def _alarms(number: Any) -> list[str]:
 
 async def _restarted_at(number: Any) -> object:
     return await database.fetch_value("SELECT restarted_at FROM numbers WHERE id = $1", number["id"])
+
+
+async def _until_it_waits() -> None:
+    """Wait until somebody waits for what the present transaction holds."""
+    waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+    async with asyncio.timeout(10):
+        while not await database.fetch_value(waits):  # noqa: ASYNC110 - the database tells no event
+            await asyncio.sleep(0.01)
 
 
 class TestFailed:
@@ -86,6 +97,47 @@ class TestFailed:
         await waha.set_status(number["instance"], "FAILED")
         await _poll(number)
         await tenant.delete(f"/api/numbers/{number['id']}")
+        assert await _alarms(number) == []
+
+
+class TestAlarm:
+    async def test_is_not_raised_about_one_that_came_back_meanwhile(self, number: Any) -> None:
+        await database.execute("UPDATE numbers SET restarted_at = now() WHERE id = $1", number["id"])
+        assert await recovery.recover(number["id"], "number_failed") is False
+        assert await recovery.recover(number["id"], "number_silent") is False
+        assert await _alarms(number) == []
+
+    @pytest.mark.parametrize("cause", ["number_failed", "number_silent"])
+    async def test_is_raised_and_ended_at_one_moment_without_waiting_in_a_circle(
+        self, number: Any, cause: recovery.Cause
+    ) -> None:
+        await silence.hold(number["id"], 60)
+        await database.execute(
+            "UPDATE numbers SET restarted_at = now(), connection = 'failed' WHERE id = $1", number["id"]
+        )
+        await recovery.recover(number["id"], cause)
+        assert await _alarms(number) == [cause]
+        async with database.unit_of_work():
+            await database.execute("SELECT FROM numbers WHERE id = $1 FOR UPDATE", number["id"])
+            noticing = asyncio.create_task(recovery.recover(number["id"], cause), context=contextvars.Context())
+            await _until_it_waits()
+            await clear_alarms("number", [number["id"]], [cause])
+            await database.execute(
+                "UPDATE numbers SET connection = 'connected', silent_until = NULL WHERE id = $1", number["id"]
+            )
+        assert await noticing is False
+        assert await _alarms(number) == []
+
+    async def test_ends_without_waiting_in_a_circle(self, number: Any) -> None:
+        await silence.hold(number["id"], 60)
+        await database.execute("UPDATE numbers SET restarted_at = now() WHERE id = $1", number["id"])
+        await recovery.recover(number["id"], "number_silent")
+        async with database.unit_of_work():
+            await database.execute("SELECT FROM numbers WHERE id = $1 FOR UPDATE", number["id"])
+            speaking = asyncio.create_task(silence.speaks(number["id"]), context=contextvars.Context())
+            await _until_it_waits()
+            await clear_alarms("number", [number["id"]], ["number_silent"])
+        await speaking
         assert await _alarms(number) == []
 
 

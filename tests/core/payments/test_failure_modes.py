@@ -22,11 +22,12 @@ import stripe as stripe_library
 from core import database
 from core.accounts.tables import Profile
 from core.config import PlatformConfig, server_variables
+from core.notifications.alarms import raise_alarm
 from core.payments import checkouts, fetches, fetching, sweeping
 from core.payments.subscriptions import apply_snapshot
 from core.plans.schemas import PlanPrice, PlanUpdate
 from core.plans.services import update_plan
-from core.plugin import References, WebhookDelivery
+from core.plugin import References, SubscriptionStatus, WebhookDelivery
 from core.runtime import runtime
 from core.webhooks import applying
 from core.webhooks import services as webhooks
@@ -190,6 +191,27 @@ async def test_2_an_older_answer_changes_nothing_after_a_newer(new_customer: New
         await apply_snapshot("stripe", old, as_of)
 
     assert (await customer.access())["subscription"]["auto_renew"] is False
+
+
+async def test_what_a_gateway_says_ends_the_alarms_that_it_said_otherwise(new_customer: NewCustomer) -> None:
+    customer = await new_customer("stripe")
+    await customer.subscribe()
+    row = await database.fetch_row("SELECT id, gateway_id FROM subscriptions WHERE user_id = $1", customer.member.id)
+    assert row is not None
+    said = await customer.shop.gateways["stripe"].fetch(References(gateway_id=row["gateway_id"]))
+    assert said is not None
+    await raise_alarm("subscription_missing", "subscription", row["id"], gateway="stripe")
+    strange = msgspec.structs.replace(said, status=SubscriptionStatus.UNKNOWN, raw_status="odd")
+    standing = []
+    for snapshot in (strange, said):
+        async with database.unit_of_work():
+            await apply_snapshot("stripe", snapshot, datetime.now(UTC))
+        found = await database.fetch(
+            "SELECT kind FROM alarms WHERE subject_type = 'subscription' AND subject_id = $1 AND cleared_at IS NULL",
+            row["id"],
+        )
+        standing.append([alarm["kind"] for alarm in found])
+    assert standing == [["subscription_strange"], []]
 
 
 async def test_3_a_webhook_before_the_answer_of_our_own_call(new_customer: NewCustomer) -> None:
@@ -596,6 +618,28 @@ async def test_11_an_action_without_an_answer_is_repeated_under_its_key(customer
     assert waiting["pending"] == ["cancel"]
     assert (subscription["auto_renew"], subscription["pending"]) == (False, [])
     assert await database.fetch_value(key, customer.member.id) == before
+
+
+async def test_11_an_action_that_our_key_may_not_do_names_itself_until_it_is_done(new_customer: NewCustomer) -> None:
+    customer = await new_customer("stripe")
+    await customer.subscribe()
+    await customer.shop.stripe.order("faults", kind="401", method="POST", path="/v1/subscriptions", count=1)
+    refused = await customer.http.post("/api/subscription/cancel", json={"at_period_end": True})
+    assert (refused.status_code, refused.json()["code"]) == (502, "payment_configuration")
+    action = await database.fetch_row(
+        "SELECT a.id, s.gateway_id FROM gateway_actions a JOIN subscriptions s ON s.id = a.subscription_id"
+        " WHERE a.user_id = $1",
+        customer.member.id,
+    )
+    assert action is not None
+    alarms = "SELECT detail, cleared_at IS NULL AS stands FROM alarms WHERE subject_type = 'gateway_action'"
+    (raised,) = await database.fetch(f"{alarms} AND subject_id = $1", action["id"])
+    named = {"asked": "cancel", "concerns": action["gateway_id"], "gateway": "stripe", "user": str(customer.member.id)}
+    assert (json.loads(raised["detail"]), raised["stands"]) == (named, True)
+    await database.execute("UPDATE gateway_actions SET due_at = now() WHERE status = 'pending'")
+    await customer.shop.work()
+    (over,) = await database.fetch(f"{alarms} AND subject_id = $1", action["id"])
+    assert over["stands"] is False
 
 
 async def test_11_two_checkouts_paid_at_once_are_one_subscription_and_a_refund(new_customer: NewCustomer) -> None:

@@ -11,6 +11,7 @@ from core import database
 from core.accounts.tables import Profile
 from core.config import PlatformConfig
 from core.jobs import leasing
+from core.notifications.alarms import raise_alarm, standing_alarms
 from core.privacy import actors, erasure
 from tests.conftest import ClientOf, client_for
 from tests.core.campaigns.making import SENT, Made, campaign_row, insert, leased, running, settle_rows
@@ -113,6 +114,13 @@ async def test_nobody_comes_in_from_the_first_moment(user: Member, tenant: httpx
     async with client_for(app) as nobody:
         answer = await nobody.post("/api/auth/login", json={"email": user.email, "password": PASSWORD})
     assert answer.status_code == 422
+
+
+async def test_that_mail_to_them_is_refused_is_nobodys_matter_any_more(user: Member, tenant: httpx.AsyncClient) -> None:
+    await raise_alarm("email_refused", "user", user.id, name=str(user.id), reason="550")
+    assert await standing_alarms("user", [user.id], ["email_refused"]) == {user.id}
+    await tenant.post("/api/auth/erase", json={"password": PASSWORD})
+    assert await standing_alarms("user", [user.id], ["email_refused"]) == set()
 
 
 async def test_running_campaigns_are_canceled_at_once(user: Member, tenant: httpx.AsyncClient) -> None:

@@ -133,6 +133,8 @@ def test_a_flood_is_one_mail_that_says_how_many_there_are() -> None:
         assert shown.count("is disconnected") == 50
         assert "Line 50 is" in shown
         assert "And 200 more, which stand in the list of your notifications." in shown
+        assert "Line 1 is" in shown
+        assert "Line 51 is" not in shown
     assert found.subject == "250 numbers disconnected"
     assert len(found.html.encode()) < 100_000
 
@@ -201,6 +203,15 @@ def test_a_name_from_the_right_does_not_turn_its_sentence() -> None:
 @pytest.mark.parametrize("name", ["", "  ", "\n"])
 def test_who_has_no_name_is_greeted_without(name: str) -> None:
     assert drawn("campaign_completed", name=name).text.startswith("Hello,\n")
+
+
+@pytest.mark.parametrize("kind", LINKED)
+def test_what_somebody_called_an_account_is_not_mailed_to_an_address_that_may_be_anothers(kind: str) -> None:
+    found = drawn(kind, name="you have won 500 EUR, collect at https://evil.example/win")
+    assert found.text.startswith("Hello,\n")
+    for part in (found.subject, found.text, found.html):
+        assert "won" not in part
+        assert "evil.example" not in part
 
 
 @pytest.mark.parametrize("name", ["x" * 120, "字" * 120, "👩‍👩‍👧‍👦" * 17])
