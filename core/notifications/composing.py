@@ -7,7 +7,7 @@ import structlog
 
 from core import database
 from core.crypto import DecryptionError, decrypt, signing_key
-from core.events.catalogue import NotificationCreated, seal
+from core.events.catalogue import AlarmRaised, NotificationCreated, seal
 from core.notifications.channels import Lane
 from core.notifications.choices import choices_of, wanted
 from core.notifications.claims import Delivery
@@ -80,8 +80,19 @@ async def compose(delivery: Delivery, lane: Lane) -> Notification | None:
     if not details:
         return None
     if lane.channel == "email":
-        return await _mail(delivery, person, details)
+        standing = await _without_what_is_over(details)
+        return await _mail(delivery, person, standing) if standing else None
     return await _event(delivery, person, details[0], rows[0]["id"])
+
+
+async def _without_what_is_over(details: Sequence[msgspec.Struct]) -> Sequence[msgspec.Struct]:
+    """Leave out alarms that ended before they were mailed."""
+    alarms = [detail.alarm_id for detail in details if isinstance(detail, AlarmRaised)]
+    if not alarms:
+        return details
+    rows = await database.fetch("SELECT id FROM alarms WHERE id = ANY($1::bigint[]) AND cleared_at IS NOT NULL", alarms)
+    over = {row["id"] for row in rows}
+    return [detail for detail in details if not (isinstance(detail, AlarmRaised) and detail.alarm_id in over)]
 
 
 async def _mail(delivery: Delivery, person: Person, details: Sequence[msgspec.Struct]) -> Notification:
@@ -93,7 +104,8 @@ async def _mail(delivery: Delivery, person: Person, details: Sequence[msgspec.St
         kind=delivery.kind,
         user_id=delivery.user_id,
         recipient=person.email,
-        name=person.name,
+        # A link may go to a stranger's address that somebody gave as theirs, under words of their own for a name.
+        name=person.name if KINDS[delivery.kind].listed else "",
         subject=rendered.subject,
         text=rendered.text,
         html=rendered.html,

@@ -109,7 +109,7 @@ async def _deliver(delivery: Delivery, lane: Lane, notifier: Notifier) -> None:
             return
         notification = await compose(delivery, lane)
         if notification is None:
-            await finish(delivery, "failed", "nobody is left to tell, or nothing to tell can be read")
+            await finish(delivery, "failed", "nobody is left to tell, or nothing: it is over, or cannot be read")
             return
         await _send(delivery, lane, notifier, notification)
     except LeaseLostError:
@@ -180,7 +180,7 @@ async def _refused(delivery: Delivery, lane: Lane, notifier: Notifier, answer: R
         return
     async with database.unit_of_work():
         if await finish(delivery, "refused", str(answer)) and lane.channel == "email":
-            await raise_alarm("email_refused", "user", delivery.user_id, name=str(delivery.user_id), reason=str(answer))
+            await raise_alarm("email_refused", "user", delivery.user_id, reason=str(answer))
 
 
 async def _not_known(delivery: Delivery, lane: Lane, notifier: Notifier, reason: str) -> None:

@@ -20,7 +20,7 @@ TOLERATED = 3
 FIRST_PAUSE_SECONDS = 5
 LONGEST_PAUSE_SECONDS = 300
 MISCONFIGURED_SECONDS = 900.0
-"""Settings are tried again after so long, or at once after a restart."""
+"""Settings are tried again after so long, or at once when the scheduler starts."""
 LIMITED_SECONDS = 3_600.0
 """Where a service does not say when it takes more."""
 LONGEST_LIMIT_SECONDS = 86_400.0

@@ -1,11 +1,14 @@
 """Where a notification is told: by kind, by choice, and folded where many of a kind come together."""
 
+import secrets
+
 import httpx
 import pytest
 
 from core import database
 from core.events.catalogue import AlarmRaised, CampaignStarted, NewDevice, PasswordChanged
 from core.notifications import outbox, planning
+from core.notifications.alarms import clear_alarms, raise_alarm
 from core.notifications.kinds import ResetLink
 from core.plugin import RefusedError
 from tests.conftest import ClientOf
@@ -121,7 +124,9 @@ async def test_alarms_of_two_kinds_are_two_mails_and_two_entries(
     post: Post, administrator: Member, api: ClientOf
 ) -> None:
     for kind, number in (("server_down", 1), ("disk_low", 2), ("server_down", 3)):
-        alarm = AlarmRaised(alarm_id=number, kind=kind, subject_type="server", subject_id=number, text=f"text {number}")
+        alarm = AlarmRaised(
+            alarm_id=10**12 + number, kind=kind, subject_type="server", subject_id=number, text=f"text {number}"
+        )
         async with database.unit_of_work():
             await outbox.put("alarm_raised", administrator.id, f"alarm:{number}:{administrator.id}", alarm)
     await post.go()
@@ -132,6 +137,25 @@ async def test_alarms_of_two_kinds_are_two_mails_and_two_entries(
         listed = (await client.get("/api/notifications", params={"kind": "alarm_raised"})).json()["data"]
     assert sorted(mails) == [[1, 3], [2]]
     assert [(entry["text"], entry["count"]) for entry in listed] == [("text 2", 1), ("text 1", 2)]
+
+
+async def test_an_alarm_that_is_over_is_not_mailed_any_more(post: Post, administrator: Member) -> None:
+    subjects = [secrets.randbelow(2**31) for _ in range(2)]
+    for subject in subjects:
+        await raise_alarm("server_down", "server", subject, name=f"machine {subject}", reason="timeout")
+    await clear_alarms("server", subjects[:1], ["server_down"])
+    await post.go()
+    (mail,) = post.mail.told(administrator.id)
+    assert [f"machine {subject}" in mail.text for subject in subjects] == [False, True]
+
+
+async def test_the_address_of_a_link_bears_no_name(post: Post, user: Member) -> None:
+    async with database.unit_of_work():
+        link = ResetLink(link="https://recado.test/c/1")
+        await outbox.put("confirm_email", user.id, f"c:{user.id}", link)
+    await post.go()
+    (mail,) = post.mail.told(user.id)
+    assert (mail.name, user.row.name in mail.text) == ("", False)
 
 
 async def test_each_new_device_is_told_at_once_also_to_who_takes_no_mails(
