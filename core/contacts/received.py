@@ -1,5 +1,6 @@
 """What people write to a tenant's numbers, told to live listeners and webhooks with the contact they are."""
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 
 import asyncpg
@@ -39,9 +40,17 @@ async def tell_received(batch: Sequence[StoredEvent]) -> Collection[int]:
     told = [(stored, event, writers[stored.id]) for stored, event in wanted if stored.id in writers]
     await emit_all(
         [(writer["user_id"], _received(stored, event, writer)) for stored, event, writer in told],
-        [f"evt_inbox_{stored.id}" for stored, _, _ in told],
+        [_event_id(stored, event) for stored, event, _ in told],
     )
     return [stored.id for stored in batch]
+
+
+def _event_id(stored: StoredEvent, event: MessageInEvent) -> str:
+    """Return an id that is the message's own, whatever row it is stored in.
+
+    The row's number comes again where a database is restored from a back-up, and receivers drop ids that they know.
+    """
+    return f"evt_{hashlib.sha256(f'{stored.number_id}:{event.dedupe_key}'.encode()).hexdigest()[:24]}"
 
 
 async def _writers(wanted: Sequence[tuple[StoredEvent, MessageInEvent]]) -> Mapping[int, asyncpg.Record]:

@@ -66,8 +66,8 @@ class DeliveryStatus(StrEnum):
 class WebhookEndpoint(Timestamps, Table, tablename="webhook_endpoints"):
     """Where a tenant is told of events; the forward address of a number is one with ``number_id``.
 
-    The address of a forward is ``numbers.webhook_url`` and not here. ``previous_secret`` signs beside ``secret`` until
-    ``previous_until``.
+    The address of a forward is ``numbers.webhook_url`` and not here. ``previous_secrets`` are objects of an encrypted
+    ``secret`` and of the moment ``until`` which it signs too, the next to end first.
     """
 
     id = BigSerial(primary_key=True)
@@ -77,8 +77,7 @@ class WebhookEndpoint(Timestamps, Table, tablename="webhook_endpoints"):
     url = Varchar(length=500, default=None, null=True)
     events = JSONB(default="[]")
     secret = Text(secret=True)
-    previous_secret = Text(default=None, null=True, secret=True)
-    previous_until = Timestamptz(default=None, null=True)
+    previous_secrets = JSONB(default="[]", secret=True)
     status = Varchar(length=10, default=EndpointStatus.ACTIVE, choices=EndpointStatus)
     failing_since = Timestamptz(default=None, null=True)
     """The first failure after which nothing was delivered."""
@@ -101,7 +100,7 @@ class WebhookDelivery(CreatedAt, Table, tablename="webhook_deliveries"):
     body = Text()
     """The envelope as JSON, exactly as it is signed and sent."""
     status = Varchar(length=10, default=DeliveryStatus.PENDING, choices=DeliveryStatus)
-    attempts = SmallInt(default=0)
+    attempts = Integer(default=0)
     due_at = Timestamptz()
     lease_until = Timestamptz(default=None, null=True)
     give_up_at = Timestamptz()

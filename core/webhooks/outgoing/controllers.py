@@ -82,7 +82,8 @@ class WebhookEndpointController(Controller):
     ) -> Resource[EndpointRead]:
         """Rename a webhook endpoint, or change its address or its events; what is on its way goes to the new address.
 
-        Those of a number's forward address are changed with the number.
+        Failures at the old address do not count at the new one. A disabled endpoint stays so until it is enabled. Those
+        of a number's forward address are changed with the number.
         """
         return Resource(await endpoints.update_endpoint(current_user(request).id, endpoint_id, data))
 
@@ -106,7 +107,8 @@ class WebhookEndpointController(Controller):
     async def roll_secret(self, request: AnyRequest, endpoint_id: FromPath[int]) -> Resource[EndpointSecret]:
         """Give a webhook endpoint a new secret, shown in this answer alone.
 
-        For 24 hours deliveries carry two signatures, of the new secret and of the one before.
+        For 24 hours deliveries carry two signatures, of the new secret and of the one before. Rolled again meanwhile,
+        the earlier ones go on signing, each until its own 24 hours are over, up to three of them.
         """
         return Resource(await endpoints.roll_secret(current_user(request).id, endpoint_id))
 
@@ -188,7 +190,10 @@ class WebhookDeliveryController(Controller):
     async def replay(
         self, request: AnyRequest, endpoint_id: FromPath[int], delivery_id: FromPath[int]
     ) -> Resource[DeliveryRead]:
-        """Send a delivery once more under the same `Webhook-Id`, now and, if that fails, for another 24 hours."""
+        """Send a delivery once more under the same `Webhook-Id`, now and, if that fails, for another 24 hours.
+
+        One that still waits is attempted now, and its own 24 hours go on.
+        """
         return Resource(await deliveries.replay(current_user(request).id, endpoint_id, delivery_id))
 
 

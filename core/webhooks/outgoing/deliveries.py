@@ -20,9 +20,11 @@ _COLUMNS = (
     "id, endpoint_id, event_id, type, status, attempts, response_code, response_body, error, body, attempted_at,"
     " CASE WHEN status = 'pending' THEN due_at END AS next_attempt_at, finished_at, created_at"
 )
-# An attempt in the air is told by its lease and goes on; its answer still counts.
+# An attempt in the air is told by its lease and goes on; its answer still counts. What is pending keeps its end, or
+# somebody who replays it day after day would have it tried for ever.
 _REPLAY = """
-UPDATE webhook_deliveries SET status = 'pending', due_at = now(), give_up_at = now() + $2::interval,
+UPDATE webhook_deliveries SET status = 'pending', due_at = now(),
+    give_up_at = CASE WHEN status = 'pending' THEN give_up_at ELSE now() + $2::interval END,
     attempts = CASE WHEN status = 'pending' THEN attempts ELSE 0 END, error = '', finished_at = NULL, lease_until = NULL
 WHERE id = $1 AND (lease_until IS NULL OR lease_until <= now())
 """
@@ -58,7 +60,7 @@ async def send_test(user_id: int, endpoint_id: int) -> DeliveryRead:
 
 
 async def replay(user_id: int, endpoint_id: int, delivery_id: int) -> DeliveryRead:
-    """Send a delivery once more, under the same id, now and for a day; one that waits is attempted now.
+    """Send a delivery once more, under the same id, now and for a day; one that waits is attempted now, in its own day.
 
     Raises:
         NotFoundError: The tenant has no such endpoint, or it no such delivery.

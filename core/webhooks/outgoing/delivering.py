@@ -10,7 +10,7 @@ from core.webhooks.outgoing import claims, delivery_log, sending
 from core.webhooks.outgoing.claims import Claimed, Outcome
 from core.webhooks.outgoing.disabling import FAILING_FOR, disable
 
-SLOTS = 64
+SLOTS = 128
 """Attempts that one process has in the air."""
 LOOK_SECONDS = 1.0
 GATHER_SECONDS = 0.01
@@ -19,8 +19,16 @@ LANDING_SECONDS = 5.0
 """How long attempts in the air may take to come home when the process ends; the leases of others run out."""
 GONE = 410
 
+_LOCK = "SELECT 1 FROM webhook_endpoints WHERE id = $1 FOR NO KEY UPDATE"
+_ADDRESS = """
+SELECT coalesce(e.url, n.webhook_url, '') FROM webhook_endpoints e LEFT JOIN numbers n ON n.id = e.number_id
+WHERE e.id = $1
+"""
 _FAILING = "UPDATE webhook_endpoints SET failing_since = now() WHERE id = $1 AND failing_since IS NULL"
-_WORKING = "UPDATE webhook_endpoints SET failing_since = NULL WHERE id = $1 AND failing_since IS NOT NULL"
+_WORKING = """
+UPDATE webhook_endpoints e SET failing_since = NULL WHERE e.id = $1 AND e.failing_since IS NOT NULL
+    AND coalesce(e.url, (SELECT n.webhook_url FROM numbers n WHERE n.id = e.number_id)) = $2
+"""
 
 _log = structlog.get_logger(__name__)
 
@@ -112,21 +120,37 @@ async def deliver(claimed: Claimed) -> None:
 
 
 async def record(claimed: Claimed, outcome: Outcome) -> None:
-    """Write down what came of an attempt, and switch an endpoint off that is gone or takes nothing any more."""
+    """Write down what came of an attempt, and switch an endpoint off that is gone or takes nothing any more.
+
+    What an address did that is the endpoint's no more says nothing about the endpoint: the delivery goes on to the new.
+    """
     async with database.unit_of_work():
         if not outcome.error:
-            await database.execute(_WORKING, claimed.endpoint_id)
+            await database.execute(_WORKING, claimed.endpoint_id, claimed.url)
             recorded = await claims.record_success(claimed, outcome)
             if recorded is not None:
                 await delivery_log.write_delivered(recorded, claimed.url, outcome)
             return
-        await database.execute(_FAILING, claimed.endpoint_id)
-        gone = outcome.status == GONE
+        counts = await _is_still_called(claimed)
+        gone = counts and outcome.status == GONE
         recorded = await claims.record_failure(claimed, outcome, final=gone)
-        if recorded is None or recorded.status != "failed":
+        if recorded is None:
+            return
+        if counts:
+            await database.execute(_FAILING, claimed.endpoint_id)
+        if recorded.status != "failed":
             return
         await delivery_log.write_undelivered(recorded, claimed.url, outcome)
         if gone:
             await disable(claimed.endpoint_id, "gone")
-        else:
+        elif counts:
             await disable(claimed.endpoint_id, "failing", failing_for=FAILING_FOR)
+
+
+async def _is_still_called(claimed: Claimed) -> bool:
+    """Lock the endpoint of an attempt, and return whether its address is the one that was called.
+
+    The address is read once the lock is there: a forward's is the number's, which is changed before the endpoint is.
+    """
+    await database.execute(_LOCK, claimed.endpoint_id)
+    return await database.fetch_value(_ADDRESS, claimed.endpoint_id) == claimed.url

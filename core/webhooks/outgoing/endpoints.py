@@ -20,13 +20,30 @@ MOST = 20
 """Endpoints of one user, forward addresses of numbers not counted."""
 OVERLAP = "24 hours"
 """How long deliveries are signed with the old secret too."""
+PREVIOUS = 3
+"""How many old secrets may sign at a time."""
 
 _COLUMNS = (
     "e.id, e.user_id, e.name, coalesce(e.url, n.webhook_url, '') AS url, e.events, e.number_id, e.status,"
     " e.failing_since, e.disabled_at, e.disabled_reason, e.created_at, e.updated_at,"
-    " CASE WHEN e.previous_until > now() THEN e.previous_until END AS previous_secret_until"
+    " (SELECT max((p ->> 'until')::timestamptz) FROM jsonb_array_elements(e.previous_secrets) p"
+    " WHERE (p ->> 'until')::timestamptz > now()) AS previous_secret_until"
 )
 _SOURCE = "webhook_endpoints e LEFT JOIN numbers n ON n.id = e.number_id"
+# Where too many would sign, the one that is known longest and the newest ones stay: the first answer may have been
+# lost, and then the old secret is the only one that the tenant's server has.
+_ROLL = f"""
+UPDATE webhook_endpoints e SET secret = $2, updated_at = now(), previous_secrets = (
+    SELECT jsonb_agg(k.one ORDER BY k.until) FROM (
+        SELECT p.one, p.until, row_number() OVER (ORDER BY p.until) AS oldest,
+            row_number() OVER (ORDER BY p.until DESC) AS newest
+        FROM (
+            SELECT a.one, (a.one ->> 'until')::timestamptz AS until FROM jsonb_array_elements(e.previous_secrets
+                || jsonb_build_object('secret', e.secret, 'until', now() + interval '{OVERLAP}')) AS a(one)
+        ) p WHERE p.until > now()
+    ) k WHERE k.oldest = 1 OR k.newest < {PREVIOUS}
+) WHERE e.id = $1
+"""
 
 
 def read_endpoint(row: Mapping[str, Any]) -> EndpointRead:
@@ -95,6 +112,8 @@ async def get_endpoint(user_id: int, endpoint_id: int) -> EndpointRead:
 async def update_endpoint(user_id: int, endpoint_id: int, wanted: EndpointUpdate) -> EndpointRead:
     """Rename an endpoint, or change its address or its events; what is on its way goes to the new address.
 
+    What failed at the old address does not count at the new one. One that is disabled stays so.
+
     Raises:
         NotFoundError: The tenant has no such endpoint.
         InvalidInputError: The address may not be called, or it and the events are those of a number's forward.
@@ -107,7 +126,8 @@ async def update_endpoint(user_id: int, endpoint_id: int, wanted: EndpointUpdate
         if before.number_id is not None:
             _refuse_forward(wanted)
         await database.execute(
-            "UPDATE webhook_endpoints SET name = $2, url = $3, events = $4, updated_at = now() WHERE id = $1",
+            "UPDATE webhook_endpoints SET name = $2, url = $3::text, events = $4, updated_at = now(),"
+            " failing_since = CASE WHEN url IS NOT DISTINCT FROM $3::text THEN failing_since END WHERE id = $1",
             endpoint_id,
             before.name if wanted.name is UNSET else wanted.name.strip(),
             None if before.number_id is not None else before.url if wanted.url is UNSET else wanted.url,
@@ -136,7 +156,9 @@ async def delete_endpoint(user_id: int, endpoint_id: int) -> None:
 
 
 async def roll_secret(user_id: int, endpoint_id: int) -> EndpointSecret:
-    """Give an endpoint a new secret, told here and never again; for a day deliveries are signed with both.
+    """Give an endpoint a new secret, told here and never again; for a day deliveries are signed with the old one too.
+
+    One that was replaced before signs until its own day is over, of more than ``PREVIOUS`` the oldest and the newest.
 
     Raises:
         NotFoundError: The tenant has no such endpoint.
@@ -144,12 +166,7 @@ async def roll_secret(user_id: int, endpoint_id: int) -> EndpointSecret:
     secret = signing.new_secret()
     async with database.unit_of_work():
         await lock_endpoint(user_id, endpoint_id)
-        await database.execute(
-            "UPDATE webhook_endpoints SET previous_secret = secret, secret = $2,"
-            f" previous_until = now() + interval '{OVERLAP}', updated_at = now() WHERE id = $1",
-            endpoint_id,
-            signing.conceal(secret),
-        )
+        await database.execute(_ROLL, endpoint_id, signing.conceal(secret))
         await audit.record("webhook_endpoint.secret_rolled", user_id=user_id, entity_id=endpoint_id)
         return _with_secret(await get_endpoint(user_id, endpoint_id), secret)
 

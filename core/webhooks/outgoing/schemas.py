@@ -69,7 +69,7 @@ class EndpointRead(msgspec.Struct, frozen=True, kw_only=True):
     disabled_reason: DisabledReason
     """``failing`` after a day of failures, ``gone`` after an answer 410, ``by_hand``."""
     previous_secret_until: datetime | None
-    """Until when deliveries are signed with the secret from before as well."""
+    """Until when deliveries are signed with a secret from before as well."""
     created_at: datetime
     updated_at: datetime
 

@@ -22,7 +22,7 @@ async def attempt(claimed: Claimed) -> Outcome:
     """Send a delivery once and return what came of it; raises nothing that a receiver could cause."""
     content = claimed.body.encode()
     try:
-        secrets = [reveal(stored) for stored in (claimed.secret, claimed.previous_secret) if stored]
+        secrets = [reveal(stored) for stored in (claimed.secret, *claimed.previous_secrets)]
     except DecryptionError as error:
         _log.error("webhook_secret_unreadable", endpoint_id=claimed.endpoint_id, reason=str(error))
         return Outcome(error="secret_unreadable")

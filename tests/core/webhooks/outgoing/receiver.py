@@ -127,8 +127,9 @@ async def age(endpoint: Any, interval: str) -> None:
         interval,
     )
     await database.execute(
-        "UPDATE webhook_endpoints SET failing_since = failing_since - $2::text::interval,"
-        " previous_until = previous_until - $2::text::interval WHERE id = $1",
+        "UPDATE webhook_endpoints SET failing_since = failing_since - $2::text::interval, previous_secrets ="
+        " (SELECT coalesce(jsonb_agg(p || jsonb_build_object('until', (p ->> 'until')::timestamptz"
+        " - $2::text::interval)), '[]') FROM jsonb_array_elements(previous_secrets) p) WHERE id = $1",
         endpoint["id"],
         interval,
     )

@@ -1,9 +1,11 @@
 """What the tenant and the administrator see of deliveries, and sending them again."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from core import announcing, database
@@ -11,7 +13,7 @@ from core.events.catalogue import ContactOptedOut
 from core.privacy.traces import remove_traces
 from core.settings.services import put_setting
 from core.webhooks import log
-from core.webhooks.outgoing import deliveries, delivering
+from core.webhooks.outgoing import claims, deliveries, delivering, delivery_log
 from tests.conftest import ClientOf
 from tests.core.webhooks.outgoing.receiver import PATH, Receiver, add_endpoint, age, deliver_now, deliveries_of
 from tests.factories import Member
@@ -32,6 +34,21 @@ async def fail(client: httpx.AsyncClient, member: Member, receiver: Receiver, ur
     await database.execute("UPDATE webhook_endpoints SET failing_since = now() WHERE id = $1", endpoint["id"])
     await deliver_now(endpoint)
     receiver.status = 200
+    return endpoint
+
+
+WAITING = 12
+
+
+async def gone(client: httpx.AsyncClient, member: Member, receiver: Receiver, url: str) -> Any:
+    """Return an endpoint that answered 410 to the first event, while as many as ``WAITING`` waited."""
+    endpoint = await add_endpoint(client, url)
+    receiver.status = 410
+    await tell(member)
+    (first,) = [one for one in await claims.claim(1000) if one.endpoint_id == endpoint["id"]]
+    for _ in range(WAITING):
+        await tell(member)
+    await delivering.deliver(first)
     return endpoint
 
 
@@ -67,6 +84,30 @@ class TestReplay:
         await delivering.deliver_due()
         (found,) = await deliveries_of(shop, endpoint)
         assert (found["status"], found["attempts"]) == ("pending", 1)
+
+    async def test_one_that_waits_keeps_its_end(
+        self, shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str
+    ) -> None:
+        endpoint = await add_endpoint(shop, url)
+        receiver.status = 500
+        await tell(user)
+        await delivering.deliver_due()
+        (waiting,) = await deliveries_of(shop, endpoint)
+        await age(endpoint, "25 hours")
+        await shop.post(f"{PATH}/{endpoint['id']}/deliveries/{waiting['id']}/replay")
+        await delivering.deliver_due()
+        (found,) = await deliveries_of(shop, endpoint)
+        assert (found["status"], found["attempts"], len(receiver.heard)) == ("failed", 2, 2)
+
+    async def test_any_number_of_times(
+        self, shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str
+    ) -> None:
+        endpoint = await add_endpoint(shop, url)
+        await tell(user)
+        await database.execute("UPDATE webhook_deliveries SET attempts = 32767 WHERE endpoint_id = $1", endpoint["id"])
+        await delivering.deliver_due()
+        (found,) = await deliveries_of(shop, endpoint)
+        assert (found["status"], found["attempts"], len(receiver.heard)) == ("delivered", 32_768, 1)
 
     async def test_not_to_a_disabled_endpoint(
         self, shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str
@@ -141,6 +182,65 @@ class TestLog:
         assert kept == ("outgoing:contact.opted_out", f"{url}/hook", 500, "out of order")
         assert str(delivery["event_id"]) in entry["payload"]
         assert "5511987654321" not in entry["payload"]
+
+    async def test_what_ended_with_its_endpoint_is_kept(
+        self, shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str
+    ) -> None:
+        endpoint = await gone(shop, user, receiver, f"{url}/hook?key=hidden")
+        found = await deliveries_of(shop, endpoint)
+        entries = [msgspec.json.decode(entry["payload"]) for entry in await entries_of(endpoint)]
+        assert {entry["delivery_id"] for entry in entries} == {one["id"] for one in found}
+        assert Counter(entry["error"] for entry in entries) == {"status": 1, "endpoint_disabled": WAITING}
+        (ended, *_) = (entry for entry in await entries_of(endpoint) if "endpoint_disabled" in entry["payload"])
+        assert (ended["type"], ended["url"], ended["response_code"]) == (
+            "outgoing:contact.opted_out",
+            f"{url}/hook",
+            None,
+        )
+        assert msgspec.json.decode(ended["payload"]).keys() == {
+            "user_id",
+            "endpoint_id",
+            "delivery_id",
+            "event",
+            "attempts",
+            "error",
+        }
+
+    async def test_of_a_multitude_that_ended_so_many_are_kept(
+        self, shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(delivery_log, "MOST_ENDED", 2)
+        endpoint = await gone(shop, user, receiver, url)
+        assert len(await entries_of(endpoint)) == 3
+        assert {one["status"] for one in await deliveries_of(shop, endpoint)} == {"failed"}
+
+    async def test_what_its_tenant_ended_is_not(self, shop: httpx.AsyncClient, user: Member, url: str) -> None:
+        endpoint = await add_endpoint(shop, url)
+        await tell(user)
+        await shop.post(f"{PATH}/{endpoint['id']}/disable")
+        assert [one["error"] for one in await deliveries_of(shop, endpoint)] == ["endpoint_disabled"]
+        assert await entries_of(endpoint) == []
+
+    async def test_an_administrator_sends_again_what_ended_with_its_endpoint(
+        self,
+        shop: httpx.AsyncClient,
+        api: ClientOf,
+        user: Member,
+        administrator: Member,
+        receiver: Receiver,
+        url: str,
+    ) -> None:
+        endpoint = await gone(shop, user, receiver, url)
+        await shop.post(f"{PATH}/{endpoint['id']}/enable")
+        *_, entry = await entries_of(endpoint)
+        async with api(administrator) as admin:
+            answer = await admin.post(f"/api/admin/webhooks-log/{entry['id']}/replay")
+        assert answer.status_code == 204
+        receiver.status = 200
+        await delivering.deliver_due()
+        assert (
+            sorted(one["status"] for one in await deliveries_of(shop, endpoint)) == ["delivered"] + ["failed"] * WAITING
+        )
 
     async def test_what_arrived_is_kept_where_the_setting_asks_for_it(
         self, shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str

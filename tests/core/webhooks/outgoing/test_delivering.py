@@ -1,6 +1,8 @@
 """Events on their way to a real HTTP server: signed, repeated, given up, and never in each other's way."""
 
 import asyncio
+import contextvars
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,12 +13,14 @@ import pytest
 
 from core import announcing, database
 from core.config import OutboundConfig
-from core.events.catalogue import CampaignCompleted, ContactOptedOut
+from core.events.catalogue import CampaignCompleted, ContactOptedOut, WebhookDisabled
 from core.runtime import Runtime, set_runtime
 from core.runtime import runtime as held
 from core.version import platform_version
 from core.webhooks.outgoing import claims, delivering
+from core.webhooks.outgoing.endpoints import MOST
 from tests.conftest import ClientOf
+from tests.core.live.ears import listen
 from tests.core.webhooks.outgoing.receiver import (
     PATH,
     Receiver,
@@ -269,6 +273,17 @@ class TestDisabling:
         assert (await only(shop, endpoint))["status"] == "failed"
         assert await notices_of(user) == ["webhook_disabled"]
 
+    async def test_whoever_looks_is_told_live_and_once(
+        self, shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str
+    ) -> None:
+        ears = await listen(user.id)
+        receiver.status = 410
+        endpoint = await add_endpoint(shop, url)
+        await emit(user, opted_out(), opted_out())
+        await delivering.deliver_due()
+        told = [event for event in await ears.heard() if isinstance(event, WebhookDisabled)]
+        assert told == [WebhookDisabled(endpoint_id=endpoint["id"], url=url, reason="gone")]
+
     async def test_a_day_of_failures_disables_and_ends_what_waits(
         self, shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str
     ) -> None:
@@ -406,6 +421,150 @@ class TestSideBySide:
         assert (found["status"], found["attempts"]) == ("delivered", 2)
 
 
+async def end_leftovers() -> None:
+    """What other tests left due would have its share of a claim that is counted."""
+    await database.execute("UPDATE webhook_deliveries SET status = 'failed' WHERE status = 'pending'")
+
+
+class TestFairness:
+    """Tenants do not stand in each other's way, however many endpoints one has and however slow they are."""
+
+    async def test_many_slow_endpoints_of_one_tenant_keep_no_other_waiting(
+        self, shop: httpx.AsyncClient, api: ClientOf, user: Member, other_user: Member, receiver: Receiver, url: str
+    ) -> None:
+        await end_leftovers()
+        receiver.hanging.add("/slow")
+        slow = [await add_endpoint(shop, f"{url}/slow") for _ in range(MOST)]
+        await emit(user, *[opted_out() for _ in range(10)])
+        run = asyncio.create_task(delivering.deliver_due())
+        try:
+            await receiver.until("/slow", claims.PER_TENANT)
+            async with api(other_user) as other:
+                await add_endpoint(other, f"{url}/works")
+                await emit(other_user, *[opted_out() for _ in range(30)])
+                await delivering.deliver_due()
+                await receiver.until("/works", 30)
+            assert len(receiver.at("/slow")) == claims.PER_TENANT
+        finally:
+            for endpoint in slow:
+                await shop.delete(f"{PATH}/{endpoint['id']}")
+            receiver.released.set()
+            await run
+
+    async def test_no_tenant_has_more_in_the_air_than_its_share_however_many_claim(
+        self, shop: httpx.AsyncClient, user: Member, url: str
+    ) -> None:
+        await end_leftovers()
+        for _ in range(5):
+            await add_endpoint(shop, url)
+        await emit(user, *[opted_out() for _ in range(20)])
+        rounds = await asyncio.gather(*[claims.claim(50) for _ in range(8)])
+        claimed = [one for found in rounds for one in found]
+        assert len({one.id for one in claimed}) == len(claimed) == claims.PER_TENANT
+        assert sorted(Counter(one.endpoint_id for one in claimed).values()) == [3, 3, 3, 3, 4]
+        assert await claims.claim(50) == []
+
+    async def test_who_has_the_fewest_in_the_air_comes_first(
+        self, shop: httpx.AsyncClient, api: ClientOf, user: Member, other_user: Member, url: str
+    ) -> None:
+        await end_leftovers()
+        for _ in range(5):
+            await add_endpoint(shop, url)
+        await emit(user, *[opted_out() for _ in range(20)])
+        assert len(await claims.claim(3)) == 3
+        async with api(other_user) as other:
+            theirs = await add_endpoint(other, url)
+        await emit(other_user, *[opted_out() for _ in range(20)])
+        assert {one.endpoint_id for one in await claims.claim(2)} == {theirs["id"]}
+        shares = Counter(one.endpoint_id == theirs["id"] for one in await claims.claim(5))
+        assert shares == {True: 3, False: 2}
+
+    async def test_an_endpoint_without_room_takes_no_turn(
+        self, shop: httpx.AsyncClient, api: ClientOf, user: Member, other_user: Member, url: str
+    ) -> None:
+        await end_leftovers()
+        await add_endpoint(shop, url)
+        await emit(user, *[opted_out() for _ in range(20)])
+        assert len(await claims.claim(50)) == claims.PER_ENDPOINT
+        async with api(other_user) as other:
+            theirs = await add_endpoint(other, url)
+        await emit(other_user, *[opted_out() for _ in range(20)])
+        found = [await claims.claim(1) for _ in range(claims.PER_ENDPOINT)]
+        assert [[one.endpoint_id for one in claimed] for claimed in found] == [[theirs["id"]]] * claims.PER_ENDPOINT
+        assert await claims.claim(50) == []
+
+    async def test_what_somebody_else_holds_is_waited_for_by_nobody(
+        self, shop: httpx.AsyncClient, user: Member, url: str
+    ) -> None:
+        await end_leftovers()
+        endpoint = await add_endpoint(shop, url)
+        await emit(user, *[opted_out() for _ in range(3)])
+        held = min(one["id"] for one in await deliveries_of(shop, endpoint))
+        async with database.unit_of_work():
+            await database.execute("SELECT 1 FROM webhook_deliveries WHERE id = $1 FOR UPDATE", held)
+            claim = asyncio.create_task(claims.claim(50), context=contextvars.Context())
+            async with asyncio.timeout(10):
+                found = await claim
+        assert {one["id"] for one in await deliveries_of(shop, endpoint)} - {one.id for one in found} == {held}
+
+
+class TestAnotherAddress:
+    async def test_what_the_old_one_answers_late_does_not_switch_it_off(
+        self, shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str
+    ) -> None:
+        endpoint = await add_endpoint(shop, f"{url}/old")
+        await emit(user, opted_out())
+        (late,) = [one for one in await claims.claim(50) if one.endpoint_id == endpoint["id"]]
+        await shop.patch(f"{PATH}/{endpoint['id']}", json={"url": f"{url}/new"})
+        await delivering.record(late, claims.Outcome(status=410, error="status"))
+        found = await show(shop, endpoint)
+        assert (found["status"], found["failing_since"]) == ("active", None)
+        await deliver_now(endpoint)
+        assert [heard.id for heard in receiver.at("/new")] == [late.event_id]
+        assert await notices_of(user) == []
+
+    async def test_the_day_of_failures_begins_anew(
+        self, shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str
+    ) -> None:
+        endpoint = await add_endpoint(shop, f"{url}/old")
+        receiver.status = 500
+        await emit(user, opted_out())
+        await delivering.deliver_due()
+        await age(endpoint, "23 hours 50 minutes")
+        changed = (await shop.patch(f"{PATH}/{endpoint['id']}", json={"url": f"{url}/new"})).json()["data"]
+        assert changed["failing_since"] is None
+        await age(endpoint, "10 minutes")
+        await deliver_now(endpoint)
+        assert [one["status"] for one in await deliveries_of(shop, endpoint)] == ["failed"]
+        found = await show(shop, endpoint)
+        assert (found["status"], found["failing_since"] is None) == ("active", False)
+
+    async def test_what_the_old_one_takes_late_is_no_success_of_it(
+        self, shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str
+    ) -> None:
+        endpoint = await add_endpoint(shop, f"{url}/old")
+        await emit(user, opted_out())
+        (late,) = [one for one in await claims.claim(50) if one.endpoint_id == endpoint["id"]]
+        await shop.patch(f"{PATH}/{endpoint['id']}", json={"url": f"{url}/new"})
+        receiver.status = 500
+        await emit(user, opted_out())
+        await delivering.deliver_due()
+        failing = (await show(shop, endpoint))["failing_since"]
+        await delivering.record(late, claims.Outcome(status=204))
+        assert (await show(shop, endpoint))["failing_since"] == failing is not None
+
+    async def test_the_same_address_goes_on_failing(
+        self, shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str
+    ) -> None:
+        endpoint = await add_endpoint(shop, f"{url}/old")
+        receiver.status = 500
+        await emit(user, opted_out())
+        await delivering.deliver_due()
+        before = await show(shop, endpoint)
+        await shop.patch(f"{PATH}/{endpoint['id']}", json={"url": f"{url}/old", "name": "Other"})
+        assert (await show(shop, endpoint))["failing_since"] == before["failing_since"] is not None
+
+
 async def test_both_secrets_sign_for_a_day_after_rolling(
     shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str
 ) -> None:
@@ -420,6 +579,35 @@ async def test_both_secrets_sign_for_a_day_after_rolling(
     both, one = receiver.heard
     assert both.signatures() == [both.expected(rolled["secret"]), both.expected(endpoint["secret"])]
     assert one.signatures() == [one.expected(rolled["secret"])]
+
+
+async def test_a_second_roll_leaves_the_first_secret_its_day(
+    shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str
+) -> None:
+    endpoint = await add_endpoint(shop, url)
+    lost = (await shop.post(f"{PATH}/{endpoint['id']}/secret")).json()["data"]
+    await age(endpoint, "20 hours")
+    rolled = (await shop.post(f"{PATH}/{endpoint['id']}/secret")).json()["data"]
+    await emit(user, opted_out())
+    await delivering.deliver_due()
+    await age(endpoint, "5 hours")
+    await emit(user, opted_out())
+    await delivering.deliver_due()
+    first, second = receiver.heard
+    assert first.signatures() == [first.expected(one["secret"]) for one in (rolled, lost, endpoint)]
+    assert second.signatures() == [second.expected(one["secret"]) for one in (rolled, lost)]
+    assert 18.9 < seconds_until((await show(shop, endpoint))["previous_secret_until"]) / 3600 < 19.1
+
+
+async def test_of_many_secrets_the_oldest_and_the_newest_sign(
+    shop: httpx.AsyncClient, user: Member, receiver: Receiver, url: str
+) -> None:
+    endpoint = await add_endpoint(shop, url)
+    made = [endpoint, *[(await shop.post(f"{PATH}/{endpoint['id']}/secret")).json()["data"] for _ in range(6)]]
+    await emit(user, opted_out())
+    await delivering.deliver_due()
+    (heard,) = receiver.heard
+    assert heard.signatures() == [heard.expected(made[place]["secret"]) for place in (6, 5, 4, 0)]
 
 
 async def test_a_worker_gets_a_hint(shop: httpx.AsyncClient, user: Member, runtime: Runtime, url: str) -> None:

@@ -1,9 +1,11 @@
 """What happens to people and messages, as tenants' webhooks are told of it."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from core import database
@@ -66,6 +68,20 @@ class TestReceived:
         await hear(event)
         await hear(event)
         assert len(await told(shop, endpoint)) == 1
+
+    async def test_has_an_id_of_its_own_whatever_row_it_is_stored_in(
+        self, shop: httpx.AsyncClient, user: Member
+    ) -> None:
+        endpoint = await add_endpoint(shop, URL, "message.received")
+        event, number_id = wrote(await make_number(user.id), phone(), "Oi"), await make_number(user.id)
+        another = msgspec.structs.replace(event, event=wrote(0, phone(), "Hi").event)
+        elsewhere = msgspec.structs.replace(event, number_id=number_id)
+        for stored in (event, msgspec.structs.replace(event, id=int(phone())), another, elsewhere):
+            await hear(stored)
+        found = [(one["event_id"], one["body"]["data"]["text"]) for one in await deliveries_of(shop, endpoint)]
+        assert [text for _, text in found] == ["Oi", "Hi", "Oi"]
+        assert len({event_id for event_id, _ in found}) == 3
+        assert all(re.fullmatch(r"evt_[0-9a-f]{24}", event_id) for event_id, _ in found)
 
     async def test_from_a_stranger(self, shop: httpx.AsyncClient, user: Member) -> None:
         endpoint = await add_endpoint(shop, URL, "message.received")

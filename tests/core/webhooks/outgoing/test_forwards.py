@@ -7,7 +7,7 @@ import pytest
 
 from core import announcing, database
 from core.events.catalogue import CampaignPaused, NumberConnected, NumberDisconnected
-from core.webhooks.outgoing import delivering
+from core.webhooks.outgoing import claims, delivering
 from tests.core.campaigns.making import make_number
 from tests.core.webhooks.outgoing.receiver import PATH, Receiver
 from tests.factories import Member
@@ -29,6 +29,12 @@ async def forward(client: httpx.AsyncClient, number_id: int, url: str | None) ->
 async def endpoints(client: httpx.AsyncClient) -> list[Any]:
     found: list[Any] = (await client.get(PATH)).json()["data"]
     return found
+
+
+async def tell(member: Member, number_id: int) -> None:
+    async with database.unit_of_work():
+        await announcing.emit(member.id, NumberConnected(number_id=number_id, name="", number=""))
+    await delivering.deliver_due()
 
 
 async def test_it_hears_of_its_number_and_of_nothing_else(
@@ -98,6 +104,78 @@ async def test_what_is_the_number_s_is_not_changed_there(
     answer = await shop.patch(f"{PATH}/{found['id']}", json={field: value})
     assert (answer.status_code, list(answer.json()["errors"])) == (422, [field])
     assert await endpoints(shop) == [found]
+
+
+class TestDisabled:
+    """A forward whose server answered 410."""
+
+    @pytest.fixture
+    async def endpoint(
+        self, shop: httpx.AsyncClient, user: Member, number_id: int, receiver: Receiver, url: str
+    ) -> Any:
+        await forward(shop, number_id, f"{url}/old")
+        receiver.status = 410
+        await tell(user, number_id)
+        receiver.status = 200
+        (found,) = await endpoints(shop)
+        assert (found["status"], found["disabled_reason"]) == ("disabled", "gone")
+        return found
+
+    async def test_another_address_is_told(
+        self, shop: httpx.AsyncClient, user: Member, number_id: int, endpoint: Any, receiver: Receiver, url: str
+    ) -> None:
+        changed = await forward(shop, number_id, f"{url}/new")
+        assert changed["webhook_secret"] is None
+        (found,) = await endpoints(shop)
+        told = {name: found[name] for name in ("id", "status", "disabled_reason", "disabled_at", "failing_since")}
+        assert told == {
+            "id": endpoint["id"],
+            "status": "active",
+            "disabled_reason": "",
+            "disabled_at": None,
+            "failing_since": None,
+        }
+        await tell(user, number_id)
+        assert len(receiver.at("/new")) == 1
+
+    async def test_that_is_logged(self, shop: httpx.AsyncClient, number_id: int, endpoint: Any, url: str) -> None:
+        for _ in range(2):
+            await forward(shop, number_id, f"{url}/new")
+        rows = await database.fetch(
+            "SELECT action FROM logs WHERE entity = 'webhook_endpoint' AND entity_id = $1 ORDER BY id", endpoint["id"]
+        )
+        assert [row["action"] for row in rows] == ["webhook_endpoint.disabled", "webhook_endpoint.enabled"]
+
+    async def test_the_same_address_enables_nothing(
+        self, shop: httpx.AsyncClient, number_id: int, endpoint: Any, url: str
+    ) -> None:
+        await forward(shop, number_id, f"{url}/old")
+        assert await endpoints(shop) == [endpoint]
+
+    async def test_enabling_does(
+        self, shop: httpx.AsyncClient, user: Member, number_id: int, endpoint: Any, receiver: Receiver
+    ) -> None:
+        await shop.post(f"{PATH}/{endpoint['id']}/enable")
+        await tell(user, number_id)
+        assert len(receiver.at("/old")) == 2
+
+
+async def test_another_address_does_not_answer_for_the_one_before(
+    shop: httpx.AsyncClient, user: Member, number_id: int, receiver: Receiver, url: str
+) -> None:
+    await forward(shop, number_id, f"{url}/old")
+    receiver.status = 500
+    await tell(user, number_id)
+    (failing,) = await endpoints(shop)
+    async with database.unit_of_work():
+        await announcing.emit(user.id, NumberConnected(number_id=number_id, name="", number=""))
+    # One that waits would be claimed with it.
+    await database.execute("UPDATE webhook_deliveries SET status = 'failed' WHERE attempts = 1 AND status = 'pending'")
+    (late,) = [one for one in await claims.claim(1000) if one.endpoint_id == failing["id"]]
+    await forward(shop, number_id, f"{url}/new")
+    await delivering.record(late, claims.Outcome(status=410, error="status"))
+    (found,) = await endpoints(shop)
+    assert (failing["failing_since"] is None, found["failing_since"], found["status"]) == (False, None, "active")
 
 
 async def test_it_ends_with_null(shop: httpx.AsyncClient, number_id: int) -> None:
