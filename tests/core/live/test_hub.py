@@ -231,7 +231,12 @@ class TestSlowReader:
         writer.transport.abort()
 
     async def test_is_cut_off_with_all_that_was_not_taken(
-        self, runtime: Runtime, serve: Serve, user: Member, monkeypatch: pytest.MonkeyPatch
+        self,
+        runtime: Runtime,
+        serve: Serve,
+        user: Member,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         # The system has its own time, so that nothing but the listener ends the connection here.
         monkeypatch.setattr(listener, "end_unanswered", lambda *_: None)
@@ -243,6 +248,8 @@ class TestSlowReader:
             await until(lambda: hub_of(app).count == 1)
             await until(lambda: hub_of(app).count == 0)
             await until(lambda: held_by(url) == 0, seconds=2)
+        # It is no failure of the application, as the server would have it.
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
     @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such setting")
     async def test_whose_system_still_has_room_is_ended_too(
