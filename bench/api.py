@@ -15,6 +15,7 @@ from core.accounts.authentication import authenticate, cache_key
 from core.campaigns.queries import CAMPAIGNS
 from core.campaigns.schemas import CampaignFilter
 from core.config import LimitsConfig
+from core.live.tickets import ticket_key
 from core.pagination import PageQuery
 from core.rate_limit import RateLimiter
 from core.runtime import config
@@ -67,7 +68,7 @@ async def measure_steps() -> dict[str, float]:
     credential = Credential(token)
     user = await authenticate(credential)
     limited = config().limits
-    limiter = RateLimiter(config(), cache_key)
+    limiter = RateLimiter(config(), cache_key, ticket_key)
     limiter.limits = LimitsConfig(per_minute=10**6)
     scope: Any = {
         "type": "http",

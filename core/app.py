@@ -25,6 +25,7 @@ from core.edge import Edge
 from core.jobs import controllers as jobs
 from core.live import controllers as live
 from core.live.hub import Hub
+from core.live.tickets import ticket_key
 from core.media import controllers as media
 from core.notifications import controllers as notifications
 from core.numbers import controllers as numbers
@@ -87,5 +88,5 @@ def create_app(config: PlatformConfig, *, lifespan: Sequence[Lifespan] = ()) -> 
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Edge(app.asgi_handler, config, RateLimiter(config, cache_key))
+    app.asgi_handler = Edge(app.asgi_handler, config, RateLimiter(config, cache_key, ticket_key))
     return app

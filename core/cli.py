@@ -101,6 +101,7 @@ def api(*, host: HostOption = None, port: PortOption = None) -> None:
     """Serve the REST API and the dashboard."""
     import uvicorn
 
+    from core.live.connection import HttpProtocol
     from core.ports import check_port
 
     _listen_on(host, port)
@@ -111,6 +112,7 @@ def api(*, host: HostOption = None, port: PortOption = None) -> None:
         factory=True,
         host=server.host,
         port=server.port,
+        http=HttpProtocol,
         log_config=None,
         access_log=False,
         # Forwarded addresses are believed only of [server] trusted_proxies, which the application decides.

@@ -1,7 +1,8 @@
 """How many requests a client may make: counted in Redis, for all processes together, before anything else is done.
 
 A client is the session or key its credential is known to stand for, else its address; a credential that was not
-verified yet counts on the address, so that guessing tokens wins nothing. The count slides: of the minute before, the
+verified yet counts on the address, so that guessing tokens wins nothing. A ticket that is good once counts for itself,
+since whoever it was made for was counted then. The count slides: of the minute before, the
 part that is not over yet counts too (Cloudflare's approximation of a sliding window).
 
 One script asks for the credential's cache entry and counts, in one round trip; the entry is handed on to whoever
@@ -108,13 +109,22 @@ class CacheKey(Protocol):
         ...
 
 
+class TicketKey(Protocol):
+    """Says where Redis keeps the ticket that a request brings for a credential, ``None`` where it brings none."""
+
+    def __call__(self, scope: HTTPScope) -> str | None:
+        """Return the key."""
+        ...
+
+
 class RateLimiter:
     """Counts the requests of one application by its ``limits``."""
 
-    def __init__(self, config: PlatformConfig, cache_key: CacheKey) -> None:
+    def __init__(self, config: PlatformConfig, cache_key: CacheKey, ticket_key: TicketKey) -> None:
         self.limits = config.limits
         self._proxies = config.server.trusted_proxies
         self._cache_key = cache_key
+        self._ticket_key = ticket_key
         self._logged_at = -LOG_EVERY_SECONDS
         self._signing_in = 0
 
@@ -168,7 +178,8 @@ class RateLimiter:
 
     async def _ask(self, scope: HTTPScope, *, signs_in: bool) -> tuple[bytes, int, int, int, bytes]:
         credential = None if signs_in else credential_of(scope)
-        entry = self._cache_key(credential.token) if credential is not None else None
+        ticket = self._ticket_key(scope)
+        entry = ticket or (self._cache_key(credential.token) if credential is not None else None)
         limits = self.limits
         values = (
             entry or "",
@@ -181,7 +192,9 @@ class RateLimiter:
             "cookie" if credential is not None and credential.by_cookie else "bearer",
             "recado:rate:",
         )
-        return await _run(*values)
+        known, allowed, limit, left, reset = await _run(*values)
+        # What a ticket stands for is for whoever redeems it, and says nothing of a credential.
+        return b"" if ticket else known, allowed, limit, left, reset
 
     def _note_away(self, error: BaseException) -> None:
         """Say, now and then, that nothing is counted."""

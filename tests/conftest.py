@@ -22,6 +22,7 @@ from core.accounts.tables import Profile
 from core.app import create_app
 from core.config import DatabaseConfig, LimitsConfig, PathsConfig, PlatformConfig, RedisConfig
 from core.embedded import EmbeddedUrls, embedded_servers
+from core.live.connection import HttpProtocol
 from core.migrate import migrate
 from core.piccolo_conf import DB
 from core.plugin.secret import Secret
@@ -164,7 +165,7 @@ async def serve() -> AsyncIterator[Serve]:
         # asyncio sends without delay only where the protocol is named: 40 ms for each answer on a kept connection.
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.bind(("127.0.0.1", 0))
-        server = _Server(uvicorn.Config(application, log_config=None, access_log=False))
+        server = _Server(uvicorn.Config(application, http=HttpProtocol, log_config=None, access_log=False))
         task = asyncio.create_task(server.serve(sockets=[listening]))
         running.append((server, task))
         while not server.started:

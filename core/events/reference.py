@@ -40,17 +40,20 @@ _STREAM = """
 `event` is the type, `data` the envelope, and `id` the place in the stream. That is another id than the envelope's; the
 header `Last-Event-ID`, or the parameter `last_event_id`, takes it.
 
-- The first event is `stream.opened`, or `stream.reset` where not everything since the given id is kept. The last 500
-  events of an account are kept, for an hour after the last one. A page fetches again after `stream.opened` with
-  `resumed` false, and after `stream.reset`.
-- A comment comes every 15 seconds. Somebody who reads too slowly is told `stream.reset` and goes on with what is new;
-  a connection that takes nothing for 30 seconds is ended.
+- The first event is `stream.opened`, or `stream.reset` where not everything since the given id can follow. The last 500
+  events of an account are kept, each for an hour. A page fetches again after `stream.opened` with `resumed` false, and
+  after `stream.reset`, whenever that comes.
+- A comment comes every 15 seconds. Somebody who reads too slowly is told `stream.reset` and goes on with what is new.
+  A connection is ended where nothing that was sent is taken for 30 seconds, so one that is gone without a word is
+  noticed within 45 (on Linux; behind a proxy it is the proxy that has to notice).
 - It takes a bearer token, an API key with the scope `read`, the cookie of a sign-in, or a ticket: `POST
   /api/events/ticket` makes one that opens it once, within 45 seconds (`GET /api/events?ticket=...`). When the sign-in
   ends, so does the stream, within 5 seconds.
-- One account may have 20 connections in each API process; one more is 429 `too_many_streams`. Opening one counts as
-  one request.
-- Events are hints. When Redis is away some are lost; the rows that the API shows are the truth.
+- One account may have 20 connections in each API process. One more ends the oldest when that has stood for a minute,
+  with `retry: 30000`, and the browser comes again 30 seconds later; where all are newer it is 429 `too_many_streams`.
+- Opening one counts as one request. With a ticket, the request that made it counts alone.
+- Events are hints; the rows that the API shows are the truth. When Redis is away some are lost, and whoever missed one
+  is told `stream.reset` when it is there again.
 - `campaign.progress` and `job.progress` come at most twice a second for each campaign and job; the last change is
   always told.
 

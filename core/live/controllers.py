@@ -12,6 +12,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import InvalidInputError, MalformedError
 from core.live import realtime, tickets
+from core.live.connection import transport_of
 from core.live.hub import Hub
 from core.live.listener import Listener
 from core.live.schemas import ChannelRequest, RealtimeRead, TicketRead
@@ -49,7 +50,7 @@ class EventStream(Response[bytes]):
 class EventController(Controller):
     """What happens to an account, as it happens."""
 
-    path = "/api/events"
+    path = tickets.PATH
     tags = ("live events",)
     guards = (requires_user,)
 
@@ -93,7 +94,7 @@ class EventController(Controller):
         user, hub = current_user(request), hub_of(request.app)
         if tickets.BY_TICKET in request.scope["state"]:
             await hub.ensure_alive(user)
-        return EventStream(hub, hub.listener(user, asked))
+        return EventStream(hub, hub.listener(user, asked, transport_of(request.scope)))
 
     @post(
         "/ticket",

@@ -24,7 +24,12 @@ from core.security import CurrentUser
 BEAT_SECONDS: Final = 15.0
 REVIEW_SECONDS: Final = 5.0
 """How soon a sign-in that ended, or a suspended account, loses its connections."""
+REVIEW_LIMIT_SECONDS: Final = 5.0
 MOST_OF_USER: Final = 20
+LONG_SECONDS: Final = 60.0
+"""A connection that has stood for so long gives way to a user's newest one, where there are too many."""
+GIVE_WAY_RETRY_MS: Final = 30_000
+"""How long the browser of one that gave way waits, so that too many pages do not chase each other off."""
 PING_SECONDS: Final = 5.0
 """A subscription that stays silent for so long is asked whether it stands."""
 RETRY_SECONDS: Final = 0.5
@@ -36,10 +41,11 @@ Alive = Callable[[Collection[int], Collection[int]], Awaitable[tuple[Collection[
 
 _log = structlog.get_logger(__name__)
 _complaints = Complaints("live_events_unsubscribed")
+_unreadable = Complaints("live_events_undecodable")
 
 
 class TooManyStreamsError(TooManyRequestsError):
-    """One user has as many connections for live events as one process serves."""
+    """One user has just opened as many connections for live events as one process serves."""
 
     code = "too_many_streams"
     retry_after = 10.0
@@ -55,29 +61,50 @@ class Hub:
     """The listeners of one process; periods are in seconds."""
 
     def __init__(
-        self, alive: Alive, *, beat_seconds: float = BEAT_SECONDS, review_seconds: float = REVIEW_SECONDS
+        self,
+        alive: Alive,
+        *,
+        beat_seconds: float = BEAT_SECONDS,
+        review_seconds: float = REVIEW_SECONDS,
+        review_limit_seconds: float = REVIEW_LIMIT_SECONDS,
+        long_seconds: float = LONG_SECONDS,
     ) -> None:
         self._alive = alive
         self._beat_seconds = beat_seconds
         self._review_seconds = review_seconds
+        self._review_limit_seconds = review_limit_seconds
+        self._long_seconds = long_seconds
         self._listeners: dict[int, set[Listener]] = {}
         self._gate = asyncio.Semaphore(READING)
         self._subscribed = False
         self._ended = False
         self._tasks: list[asyncio.Task[None]] = []
 
-    def listener(self, user: CurrentUser, asked: tuple[Position, bytes] | None) -> Listener:
+    def listener(
+        self,
+        user: CurrentUser,
+        asked: tuple[Position, bytes] | None,
+        transport: asyncio.Transport | None = None,
+    ) -> Listener:
         """Make a connection of a user that goes on after ``asked``, or begins now; ``serve`` lets it listen.
 
+        Of too many, the oldest gives way when it has stood for a while: behind a proxy nobody sees that a page is gone,
+        and whoever comes again from another network must not be refused for what they left behind.
+
         Raises:
-            TooManyStreamsError: The user has too many.
+            TooManyStreamsError: The user has too many, all of them new.
             NotReadyError: This process is about to end.
         """
         if self._ended:
             raise NotReadyError("This process is about to end: connect again.", code="ending")
-        if len(self._listeners.get(user.id, ())) >= MOST_OF_USER:
-            raise TooManyStreamsError
-        return Listener(user, asked, self._gate)
+        own = self._listeners.get(user.id, set())
+        if len(own) >= MOST_OF_USER:
+            oldest = min(own, key=lambda one: one.since)
+            if asyncio.get_running_loop().time() - oldest.since < self._long_seconds:
+                raise TooManyStreamsError
+            own.discard(oldest)
+            oldest.end(GIVE_WAY_RETRY_MS)
+        return Listener(user, asked, self._gate, transport)
 
     async def ensure_alive(self, user: CurrentUser) -> None:
         """Raise ``NotSignedInError`` where what a user signed in with is over."""
@@ -96,8 +123,9 @@ class Hub:
             await listener.serve(receive, send)
         finally:
             own.discard(listener)
-            if not own:
-                self._listeners.pop(listener.user.id, None)
+            # One that gave way may outlast the others, and new ones be there.
+            if not own and self._listeners.get(listener.user.id) is own:
+                del self._listeners[listener.user.id]
             if not self._listeners:
                 self._stop()
 
@@ -121,9 +149,8 @@ class Hub:
         if not self._tasks:
             loop = asyncio.get_running_loop()
             # In a context of their own: they outlive the request that begins them.
-            self._tasks = [
-                loop.create_task(work, context=contextvars.Context()) for work in (self._subscribe(), self._keep())
-            ]
+            works = (self._subscribe(), self._show_life(), self._keep_reviewing())
+            self._tasks = [loop.create_task(work, context=contextvars.Context()) for work in works]
 
     def _stop(self) -> None:
         for task in self._tasks:
@@ -139,6 +166,8 @@ class Hub:
                     await self._take(subscription)
             except (RedisError, OSError, TimeoutError) as error:
                 _complaints.say(error)
+            except Exception:  # noqa: BLE001 - whatever it was, nobody would be told anything any more
+                _log.error("live_events_unsubscribed", exc_info=True)
             self._subscribed = False
             await asyncio.sleep(RETRY_SECONDS)
 
@@ -162,28 +191,36 @@ class Hub:
             for listener in list(self.listeners()):
                 listener.catch_up()
         elif message["type"] == "message":
-            user_id, told = decode_message(message["data"])
+            try:
+                user_id, told = decode_message(message["data"])
+            except ValueError as error:
+                # Of a process of another version, for instance, which the next events must not suffer from.
+                _unreadable.say(error)
+                return
             for listener in self._listeners.get(user_id, ()):
                 listener.offer(told)
 
-    async def _keep(self) -> None:
-        """Show that connections stand, and end those whose sign-in is over."""
+    async def _show_life(self) -> None:
+        """Show that connections stand."""
         loop = asyncio.get_running_loop()
-        review_at = loop.time() + self._review_seconds
         while True:
-            await asyncio.sleep(min(1.0, self._beat_seconds, self._review_seconds))
+            await asyncio.sleep(min(1.0, self._beat_seconds))
             now = loop.time()
             for listener in list(self.listeners()):
                 if listener.beat_at <= now:
                     listener.beat_at = now + self._beat_seconds
                     listener.beat()
-            if review_at <= now:
-                review_at = now + self._review_seconds
-                await self._review()
+
+    async def _keep_reviewing(self) -> None:
+        """End connections whose sign-in is over; on its own, since a database that hangs must not silence them."""
+        while True:
+            await asyncio.sleep(self._review_seconds)
+            await self._review()
 
     async def _review(self) -> None:
         try:
-            over = await self._over([listener.user for listener in self.listeners()])
+            async with asyncio.timeout(self._review_limit_seconds):
+                over = await self._over([listener.user for listener in self.listeners()])
         except Exception:  # noqa: BLE001 - while the database is away, nobody is sent away
             _log.warning("live_events_not_reviewed", exc_info=True)
             return

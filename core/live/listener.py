@@ -17,7 +17,8 @@ from redis.exceptions import RedisError
 
 from core.events.catalogue import Event, StreamOpened, StreamReset, seal
 from core.live.complaints import Complaints
-from core.live.stream import AT_ONCE, Position, Told, read_after
+from core.live.connection import end_unanswered
+from core.live.stream import PART_BYTES, Position, Told, read_after
 from core.security import CurrentUser
 
 RETRY_MS: Final = 2_000
@@ -27,7 +28,7 @@ BEAT: Final = b": still here\n\n"
 MOST_PENDING: Final = 16
 READ_SECONDS: Final = 5.0
 SEND_SECONDS: Final = 30.0
-"""A connection that takes nothing for so long is ended."""
+"""A connection whose other side takes nothing for so long is ended."""
 END_SECONDS: Final = 1.0
 HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -40,7 +41,7 @@ _complaints = Complaints("live_events_unreadable")
 
 
 class Listener:
-    """A connection; but for ``serve``, nothing here waits."""
+    """A connection; but for ``serve``, nothing here waits. Without a ``transport``, its server alone ends it."""
 
     __slots__ = (
         "_beat_due",
@@ -48,29 +49,43 @@ class Listener:
         "_ended",
         "_gate",
         "_opened",
+        "_parting",
         "_pending",
         "_position",
         "_send",
+        "_transport",
         "_until",
         "_writer",
         "beat_at",
+        "since",
         "user",
     )
 
-    def __init__(self, user: CurrentUser, asked: tuple[Position, bytes] | None, gate: asyncio.Semaphore) -> None:
+    def __init__(
+        self,
+        user: CurrentUser,
+        asked: tuple[Position, bytes] | None,
+        gate: asyncio.Semaphore,
+        transport: asyncio.Transport | None = None,
+    ) -> None:
         self.user = user
+        self.since = asyncio.get_running_loop().time()
         self.beat_at = 0.0
         """When the connection has been silent for too long, by the clock of the event loop."""
         self._position = asked
         self._gate = gate
         self._opened = self._behind = self._beat_due = self._ended = False
+        self._parting = b""
         self._pending: list[Told] = []
+        self._transport = transport
         self._send: Send | None = None
         self._until: asyncio.Timeout | None = None
         self._writer: asyncio.Task[None] | None = None
 
     async def serve(self, receive: Receive, send: Send) -> None:
-        """Answer until the other side hangs up or ``end`` is called."""
+        """Answer until the other side hangs up or is gone, or ``end`` is called."""
+        if self._transport is not None:
+            end_unanswered(self._transport, SEND_SECONDS)
         await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
         await send(_body(BEGIN))
         self._send = send
@@ -87,7 +102,7 @@ class Listener:
             self._send = None
             if self._writer is not None:
                 self._writer.cancel()
-        await _finish(send)
+        await self._finish(receive, send)
 
     def catch_up(self) -> None:
         """Have it read on from where it is."""
@@ -99,7 +114,7 @@ class Listener:
         """Have it told an event; what it knows already is passed over."""
         if self._behind:
             return
-        if len(self._pending) < MOST_PENDING:
+        if len(self._pending) < MOST_PENDING and sum(len(one.body) for one in self._pending) < PART_BYTES:
             self._pending.append(told)
             self._wake()
         else:
@@ -110,9 +125,11 @@ class Listener:
         self._beat_due = True
         self._wake()
 
-    def end(self) -> None:
-        """Have the connection ended; a browser comes again and learns then why it may not."""
+    def end(self, retry_ms: int | None = None) -> None:
+        """Have the connection ended; a browser comes again, after ``retry_ms``, and learns then why it may not."""
         self._ended = True
+        if retry_ms is not None:
+            self._parting = f"retry: {retry_ms}\n\n".encode()
         if self._until is not None:
             self._until.reschedule(asyncio.get_running_loop().time())
 
@@ -129,9 +146,27 @@ class Listener:
                 async with asyncio.timeout(SEND_SECONDS):
                     await self._send(_body(part))
         except TimeoutError:
+            self._cut()
             self.end()
         finally:
             self._writer = None
+
+    async def _finish(self, receive: Receive, send: Send) -> None:
+        """End the answer; where the other side takes nothing, the connection too."""
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                await send(_body(self._parting, more=False))
+        except TimeoutError:
+            self._cut()
+            # The server is told in its own time that the connection is no more.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(END_SECONDS):
+                    await receive()
+
+    def _cut(self) -> None:
+        """Give up what could not be written: closed in the usual way, a connection waits for it to be taken."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def _take(self) -> bytes:
         """Return what came since, as it is written; a sign of life where nothing did."""
@@ -155,9 +190,12 @@ class Listener:
             self._position = (part.newest, part.epoch)
             self._opened = True
             return self._told_here(begun)
-        opened = b"" if self._opened else self._told_here(StreamOpened(resumed=True))
+        opened = b""
+        if not self._opened:
+            whole = all(told.type != StreamReset.type.encode() for told in part.events)
+            opened = self._told_here(StreamOpened(resumed=True) if whole else StreamReset())
         self._opened = True
-        self._behind = self._behind or len(part.events) == AT_ONCE
+        self._behind = self._behind or part.more
         return opened + self._frames(part.events) or BEAT
 
     def _frames(self, events: Sequence[Told]) -> bytes:
@@ -181,10 +219,3 @@ class Listener:
 
 def _body(part: bytes, *, more: bool = True) -> Message:
     return {"type": "http.response.body", "body": part, "more_body": more}
-
-
-async def _finish(send: Send) -> None:
-    """End an answer, unless the other side takes nothing; uvicorn closes the connection then."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(END_SECONDS):
-            await send(_body(b"", more=False))

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import msgspec
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from redis.exceptions import RedisError
 
 from core.errors import NotReadyError, NotSignedInError
@@ -21,6 +21,7 @@ from core.live.schemas import TicketRead
 from core.runtime import runtime
 from core.security import CurrentUser
 
+PATH: Final = "/api/events"
 LASTS_SECONDS: Final = 45
 LIMIT_SECONDS: Final = 2.0
 LENGTH: Final = 43
@@ -55,6 +56,14 @@ async def redeem(ticket: str) -> CurrentUser:
     return msgspec.msgpack.decode(found, type=CurrentUser)
 
 
+def ticket_key(scope: HTTPScope) -> str | None:
+    """Return where Redis keeps the ticket that a request for the stream brings, ``None`` where it brings none."""
+    if scope["path"] != PATH or scope["method"] != "GET":
+        return None
+    ticket = _ticket_of(scope)
+    return None if ticket is None else _key_of(ticket)
+
+
 class TicketMiddleware(ASGIMiddleware):
     """Let a ticket in the address take the place of another credential."""
 
@@ -62,11 +71,11 @@ class TicketMiddleware(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Put the ticket's user, or the reason why there is none, into the scope."""
-        ticket = parse_qs(scope["query_string"].decode("latin-1")).get(PARAMETER)
-        if ticket:
+        ticket = _ticket_of(scope)
+        if ticket is not None:
             scope["user"] = None
             try:
-                scope["user"] = await redeem(ticket[0])
+                scope["user"] = await redeem(ticket)
                 scope["state"][BY_TICKET] = True
             except (NotSignedInError, NotReadyError) as error:
                 scope["auth"] = error
@@ -81,6 +90,10 @@ async def _answer(asking: Awaitable[_T]) -> _T:
         raise NotReadyError(
             "Redis, which holds tickets, does not answer: try again shortly.", code="tickets_away"
         ) from None
+
+
+def _ticket_of(scope: Scope) -> str | None:
+    return next(iter(parse_qs(scope["query_string"].decode("latin-1")).get(PARAMETER, ())), None)
 
 
 def _key_of(ticket: str) -> str:

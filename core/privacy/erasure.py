@@ -5,6 +5,7 @@ What the law asks to keep stays without a name: that there was an account, and w
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -17,6 +18,7 @@ from core.audit import services as audit
 from core.campaigns.services import cancel_campaign
 from core.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from core.jobs.services import JobContext, create_job, job_handler
+from core.live import stream
 from core.media import store
 from core.notifications.alarms import clear_alarms
 from core.numbers.services import delete_number
@@ -117,6 +119,9 @@ async def remove_holdings(context: JobContext) -> dict[str, int]:
         for statement in _AFTERWARDS:
             await database.execute(statement, user_id)
         await context.checkpoint({}, done=removed)
+    # Where Redis is away, what it holds of the user ends within the hour.
+    with suppress(*stream.UNAVAILABLE):
+        await stream.forget(user_id)
     _log.info("user_erased", user_id=user_id, rows=removed)
     return {"rows": removed}
 

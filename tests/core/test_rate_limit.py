@@ -8,10 +8,15 @@ import msgspec
 import pytest
 
 from core.accounts import sessions
+from core.accounts.authentication import authenticate
 from core.accounts.tables import SessionKind
 from core.app import create_app
 from core.config import LimitsConfig
+from core.live import tickets
 from core.runtime import Runtime
+from core.security import Credential
+from tests.conftest import Serve
+from tests.core.live.listening import listening, refused
 from tests.factories import PASSWORD, Member
 from tests.outages import without_redis
 
@@ -91,6 +96,39 @@ async def test_guessed_tokens_count_on_the_address(limited: Limited) -> None:
         async with limited.client("rcd_" + secrets.token_urlsafe(32), address) as client:
             found.append((await client.get("/api/auth/me")).status_code)
     assert found == [401] * 4 + [429] * 2
+
+
+async def _ticket(user: Member) -> str:
+    return (await tickets.issue(await authenticate(Credential(user.token)))).ticket
+
+
+async def test_a_ticket_is_not_held_up_by_its_address(runtime: Runtime, serve: Serve, user: Member) -> None:
+    limits = msgspec.structs.replace(LIMITS, per_minute=1)
+    url = await serve(create_app(msgspec.structs.replace(runtime.config, limits=limits)))
+    async with httpx.AsyncClient(base_url=url) as client:
+        assert 429 in await _statuses(client, 3)
+    for _ in range(3):
+        async with listening(url, params={"ticket": await _ticket(user)}) as one:
+            await one.opened()
+    used = await _ticket(user)
+    async with listening(url, params={"ticket": used}):
+        assert await refused(url, params={"ticket": used}) == (429, "rate_limited")
+
+
+async def test_guessed_tickets_count_on_the_address(limited: Limited) -> None:
+    address = _address()
+    found = []
+    for _ in range(6):
+        async with limited.client(address=address) as client:
+            guess = secrets.token_urlsafe(32)
+            found.append((await client.get("/api/events", params={"ticket": guess})).status_code)
+    assert found == [401] * 4 + [429] * 2
+
+
+async def test_a_ticket_counts_for_the_stream_alone(limited: Limited, user: Member) -> None:
+    ticket = await _ticket(user)
+    async with limited.client() as client:
+        assert await _statuses(client, 5, f"/api/plans?ticket={ticket}") == [200] * 4 + [429]
 
 
 async def test_the_dashboard_has_more(limited: Limited, user: Member) -> None:

@@ -15,11 +15,16 @@ class Ears:
 
     async def heard(self) -> list[Event]:
         """Return the typed bodies of what was told since the last look."""
-        part = await stream.read_after(self._user_id, self._at, 500)
-        assert not part.lost
-        if part.events:
-            self._at = (part.events[-1].position, part.epoch)
-        return [_body(told.body) for told in part.events]
+        heard: list[Event] = []
+        more = True
+        while more:
+            part = await stream.read_after(self._user_id, self._at)
+            assert not part.lost
+            if part.events:
+                self._at = (part.events[-1].position, part.epoch)
+            heard += [_body(told.body) for told in part.events]
+            more = part.more
+        return heard
 
 
 async def listen(user_id: int) -> Ears:

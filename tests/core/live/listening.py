@@ -4,12 +4,13 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import msgspec
 
-from core.events.catalogue import EVENTS, Envelope, JobProgress, seal
+from core.events.catalogue import EVENTS, Envelope, JobProgress, MessageReceived, StreamReset, seal
 from core.live import stream
 
 SECONDS = 15.0
@@ -59,6 +60,13 @@ class Listening:
             while (await anext(self._lines)) != f": {text}":
                 pass
 
+    async def retry_told(self) -> str:
+        """Wait for the time after which a browser is to come again."""
+        async with asyncio.timeout(SECONDS):
+            while not (line := await anext(self._lines)).startswith("retry: "):
+                pass
+        return line.removeprefix("retry: ")
+
     async def opened(self) -> Heard:
         """Wait for the first event, which is about the connection itself."""
         heard = await self.next()
@@ -68,6 +76,19 @@ class Listening:
     async def jobs(self, count: int) -> list[int]:
         """Return the numbers of the next events, all of which ``happen`` made."""
         return [getattr((await self.next()).body, "job_id") for _ in range(count)]  # noqa: B009 - a body of any type
+
+    async def jobs_and_resets(self, count: int) -> tuple[list[int], int]:
+        """Do as ``jobs``, and count how often the page was told meanwhile, or before, to fetch again."""
+        found: list[int] = []
+        resets = 0
+        while len(found) < count:
+            body = (await self.next()).body
+            if isinstance(body, StreamReset):
+                resets += 1
+            else:
+                assert isinstance(body, JobProgress)
+                found.append(body.job_id)
+        return found, resets
 
     async def ended(self) -> None:
         """Wait until the server ends the stream; what it still tells is passed over."""
@@ -109,6 +130,12 @@ async def refused(url: str, token: str = "", **more: Any) -> tuple[int, str]:
 
 def progress(job_id: int) -> JobProgress:
     return JobProgress(job_id=job_id, kind="walk", subject_id=None, status="running", done=1, total=2)
+
+
+def message_received(number_id: int, text: str) -> MessageReceived:
+    """An event of whatever size."""
+    known = {"number_id": number_id, "contact_id": None, "sender": "5511900001234", "name": "Lua", "text": text}
+    return msgspec.convert({**known, "received_at": datetime.now(UTC)}, MessageReceived)
 
 
 async def happen(user_id: int, count: int = 1) -> list[int]:

@@ -14,7 +14,7 @@ from core.accounts.liveness import living
 from core.accounts.tables import SessionKind, UserStatus
 from core.app import create_app
 from core.events.catalogue import NewDevice, StreamOpened, StreamReset, seal
-from core.live import stream
+from core.live import hub, stream
 from core.live.controllers import HUB, hub_of
 from core.live.hub import MOST_OF_USER, Hub
 from core.live.stream import Position
@@ -100,6 +100,36 @@ class TestListen:
             for one in open_ones:
                 await one.opened()
             assert await refused(url, user.token) == (429, "too_many_streams")
+        async with asyncio.timeout(10):
+            while hub_of(app).count:  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.01)
+        async with listening(url, user.token) as one:
+            await one.opened()
+
+    async def test_the_oldest_of_too_many_gives_way_once_it_has_stood(
+        self, runtime: Runtime, serve: Serve, user: Member, other_user: Member, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(hub, "MOST_OF_USER", 3)
+        app = create_app(runtime.config)
+        app.state[HUB] = Hub(living, long_seconds=0)
+        url = await serve(app)
+        async with AsyncExitStack() as stack:
+            stranger = await stack.enter_async_context(listening(url, other_user.token))
+            await stranger.opened()
+            own = []
+            for _ in range(5):
+                own.append(await stack.enter_async_context(listening(url, user.token)))
+                await own[-1].opened()
+            for one in own[:2]:
+                # A browser comes again, but not at once.
+                assert await one.retry_told() == "30000"
+                await one.ended()
+            told = await happen(user.id)
+            for one in own[2:]:
+                assert await one.jobs(1) == told
+            strange = await happen(other_user.id)
+            assert await stranger.jobs(1) == strange
+            assert hub_of(app).count == 3 + 1
         async with asyncio.timeout(10):
             while hub_of(app).count:  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.01)

@@ -13,9 +13,11 @@ from core.config import PlatformConfig
 from core.jobs import leasing
 from core.notifications.alarms import raise_alarm, standing_alarms
 from core.privacy import actors, erasure
+from core.runtime import Runtime
 from tests.conftest import ClientOf, client_for
 from tests.core.campaigns.making import SENT, Made, campaign_row, insert, leased, running, settle_rows
 from tests.core.contacts.making import add
+from tests.core.live.listening import happen
 from tests.core.media.files import jpeg, post_file
 from tests.core.privacy.searching import places_of
 from tests.factories import PASSWORD, Member, make_member
@@ -87,6 +89,15 @@ async def test_nothing_of_an_erased_user_is_left(
     assert await places_of(planted) == set()
     left = [path for path in config.data_folder.rglob("*") if path.is_file() and mark.encode() in path.read_bytes()]
     assert left == []
+
+
+async def test_what_live_events_said_is_gone(user: Member, tenant: httpx.AsyncClient, runtime: Runtime) -> None:
+    await happen(user.id)
+    key = f"recado:live:user:{user.id}"
+    assert await runtime.redis.exists(key) == 1
+    await tenant.post("/api/auth/erase", json={"password": PASSWORD})
+    await _finish(user.id)
+    assert await runtime.redis.exists(key) == 0
 
 
 async def test_payments_stay_without_a_name(user: Member, tenant: httpx.AsyncClient, made: Made) -> None:
