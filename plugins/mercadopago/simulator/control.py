@@ -63,8 +63,8 @@ class Control:
         target = target.replace(tzinfo=target.tzinfo or UTC)
         await self._webhooks.flush()
         while (due := self._next_due()) is not None and due <= target:
-            self._state.move_to(due)
-            self.run_due()
+            with self._state.stopped_at(due):
+                self.run_due()
             await self._webhooks.flush()
         self._state.move_to(target)
         return reply({"now": written(self._state.now())})

@@ -2,7 +2,8 @@
 
 import itertools
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -123,6 +124,7 @@ class State:
         self.options = options
         self._now = now
         self.ahead = timedelta(0)
+        self._stopped: datetime | None = None
         self.plans: dict[str, PlanRow] = {}
         self.subscriptions: dict[str, SubscriptionRow] = {}
         self.installments: dict[int, InstallmentRow] = {}
@@ -135,7 +137,17 @@ class State:
 
     def now(self) -> datetime:
         """Return the time of the clock."""
-        return self._now() + self.ahead
+        return self._now() + self.ahead if self._stopped is None else self._stopped
+
+    @contextmanager
+    def stopped_at(self, moment: datetime) -> Iterator[None]:
+        """Put the clock forward and stop it while the block runs: all that happens at a moment bears the same."""
+        self._stopped = max(moment, self.now())
+        self.move_to(self._stopped)
+        try:
+            yield
+        finally:
+            self._stopped = None
 
     def move_to(self, moment: datetime) -> None:
         """Put the clock forward."""

@@ -1,5 +1,6 @@
 """The simulator refuses what the service refuses, and has its words for everything."""
 
+import itertools
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,8 @@ from mercadopago.resources.status import PaymentStatus, PreapprovalStatus, Refun
 
 from plugins.mercadopago.simulator import OPTIONS, create
 from plugins.mercadopago.simulator.billing import HOLDERS
+from plugins.mercadopago.simulator.options import Options
+from plugins.mercadopago.simulator.state import State
 from tests.plugins.mercadopago.conftest import Service
 
 Start = Callable[..., Awaitable[Service]]
@@ -236,6 +239,16 @@ async def test_time_passes_step_by_step(service: Service) -> None:
 
     assert [one["date_approved"] for one in paid] == [row["debit_date"] for row in rows[:4]]
     assert rows[4]["status"] == "scheduled"
+
+
+def test_the_clock_stands_still_while_one_moment_happens() -> None:
+    began = datetime(2027, 1, 1, tzinfo=UTC)
+    ticks = itertools.count()
+    state = State(Options(), now=lambda: began + timedelta(milliseconds=next(ticks)))
+    due = began + timedelta(days=1)
+    with state.stopped_at(due):
+        assert [state.now() for _ in range(3)] == [due] * 3
+    assert due < state.now() < due + timedelta(seconds=1)
 
 
 def test_options_of_the_command_line() -> None:

@@ -24,6 +24,7 @@ from core.plugin import (
     WebhookTarget,
 )
 from core.plugin.testing import Answer, Hang, ScriptedServer
+from plugins.waha import sessions
 from plugins.waha.provider import WahaProvider
 from tests.plugins.waha.conftest import HMAC_KEY, HOOK, TO, Waha, connect, sender_on
 
@@ -298,10 +299,12 @@ class TestReport:
 
 
 @pytest.mark.slow
-async def test_a_pairing_code_has_its_own_limit(provider: WahaProvider) -> None:
+async def test_a_pairing_code_has_its_own_limit(provider: WahaProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     """WAHA hangs for more than a minute while WhatsApp is out of reach."""
+    assert sessions.PAIRING_SECONDS == 20.0
+    monkeypatch.setattr(sessions, "PAIRING_SECONDS", 0.5)
     async with ScriptedServer(Hang()) as server:
-        with pytest.raises(UncertainError, match="no answer within 20 s while asking for a pairing code"):
+        with pytest.raises(UncertainError, match=r"no answer within 0\.5 s while asking for a pairing code"):
             await provider.challenge(sender_on(server.url), TO)
 
 
